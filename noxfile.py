@@ -21,7 +21,7 @@ nox.options.error_on_missing_interpreters = False
 @nox.session(python=["3.11", "3.12", "3.13"])
 @nox.parametrize("pytest", ["8.3", "9.0", "newest"])
 def tests(session: nox.Session, pytest: str) -> None:
-    """Run the tests with one Python and one pytest. nox skips Python versions that are not installed and reports them."""
+    """Run the tests with one Python and one pytest. nox reports and skips versions of Python that are not installed."""
     pinned = [] if pytest == "newest" else [f"pytest=={pytest}.*"]
     session.install("--editable", ".[dev]", *pinned)
     session.run("python", "-m", "pytest", *(session.posargs or WHERE))

@@ -79,7 +79,7 @@ def _add_past(add: Callable[..., None]) -> None:
 def _add_cassettes(add: Callable[..., None]) -> None:
     add(
         "--gump-record", metavar="DIR",
-        help="record the agents as a cassette in DIR, a new folder, for --gump-replay",
+        help="record the agents as a cassette in DIR (new or empty), for --gump-replay",
     )  # fmt: skip
     add(
         "--gump-replay", metavar="DIR",

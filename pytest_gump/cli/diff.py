@@ -82,7 +82,10 @@ def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str,
         return run.record.base, run.record.head
     attempt = find_attempt(find_step(run, name), number)
     if attempt.result is None:
-        raise ConfigError(f"attempt {attempt.attempt} of {attempt.step} has not ended", hint="gump status")
+        raise ConfigError(
+            f"attempt {attempt.attempt} of {attempt.step} has not ended",
+            hint="gump log --follow shows it; --attempt N shows an earlier attempt",
+        )
     return attempt.step_base, attempt.result.snapshot or attempt.step_base
 
 

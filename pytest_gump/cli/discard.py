@@ -1,4 +1,4 @@
-"""`gump discard`: remove the branch, snapshots and worktrees of a run."""
+"""`gump discard`: remove the branch, snapshots and scratch folder of a run."""
 
 from __future__ import annotations
 

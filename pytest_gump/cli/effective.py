@@ -1,4 +1,4 @@
-"""The settings of a run that is started in this folder. Pytest reads its own configuration."""
+"""The settings of a run that would be started in this folder."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class Names:
 
 @dataclass(frozen=True, slots=True)
 class Effective:
-    """The settings of a run that is started in this folder."""
+    """The settings of a run that would be started in this folder."""
 
     settings: Settings
     sources: dict[str, str]
-    """Source of the value of each option."""
+    """Source of each option's value, by name of the option."""
     notes: list[str]
-    """Settings without effect, each with its location or file."""
+    """Notes about settings that have no effect, each with its file."""
 
 
 def effective(root: Path) -> Effective:
@@ -70,7 +70,7 @@ def worktrees(repository: Repository) -> Path:
 
 
 def _unknown_options(config: pytest.Config, ini: str) -> Iterator[str]:
-    """Yield a note for each unknown `gump_` option in pytest's ini file. Pytest warns about them only in a session."""
+    """Yield a note for each unknown `gump_` option in pytest's ini file. pytest warns about these only in a session."""
     known = [option.name for option in INI_OPTIONS]
     unknown: Any = getattr(config, "_get_unknown_ini_keys", set)  # private; tests/cli/test_config.py
     for name in sorted(unknown()):

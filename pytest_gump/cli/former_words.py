@@ -20,11 +20,11 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
     (
         "run",
         "--agent-stub",
-    ): "gump run SPEC --workflow NAME --replay DIR plays a recorded run; --dry-run starts no agent",
+    ): "gump run SPEC --workflow NAME --replay DIR replays a cassette; --dry-run starts no agent",
     (
         "run",
         "--pause-after",
-    ): "gump run SPEC --workflow NAME -k STEP runs a part; gump run --from STEP continues",
+    ): "gump run SPEC --workflow NAME -k STEP runs only the first steps; gump run --from STEP runs the others",
     ("report", "--detail"): "gump log [RUN] STEP shows the attempts of a step",
     ("apply", "--run"): "gump apply RUN",
     ("apply", "--cook"): "gump apply RUN",
@@ -32,7 +32,7 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
     (
         "gc",
         "--keep-last=0",
-    ): "gump gc --keep-last 1 keeps the newest run only; gump discard RUN removes its branch",
+    ): "gump gc --keep-last 1 keeps only the newest run; gump discard RUN removes its branch",
     (
         "config",
         "set",
@@ -50,7 +50,7 @@ def refuse_former(arguments: Sequence[str]) -> None:
     """Refuse commands and options of the original Gump.
 
     Raises:
-        ConfigError: the command line has one. The hint names the current form.
+        ConfigError: the command line contains one. The hint names the current form.
     """
     command, rest = arguments[0] if arguments else "", [*arguments[1:]]
     end = rest.index("--") if "--" in rest else len(rest)

@@ -30,10 +30,8 @@ KINDS = {
     "branch": ("branch of an applied run", "branches of applied runs"),
     "refs": ("run's refs", "runs' refs"),
     "remote": ("project of remote workers", "projects of remote workers"),
-    "trash": ("half-removed folder", "half-removed folders"),
+    "trash": ("partly removed folder", "partly removed folders"),
 }
-
-
 MOST_NAMED = 3
 """Limit of runs that are listed for one reason."""
 
@@ -85,7 +83,7 @@ def _find(arguments: argparse.Namespace) -> Findings:
 
 def _find_remote(arguments: argparse.Namespace) -> Findings:
     if arguments.keep_last is not None or arguments.force:
-        raise ConfigError("--remote cannot be combined with --keep-last or --force", hint="use --older-than")
+        raise ConfigError("--remote cannot be combined with --keep-last or --force", hint="use --older-than AGE")
     return find_remote(remote_root(), arguments.older_than, time.time())
 
 

@@ -71,7 +71,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _follow(arguments: argparse.Namespace, out: Out) -> int:
     if arguments.all or arguments.attempt is not None:
-        raise ConfigError("--follow shows the running attempt; leave out --all and --attempt")
+        raise ConfigError("--follow cannot be combined with --all or --attempt")
     names = arguments.names
     if not names or (len(names) == 1 and _is_run(names[0])):
         run = find(names[0] if names else None)

@@ -35,7 +35,7 @@ def running_attempt(run: StoredRun) -> AttemptRecord:
 
 
 def files_of_running(run: StoredRun, attempt: AttemptRecord) -> Path | None:
-    """Return the folder with the files of a running attempt; None if it does not exist yet or is on another machine."""
+    """Return the folder of a running attempt's files; None if it does not exist yet or is on another machine."""
     from pytest_gump.cli.effective import worktrees  # imports pytest, which a finished attempt does not need
 
     try:

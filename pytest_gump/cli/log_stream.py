@@ -24,7 +24,7 @@ _NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool
 
 
 def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str] | None:
-    """Yield the agent's messages and tool calls in order. Return None if nothing is recorded.
+    """Return the agent's messages and tool calls as lines, in order; None if the stream is missing or empty.
 
     `slot` is the name of the worktree. Paths inside it are shown relative to it.
     """
@@ -38,7 +38,7 @@ def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) 
 
 
 def _as_printed(attempt: AttemptRecord, path: Path) -> Iterator[str]:
-    """Yield the raw output of an agent that a conftest or plugin defines, because no conftest is imported here."""
+    """Yield the raw output of an agent of a conftest or plugin, whose reader is unknown here."""
     yield f"raw output of {attempt.agent}, an agent that a conftest or plugin defines:"
     for line in _stream(path):
         yield bounded_text(line.decode("utf-8", "replace"), TEXT_CHARS)

@@ -73,11 +73,11 @@ class Out:
         optional: Sequence[str] = (),
         wrapped: Collection[str] = (),
     ) -> None:
-        """Write rows in aligned columns. Omit empty columns.
+        """Write rows in aligned columns, without empty columns.
 
-        If the table is wider than the terminal, omit columns of `optional` in that order, then narrow the widest text
-        columns. Cells that are too long are cut; in columns of `wrapped`, they continue on the next line. Columns of
-        `right` are right-aligned.
+        If the table is wider than the terminal, the columns of `optional` are omitted one by one, first to last. Then
+        the widest text columns become narrower. A cell that is too long is cut, or continues on the next line if its
+        column is in `wrapped`. Columns of `right` are right-aligned.
         """
         shown = [index for index in range(len(head)) if any(row[index] for row in rows)]
         cells = [[" ".join(cell.split()) for cell in row] for row in (head, *rows)]
@@ -134,7 +134,7 @@ def wrap(text: str, columns: int) -> list[str]:
 
 
 def _shorten(cell: str, columns: int) -> str:
-    """Cut a cell. The path of a step (`build::impl[item-2]`) loses its groups first and keeps its end."""
+    """Cut a cell. The path of a step (`build::impl[item-2]`) loses its groups first, then its start."""
     while width(cell) > columns and "::" in cell:
         cell = cell.partition("::")[2]
     if width(cell) <= columns or not cell.endswith("]"):

@@ -55,7 +55,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
 
 def _report_last(arguments: argparse.Namespace, out: Out) -> int:
     if arguments.run is not None:
-        raise ConfigError("give either a run or --last N")
+        raise ConfigError("--last cannot be combined with RUN")
     records, problems = [], []
     for run in read_runs(islice(all_runs(), arguments.last)):
         if isinstance(run, Unreadable):

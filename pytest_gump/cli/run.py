@@ -28,8 +28,8 @@ VALUES: Final = (
     ("--input", "KEY=VALUE", "set an input that the workflow declares"),
     ("--resume", "[RUN]", "resume a run that failed or was interrupted (default: the newest run)"),
     ("--from", "STEP[@RUN]", "start a new run that reuses the results before STEP of an earlier run"),
-    ("--ci", "auto|github|gitlab|off", "report to this CI service (default: auto, the one that the run is in)"),
-    ("--record", "DIR", "record the agents as a cassette in DIR, a new folder, for --replay"),
+    ("--ci", "auto|github|gitlab|off", "report to this CI service (default: auto, the service that runs the command)"),
+    ("--record", "DIR", "record the agents as a cassette in DIR (new or empty), for --replay"),
     ("--replay", "DIR", "replay the cassette in DIR instead of starting agents"),
     ("--replay-delay", "FACTOR", "multiply the recorded pauses by FACTOR (default: 0, no pauses)"),
 )

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 def project_root() -> Path:
-    """Return the checkout around the current folder, or the current folder outside any, as in a pytest session."""
+    """Return the checkout that contains the current folder, or the current folder if there is no checkout."""
     here = Path.cwd()
     return checkout_around(here) or here
 
 
 @contextmanager
 def locked(run: StoredRun) -> Iterator[StoredRun]:
-    """Lock a run against sessions and other commands, and read it again. A running run is yielded as it is.
+    """Lock a run against sessions and other commands, and yield it as it is now. A running run is not locked.
 
     Raises:
         RunError: another process has locked the run, or it can no longer be read.
@@ -68,7 +68,7 @@ class Unreadable:
 
 
 def read_runs(folders: Iterable[RunFolder], *, results: bool = False) -> Iterator[StoredRun | Unreadable]:
-    """Yield the runs of the folders. Skip runs that `gump gc` removes meanwhile."""
+    """Yield the runs of the folders. Skip runs that are removed meanwhile, for example by `gump gc`."""
     for folder in folders:
         try:
             yield StoredRun.read(folder, results=results)
@@ -90,7 +90,7 @@ def find_step(run: StoredRun, name: str) -> StepRecord:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise ConfigError(f"{name!r} may be any of {', '.join(step.path for step in matches)}")
+        raise ConfigError(f"{name!r} matches several steps: {', '.join(step.path for step in matches)}")
     known = ", ".join(steps) or "none yet"
     raise ConfigError(f"run {run.id} has no step {name!r}", hint=f"its steps: {known}")
 
@@ -112,7 +112,7 @@ def find_attempt(step: StepRecord, number: int | None) -> AttemptRecord:
         ConfigError: the step has no such attempt.
     """
     if not step.attempts:
-        raise ConfigError(f"step {step.path} was never attempted", hint=step.reason or None)
+        raise ConfigError(f"step {step.path} has no attempts", hint=step.reason or None)
     if number is None:
         return step.attempts[-1]
     found = [attempt for attempt in step.attempts if attempt.attempt == number]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 ArgumentKind = Literal["spec", "workflow", "missing", "tests"]
-"""`missing` does not exist. The run reports it."""
+"""`missing`: there is no such file or folder, which is reported later."""
 
 
 class Argument(NamedTuple):
@@ -54,14 +54,14 @@ def own_arguments(config: pytest.Config) -> list[str]:
 
 
 def no_spec(config: pytest.Config) -> ConfigError:
-    """Return the error for a command line without a spec. Often the name is mistyped."""
+    """Return the error for a command line without a spec. It names an argument that does not exist, if there is one."""
     for argument in arguments(config):
         if not argument.path.exists():
             hint = "the part after :: selects a step" if "::" in argument.text else None
             return ConfigError(f"the spec {argument.text} does not exist", hint=hint)
     return ConfigError(
         "--gump-workflow names a workflow, but no spec is among the arguments",
-        hint=example(config),
+        hint=f"add a spec: {example(config)}",
     )
 
 

@@ -1,4 +1,4 @@
-"""Refuse a job that cannot run, before anything is written or started."""
+"""Check that a job can run, before anything is written or started."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LOOKED_AT: Final = pytest.StashKey[Repository]()
 
 
 def look_ahead(config: pytest.Config, project: Path) -> None:
-    """Start `git status` in the background for a job that `check` will need it for."""
+    """Start `git status` in the background, so that `check` finds its result sooner."""
     with contextlib.suppress(WorktreeError):  # `check` reports it
         repository = config.stash[_LOOKED_AT] = Repository.open(project)
         config.add_cleanup(repository.close)
@@ -71,7 +71,7 @@ def _refuse_platform() -> None:
 
 
 def _refuse_failover(config: pytest.Config, job: Job) -> None:
-    """Refuse agents of `gump_on_quota` that are unknown or missing."""
+    """Refuse an agent of `gump_on_quota` that is unknown or cannot start on this machine."""
     option = "gump_on_quota" if config.getoption("gump_on_quota") is None else "--gump-on-quota"
     for name in job.settings.failover:
         problem = registry.problem(name, job.agents, replayed=job.replay is not None) or job.agent(name).missing()

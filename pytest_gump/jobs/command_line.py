@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     import pytest
 
 QUIET = "-Wignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
-"""Option that `gump run` adds for pytest, because the command has already imported modules of the plugin. With
-`filterwarnings = error`, pytest would stop otherwise."""
+"""Option that `gump run` passes to pytest, because the command has already imported modules of the plugin. Without it,
+pytest would warn, and stop with `filterwarnings = error`."""
 STARTS = frozenset({"--gump-workflow", "--gump-resume", "--gump-from"})
 SHOWS = ("help", "version", "collectonly", "showfixtures", "show_fixtures_per_test", "markers", "cacheshow")
 """Options of pytest that print information and run no tests."""
@@ -72,7 +72,7 @@ def only_shows(config: pytest.Config) -> bool:
 
 
 def example(config: pytest.Config, *, workflow: str | None = None, spec: str = "spec.md") -> str:
-    """Return an example command that starts a run, as `gump run` or `pytest` like the user's, with the user's names."""
+    """Return an example command that starts a run: `gump run` or `pytest` like the user's, with the user's workflow."""
     named = workflow or next(iter(config.getoption("gump_workflow", default=None) or ()), "tdd")
     if QUIET in command_line(config):
         return f"gump run {shlex.quote(spec)} --workflow {shlex.quote(str(named))}"

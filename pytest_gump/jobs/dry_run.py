@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
-    """Return a description of the job. Needs neither agents nor a clean checkout."""
+    """Return the lines of a description of the job. The agents need not be installed, nor the checkout clean."""
     root, commands = job.project, job.settings.commands
     if (root / ".git").exists():
         repository = Repository.open(root)

@@ -133,7 +133,7 @@ def _base_of(run: StoredRun, repository: Repository) -> Base:
     try:
         repository.tree_of(base)
     except WorktreeError as error:
-        message = f"run {run.id} cannot continue: its base {base[:10]} is missing from the repository"
+        message = f"run {run.id} cannot be resumed or reused: its base {base[:10]} is missing from the repository"
         raise RunError(message, hint="start a new run") from error
     return Base(base, str(header.get("base_ref", "")), header.get("dirty_base"))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 RESUME: Final = "--gump-resume"
 FROM: Final = "--gump-from"
 OF_NEW_RUNS: Final = ("gump_workflow", "gump_spec", "gump_base")
-"""Options that a resume refuses, because it takes them from the run."""
+"""Options that cannot be combined with a resume, because their values come from the run."""
 _NOTES: Final = pytest.StashKey[list[str]]()
 _REPLAY: Final = ("gump_replay", "gump_replay_lenient", "gump_replay_delay")
 _ENDED: Final = {"passed": "passed", "applied": "was applied", "discarded": "was discarded"}
@@ -89,7 +89,7 @@ class PreviousRun(NamedTuple):
         if self.run.state == "passed":
             raise RunError(
                 f"{run} passed: there is nothing to resume",
-                hint=f"gump apply {run_id} merges it; {FROM}=STEP repeats it from a step on",
+                hint=f"gump apply {run_id} merges it; {FROM}=STEP@{run_id} starts a new run",
             )
 
 

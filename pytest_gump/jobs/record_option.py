@@ -26,7 +26,7 @@ def record_into(config: pytest.Config, settings: Settings, root: Path, run_id: s
     named = config.getoption("gump_record")
     if config.getoption("gump_replay"):
         if named:
-            raise ConfigError("--gump-record and --gump-replay exclude each other", hint="a replay cannot be recorded")
+            raise ConfigError("--gump-record cannot be combined with --gump-replay", hint="leave out one of them")
         return replace(settings, record=None)
     if named:
         if config.stash.get(_USED, False):
@@ -36,7 +36,7 @@ def record_into(config: pytest.Config, settings: Settings, root: Path, run_id: s
         config.stash[_USED] = True
         folder = Path(config.invocation_params.dir, named)
     elif settings.record is not None:
-        folder = Path(root, os.path.expanduser(settings.record), run_id)  # noqa: PTH111 - pathlib's raises
+        folder = Path(root, os.path.expanduser(settings.record), run_id)  # noqa: PTH111 - Path.expanduser can raise
     else:
         return settings
     from pytest_gump.agents.cassettes import cassette  # needed only for a recording

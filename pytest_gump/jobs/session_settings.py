@@ -52,7 +52,7 @@ def _read(config: pytest.Config) -> tuple[Settings, tuple[str, ...]]:
 def ini_of(config: pytest.Config) -> Callable[[str], object]:
     """Return a function that reads an ini option. It returns None if the option is not set.
 
-    Pytest refuses native TOML values of another type than that of the option. Gump accepts them and checks the types
+    pytest refuses TOML values whose type is not that of the option. pytest-gump accepts them and checks the types
     itself, as in `gump.toml`: `gump_max_items = 20` is a number in TOML and text in `pytest.ini`.
     """
 

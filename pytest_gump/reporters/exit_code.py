@@ -1,4 +1,4 @@
-"""The exit code of a session with runs: 0 if and only if all runs and all ordinary tests passed."""
+"""The exit code of a session with runs: 0 only if all runs and all ordinary tests passed."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
-    """Return the properties of a step with attempts. Only a few, because viewers show them before the failure."""
+    """Return the properties of a step with attempts: only a few, because viewers show them before the failure."""
     last = step.attempts[-1]
     properties = [
         ("gump.run_id", record.run_id),
@@ -152,7 +152,7 @@ def _write_details(config: pytest.Config, report: Any, step: StepRecord) -> None
 
 
 def write_suite(config: pytest.Config, records: list[tuple[str, RunRecord]]) -> None:
-    """Add the properties of all runs to the suite. If there are several runs, names end in the run's node id."""
+    """Add the properties of all runs to the suite. If there are several runs, each name ends with the run's node id."""
     xml = config.stash.get(xml_key, None)
     if xml is None:
         return

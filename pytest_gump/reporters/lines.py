@@ -129,7 +129,7 @@ def run_line(record: RunRecord, marks: Marks) -> str:
 
 
 def run_facts(record: RunRecord) -> list[str]:
-    """Return counts that are not zero, cost and time.
+    """Return the counts that are not zero, the cost and the time.
 
     If a plan has items, only steps of items are counted. Merges are never counted.
     """
@@ -152,7 +152,7 @@ def run_facts(record: RunRecord) -> list[str]:
 
 
 def more_money_text(total: Total) -> str:
-    """Describe the resume command of a run whose budget is spent. Lost attempts of unknown cost count too."""
+    """Describe the resume command of a run whose budget is spent, with the amount that unknown costs count as."""
     presumed = f"; unknown costs count as {format_usd(total.presumed_usd)}" if total.presumed_usd else ""
     return f"resume with a higher budget{presumed}"
 

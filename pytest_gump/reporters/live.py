@@ -1,4 +1,4 @@
-"""Show running attempts: one live line on a terminal, otherwise a line per minute."""
+"""Show running attempts: in one live line on a terminal, otherwise in new lines once a minute."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.reporters.screen import Screen
 
 HEARTBEAT_S: Final = 60.0
+"""Seconds between the lines about running attempts without a terminal."""
 REFRESH_S: Final = 0.2
 SETTLED: Final = frozenset({"passed", "failed", "skipped"})
 TOOL_VERBOSITY: Final = 2

@@ -45,7 +45,7 @@ class Progress(NamedTuple):
 
     settled: int = 0
     known: int = 0
-    """Number of known steps. Steps of a plan count once it exists. 0 is unknown."""
+    """Number of known steps; 0 if unknown. Steps of plan items count when the plan exists."""
     spent_usd: float = 0.0
     budget_usd: float | None = None
     is_estimated: bool = False
@@ -66,7 +66,7 @@ def live_line(
     waits: Sequence[tuple[str, float]] = (),
     progress: Progress | None = None,
 ) -> str:
-    """Return a line with all running attempts that is shorter than the terminal.
+    """Return a line with all running attempts. It is shorter than the terminal is wide.
 
     Args:
         running: the attempts, oldest first.

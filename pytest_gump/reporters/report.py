@@ -98,7 +98,7 @@ class Report:
         self._print_reuse(run)
 
     def _print_reuse(self, run: Run) -> None:
-        """Print for each step of a resumed run if its result is reused, or why it runs again."""
+        """Print for each step of a resumed run whether its result is reused, or why the step runs again."""
         if run.reuse.reruns is not None:
             for line in reuse_lines(run.schedule.leaves(), run.reuse.reruns, self._marks):
                 self._write(line)
@@ -112,7 +112,7 @@ class Report:
         self.print_lines([head_line(record, how), *reuse_lines(leaves, reruns, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
-        """Print requested lines at every verbosity."""
+        """Print lines that the user requested, at every verbosity."""
         for line in ("", *lines):
             self._write(line, level=-9)
 
@@ -313,7 +313,7 @@ def _never_started(record: RunRecord, step: str) -> bool:
 
 
 def _category(report: Any) -> str:
-    """Category of a step's report in pytest's summary; "" is not counted."""
+    """Category of a step's report in pytest's summary; reports with "" are not counted."""
     category = getattr(report, "gump_category", None)
     if category is None:
         category = "" if report.passed and report.when != "call" else report.outcome

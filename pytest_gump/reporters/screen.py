@@ -63,7 +63,7 @@ class Screen:
         self._live = width(text)
 
     def erase(self) -> bool:
-        """Remove the live line. The cursor stays at the start of its row. Return False if there is none."""
+        """Remove the live line, and leave the cursor at the start of its row. Return False if there is no live line."""
         if self._live is None:
             return False
         self._overwrite("")
@@ -72,7 +72,7 @@ class Screen:
         return True
 
     def _overwrite(self, text: str) -> None:
-        """Overwrite the live line. Extra trailing blanks are avoided, because a narrower terminal would wrap them."""
+        """Overwrite the live line. Use as few blanks as possible, because a terminal that became narrower wraps them."""
         covered = min(self._live or 0, self.columns - 1)
         self.reporter.rewrite(text + " " * (covered - width(text)))
 

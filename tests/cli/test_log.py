@@ -54,5 +54,5 @@ def test_steps_of_plan_items_are_found_by_their_ends(gump: Gump) -> None:
     gump.project.answer("build::impl[b]", writes={"b.py": "b = 1\n"})
     gump.project.run("each").assert_outcomes(passed=3)
     assert gump.good("log", "impl[a]").startswith("build::impl[a] attempt 1, claude, diff: passed")
-    assert "'impl' may be any of build::impl[a], build::impl[b]" in gump.bad("log", "impl", code=2)
+    assert "'impl' matches several steps: build::impl[a], build::impl[b]" in gump.bad("log", "impl", code=2)
     assert "b.py" in gump.good("diff", "build::impl[b]", "--stat")

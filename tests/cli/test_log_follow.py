@@ -51,7 +51,7 @@ def test_a_running_attempt_shows_what_there_is_and_can_be_followed_to_its_end(
 def test_there_may_be_nothing_to_follow(passed: Gump) -> None:
     assert "no attempt of run " in passed.bad("log", "--follow")
     assert passed.good("log", "--follow", "second").startswith("second attempt 1, claude-haiku, diff: passed\n")
-    assert "leave out --all" in passed.bad("log", "--follow", "second", "--all", code=2)
+    assert "cannot be combined with --all" in passed.bad("log", "--follow", "second", "--all", code=2)
 
 
 def test_lines_are_shown_when_they_are_whole(tmp_path: Path) -> None:

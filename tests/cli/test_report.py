@@ -188,7 +188,7 @@ def test_guards_and_turns_of_a_run_are_summed_up(gump: Gump) -> None:
 
 def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
-    assert "give either a run or --last N" in passed.bad("report", run_id, "--last", "2", code=2)
+    assert "--last cannot be combined with RUN" in passed.bad("report", run_id, "--last", "2", code=2)
 
 
 def test_a_result_of_another_shape_is_named_and_not_a_traceback(passed: Gump) -> None:

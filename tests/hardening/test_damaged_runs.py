@@ -225,7 +225,7 @@ def test_a_run_whose_base_is_gone_is_told(project: GumpProject, capsys: pytest.C
     result = go_on(project, way)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
-        ["ERROR: run * cannot continue: its base * is missing from the repository", "*start a new run"]
+        ["ERROR: run * cannot be resumed or reused: its base * is missing from the repository", "*start a new run"]
     )
     assert everything(project) == before
     assert " failed " in status(capsys)

@@ -266,7 +266,7 @@ def test_a_replay_is_not_recorded(project: GumpProject, monkeypatch: pytest.Monk
     install(project, monkeypatch)
     result = record(project, "one", f"--gump-replay={project.cassette}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: --gump-record and --gump-replay exclude each other"])
+    result.stderr.fnmatch_lines(["ERROR: --gump-record cannot be combined with --gump-replay"])
 
 
 def test_a_dry_run_makes_no_cassette(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,6 +33,7 @@ CheckState = Literal["ok", "note", "failed"]
 """`note` does not prevent a run. `failed` prevents it."""
 
 LITTLE_BYTES: Final = 1_000_000_000
+"""Free disk space below which a check has a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,9 @@ class Check:
 
 
 def machine_checks(root: Path, settings: Settings, *, is_needed: bool) -> Iterator[Check]:
-    """Yield all checks except those of agents. One check creates and removes a worktree.
+    """Yield the checks of the machine. One of them creates and removes a worktree.
 
-    `is_needed` is True if a workflow needs a repository. Otherwise a missing repository is a note, not a failure.
+    Without a repository, the check of it fails if `is_needed`; otherwise it is a note.
     """
     yield from _git()
     yield Check("python", "ok", f"{platform.python_version()} ({sys.executable})")
@@ -120,7 +121,7 @@ def _worktree(repository: Repository, root: Path) -> Check:
 
 
 def environment_checks(settings: Settings, agents: Iterable[Agent]) -> Iterator[Check]:
-    """Yield notes about cloud and toolchain variables that are not passed on. It is unknown if anything needs them."""
+    """Yield notes about cloud and toolchain variables that are set but not passed to agents or gates."""
     passed = set(settings.agent_env).union(*(environment_of(agent, Path.cwd()) for agent in agents))
     kept = (
         ("agents", passed, "gump_agent_env"),
