@@ -1,8 +1,12 @@
-"""A pytest plugin for `paths.py`: writes which modules of the package call which, in order, to the file CALL_TRACE.
+"""A pytest plugin for `paths.py`. It writes the calls of modules of the package, in order, to the file CALL_TRACE.
 
-Each line is a call from one module to another, `call thread caller callee function`, a file that a module opens for
-reading, `open module name`, or a report of pytest, `report`.
-Imports do not count: only functions of modules that are loaded, entered for themselves.
+Each line is one of these:
+
+* `call THREAD CALLER MODULE FUNCTION`: a function of a module is called; the caller is `-` outside the package
+* `open MODULE NAME`: a module opens a file for reading
+* `report`: pytest logs a report
+
+Calls during an import are left out.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ _names: dict[str, str | None] = {}
 
 
 def module_of(frame: FrameType) -> str | None:
-    """Module of the package whose function runs in a frame; None for all other code."""
+    """Return the module of the package whose function runs in a frame; None for all other code."""
     file = frame.f_code.co_filename
     if file not in _names:
         _, found, inner = file.rpartition("/pytest_gump/")
@@ -35,7 +39,7 @@ def module_of(frame: FrameType) -> str | None:
 
 
 def caller_of(frame: FrameType) -> str | None:
-    """Module of the package that runs further up the stack, with other packages between; None while one is imported."""
+    """Return the next module of the package up the stack, `-` if there is none, or None during an import."""
     above = frame.f_back
     while above is not None:
         if above.f_code.co_name == "<module>":

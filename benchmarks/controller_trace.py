@@ -1,7 +1,7 @@
-"""A pytest plugin for `growth.py`: CPU time of the controller from item to item, to the file CONTROLLER_TRACE.
+"""A pytest plugin for `growth.py`. It writes the controller's CPU time for each attempt to the file CONTROLLER_TRACE.
 
-Each row is the time of an item and that of a fixed piece of work right after it: their ratio does not depend on what
-else the machine does.
+Each row contains the time of an attempt, and that of a fixed task right after it, in milliseconds. Their ratio does not
+depend on other work on the machine.
 """
 
 from __future__ import annotations

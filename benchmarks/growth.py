@@ -1,4 +1,4 @@
-"""Whether the thousandth costs what the first does: items, steps, decisions, and runs that are kept."""
+"""Whether the last of many items, steps, decisions and stored runs take as long as the first ones."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 ITEMS = {"growth/items": 400, "growth/1,000-items": 1000, "growth/10,000-items": 10_000}
 WARM_UP = 10
-"""Attempts at the start that are not counted: they import what all others use."""
+"""Attempts at the start that are not counted, because modules are imported in them."""
 STEP = "  - {{name: step-{number}, agent: writer, allow_no_change: true, prompt: Write., gate: ['bash: true']}}\n"
 
 
@@ -52,7 +52,7 @@ def steps(count: int) -> Measured:
 
 
 def last_to_first(name: str, project: Project, *words: str) -> Measured:
-    """CPU time of the controller for the last 100 attempts, to that for the first 100."""
+    """Measure the controller's CPU time for the last 100 attempts, divided by that for the first 100."""
     trace = project.path.parent / "trace.json"
     words = ("-p", "controller_trace", *words, "spec.md")
     project.pytest(*words, PYTHONPATH=str(HERE), CONTROLLER_TRACE=str(trace))
@@ -65,7 +65,7 @@ def windows(costs: Sequence[float], size: int) -> float:
 
 
 def schedule(count: int) -> Measured:
-    """Decisions alone, without a session: 32 items are in flight."""
+    """Measure decisions without a session. Up to 32 items are in flight."""
     plan = tuple(PlanItem(name=f"i{one}", slug=f"i{one}") for one in range(count))
     inner = (Step(name="a", agent="x"), Step(name="b", agent="x"))
     first = Step(name="plan", agent="x", output="plan")
@@ -90,7 +90,7 @@ def schedule(count: int) -> Measured:
 
 
 def runs(count: int, rounds: int) -> Iterator[Measured]:
-    """One step, `gump status` and `gump report --last` beside many finished runs, and beside a tenth of them."""
+    """Measure one step, `gump status` and `gump report --last` with `count` finished runs, and with a tenth of them."""
     with workspace() as few_folder, workspace() as many_folder:
         few, many = Project.make(few_folder), Project.make(many_folder)
         for project, copies in ((few, count // 10), (many, count)):
@@ -118,7 +118,7 @@ def runs(count: int, rounds: int) -> Iterator[Measured]:
 
 
 def copy_run(original: Path, copies: int) -> None:
-    """Other ids and times, no attempt folders: no command looks into those."""
+    """Copy a run under other ids. The copies have no attempt folders, because no measured command reads them."""
     header, ledger = json.loads((original / "run.json").read_text()), (original / "ledger.ndjson").read_text()
     for one in range(copies):
         run_id = f"20260101-{one:06d}-one-{one:04x}"

@@ -1,4 +1,4 @@
-"""One more plan item: what a run of many items costs beyond one of few."""
+"""One more plan item: the cost of a run of many items minus that of a run of few items."""
 
 from __future__ import annotations
 
@@ -32,7 +32,11 @@ def git_processes(project: Project, items: int) -> int:
 
 
 def one_more(project: Project, name: str, *, few: int, many: int, rounds: int) -> Measured:
-    """CPU time is that beyond the run of few items; wall time is between the items of the other, in its ledger."""
+    """Measure one more item.
+
+    CPU time is the difference between the two runs. Wall time is the median time from the start of an item to the start
+    of the next, in the ledger of the run of many items.
+    """
     project.items()
     between: list[float] = []
 

@@ -1,4 +1,4 @@
-"""Limits that were met before and are kept: collecting many workflows, resuming long runs. Only with --full."""
+"""Older targets: collection of many workflows, and resume of long runs. Measured only with --full."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
 
 
 def collect(rounds: int) -> Measured:
-    """A thousand workflow files that are named on the command line, next to the YAML parser's events for them."""
+    """Collect 1,000 workflow files that are named on the command line. The floor is PyYAML's events for these files."""
     with workspace() as folder:
         project = Project.make(folder)
         steps = "".join(STEP.format(number=number) for number in range(STEPS))
@@ -69,7 +69,7 @@ def collect(rounds: int) -> Measured:
 
 
 def resume(rounds: int) -> Measured:
-    """A run whose last step failed, resumed: all other steps are reused."""
+    """Resume a run whose last step failed. All other steps are reused."""
     with workspace() as one_folder, workspace() as many_folder:
         one, many = Project.make(one_folder), Project.make(many_folder, items=ITEMS)
         for project in (one, many):

@@ -1,4 +1,4 @@
-"""A repository of 50,000 files: one step with and without a worktree, one more item, parallel items."""
+"""A repository of 50,000 files: one step with a new and with an existing worktree, one more item, parallel items."""
 
 from __future__ import annotations
 

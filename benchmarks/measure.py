@@ -1,4 +1,4 @@
-"""What a command costs: wall time, and CPU time of the whole tree of processes that it starts."""
+"""The cost of a command: wall time, and CPU time of all processes that it starts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 PR_SET_CHILD_SUBREAPER = 36
 PATIENCE_S = 20.0
-"""For what a command leaves in the background, such as `git maintenance`."""
+"""Longest time for processes that a command leaves in the background, such as `git maintenance`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,19 @@ class Cost:
         return Cost(self.cpu_ms * factor, self.wall_ms * factor)
 
     def over(self, other: Cost) -> Cost:
-        """How many times the other this is."""
+        """Return the ratio of this cost to the other."""
         return Cost(self.cpu_ms / other.cpu_ms, self.wall_ms / other.wall_ms)
 
 
 def adopt_orphans() -> None:
-    """On Linux, processes whose parent has ended become children of this one: their CPU time is counted too."""
+    """On Linux, make this process the parent of all orphaned descendants, so that their CPU time is counted."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 @contextmanager
 def timed() -> Iterator[list[Cost]]:
-    """A list to which the cost of the block is added; all child processes have ended by then."""
+    """Provide a list, to which the cost of the block is added when all child processes have ended."""
     costs: list[Cost] = []
     cpu, began = _cpu_ms(), time.perf_counter()
     yield costs
@@ -64,7 +64,7 @@ def _wait_for_orphans(seconds: float) -> None:
         while time.monotonic() < until:
             if os.waitpid(-1, os.WNOHANG) == (0, 0):
                 time.sleep(0.001)
-        sys.exit(f"processes are left that do not end within {seconds} s")
+        sys.exit(f"processes are still running {seconds:.0f} s after the end of the command")
 
 
 def _cpu_ms() -> float:
@@ -73,7 +73,7 @@ def _cpu_ms() -> float:
 
 
 def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], expect: int = 0) -> Cost:
-    """Run a program to its end; ends everything with its output when it fails."""
+    """Run a program to its end. If its exit code is not `expect`, exit with its output."""
     with timed() as costs:
         done = subprocess.run(
             command, cwd=cwd, env=environment, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -86,7 +86,10 @@ def run(command: Sequence[str], *, cwd: Path, environment: Mapping[str, str], ex
 def alternate(
     rounds: int, measures: Mapping[str, Callable[[], Cost]], *, warm_up: bool = True
 ) -> dict[str, list[Cost]]:
-    """Measure A B A B, so that whatever else the machine does meets all alike; a round to warm up is not counted."""
+    """Measure A, B, A, B, ..., so that other work on the machine affects all alike.
+
+    With `warm_up`, there is an additional first round that is not counted.
+    """
     costs: dict[str, list[Cost]] = defaultdict(list)
     if warm_up:
         for measure in measures.values():
@@ -98,5 +101,5 @@ def alternate(
 
 
 def least(costs: Sequence[Cost]) -> Cost:
-    """Of all rounds: other work only ever adds to what is measured."""
+    """Return the minimum of all rounds, because other work only adds time."""
     return Cost(min(one.cpu_ms for one in costs), min(one.wall_ms for one in costs))

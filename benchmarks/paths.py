@@ -1,9 +1,9 @@
-"""Count the modules and the changes of direction on the four main paths, in sessions that really run. See README.md.
+"""Count the modules and the changes of direction on the four main paths, in real sessions. See README.md.
 
-A module counts if one of its functions is entered between the two ends of a path. Modules are listed in the order in
-which they are entered for the first time. A climb is a module that imports the one before, directly or through others.
-A callback is a call from a module to one that imports it: through a hook, or an object that was passed in. The script
-also counts how often a path reads the spec, the workflow and the ledger.
+A module counts if one of its functions is called between the two ends of a path. Modules are listed in the order of
+their first call. A climb is a module that imports the previous one, directly or through others. A callback is a call
+from a module to one that imports it, through a hook or a passed object. The script also counts how often a path reads
+the spec, the workflow and the ledger.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ steps:
 
 READ = ("spec.md", "one.yaml", "workflow.yaml", "ledger.ndjson")
 WATCH = "system.git.checkout_watch"
-"""Opens files of the checkout for their digests; that is no reading of a workflow."""
+"""Opens files of the checkout to compute digests. This does not count as reading a workflow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A call of a module, or a file that the caller opens."""
+    """A call of a function of a module, or a file that the caller opens."""
 
     caller: str = ""
     module: str = ""
@@ -69,7 +69,7 @@ def trees() -> dict[str, ast.Module]:
 
 
 def importers() -> dict[str, set[str]]:
-    """For each module, those that import it: directly or through others, imports for types too."""
+    """Return the modules that import each module, directly or through others. Imports for types count too."""
     found = trees()
     graph = {name: {other for other in imported(tree) if other in found} for name, tree in found.items()}
     below: dict[str, set[str]] = {}
@@ -93,7 +93,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
 
 
 def session(project: Project, *arguments: str, expect: int = 0) -> list[Call | None]:
-    """Calls of the controller of one session; None for each report of pytest."""
+    """Run a session, and return the calls in its controller, with None for each report of pytest."""
     trace = project.path.parent / "trace"
     ENVIRONMENT.update(
         CALL_TRACE=str(trace), PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), str(PACKAGE.parent)])
@@ -108,7 +108,7 @@ def call_of(row: str) -> Call:
 
 
 def first(calls: list[Call | None], wanted: Callable[[Call], bool], after: int = 0) -> int:
-    """Index of the first call that is wanted."""
+    """Return the index of the first wanted call behind the index `after`."""
     return next(n for n, call in enumerate(calls) if n > after and call is not None and wanted(call))
 
 
@@ -135,7 +135,7 @@ def to_a_reused_step(calls: list[Call | None]) -> list[Call | None]:
 
 
 def modules_of(part: list[Call | None]) -> list[str]:
-    """Modules in the order in which they are entered for the first time."""
+    """Return the modules in the order of their first call."""
     return [*dict.fromkeys(call.module for call in part if call is not None and not call.opened)]
 
 
@@ -158,7 +158,7 @@ def paths() -> Iterator[tuple[str, list[Call | None]]]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--list", action="store_true", help="name the modules of each path, climbs with ^")
+    parser.add_argument("--list", action="store_true", help="list the modules of each path, with ^ at climbs")
     is_listed = parser.parse_args().list
     above = importers()
     for title, part in paths():

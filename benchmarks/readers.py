@@ -1,7 +1,6 @@
-"""The reader of each agent CLI alone, with the guards that watch it. Only with --full.
+"""The stream reader of each agent CLI, with guards, without a session. Measured only with --full.
 
-A stream is all recorded runs of a CLI (tests/agents/recorded) one after another, again and again. The floor is
-`json.loads` of every line.
+A stream repeats all recorded runs of a CLI (tests/agents/recorded). The floor is `json.loads` of every line.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 MB = 1_000_000
 SIZE = 50
-"""Megabytes of a stream."""
+"""Size of a stream in megabytes."""
 RECORDED = Path(__file__).parents[1] / "tests" / "agents" / "recorded"
 TASK = Task(step="a", item=None, attempt=1, agent="any", prompt="", worktree=Path("/w"), mode="diff")
 MODELS = {"codex": "gpt-5.5", "gemini": "gemini-2.5-pro", "opencode": "anthropic/claude-sonnet-4-5"}
@@ -45,7 +44,7 @@ def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
 
 
 def read(how: str, cli: str, stream: Path) -> Cost:
-    """Of one megabyte, in a process of its own."""
+    """Return the cost of one megabyte, measured in a separate process."""
     return Cost(*map(float, output(__file__, how, cli, str(stream), cwd=stream.parent).split())) * (1 / SIZE)
 
 
@@ -54,7 +53,7 @@ def write(path: Path, cli: str) -> None:
     recorded = b"".join(run if run.endswith(b"\n") else run + b"\n" for run in runs if run)
     with path.open("wb") as file:
         for number in range(-(-SIZE * MB // len(recorded))):
-            # Each answer of the model has an id of its own.
+            # Every copy of an answer gets another id.
             file.write(recorded.replace(b'"msg_', b'"msg_%d_' % number))
 
 
@@ -63,7 +62,7 @@ def content(folder: Path) -> bytes:
     return gzip.decompress(packed.read_bytes()) if packed.exists() else (folder / "stream.ndjson").read_bytes()
 
 
-# -- in a process of its own ---------------------------------------------------------------------------------------
+# -- in a separate process -----------------------------------------------------------------------------------------
 
 
 def main(how: str, cli: str, stream: Path) -> None:

@@ -1,6 +1,6 @@
-"""Measure speed and say of each target whether it is met: `make bench`, `make bench BENCH="streams items/git"`.
+"""Measure speed and check the targets: `make bench`, `make bench BENCH="streams items/git"`.
 
-Exit code 1 if a target is not met. See README.md.
+The exit code is 1 if a target is not met, and 2 for an unknown name. See README.md.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from measure import Cost
 
 ROUNDS = {"step": 7, "commands": 9}
-"""Three of what takes longer."""
+"""Number of rounds by topic. All other topics have three, because they take longer."""
 BUSY = 0.2
-"""Share of the machine that others may use before wall times say little."""
+"""If other programs use more than this share of the machine, wall times are unreliable."""
 
 
 def main() -> int:
@@ -33,7 +33,7 @@ def main() -> int:
     chosen = [target for target in TARGETS if is_chosen(target, arguments.name, full=arguments.full)]
     if not chosen:
         names = ", ".join(target.name for target in TARGETS)
-        print(f"no target has such a name; there are {names}", file=sys.stderr)
+        print(f"unknown target: {', '.join(arguments.name)}\n  hint: known are {names}", file=sys.stderr)
         return 2
     adopt_orphans()
     print(f"{'':<76}{'CPU':>8}{'wall':>8}{'floor:':>12}{'CPU':>6}{'wall':>8}  ratio and its limit")
@@ -56,10 +56,10 @@ def main() -> int:
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", nargs="*", help="a target, or a topic such as `streams`; all without it")
-    parser.add_argument("--list", action="store_true", help="only list the targets, as the table of README.md")
-    parser.add_argument("--full", action="store_true", help="also what takes long: growth, other CLIs, old limits")
-    parser.add_argument("--rounds", type=int, help="how often each thing is measured; 3 to 9 without it")
+    parser.add_argument("name", nargs="*", help="a target, or a topic such as `streams`; default: all")
+    parser.add_argument("--list", action="store_true", help="print the targets as the table of README.md, and exit")
+    parser.add_argument("--full", action="store_true", help="include slow targets: growth, other CLIs, older targets")
+    parser.add_argument("--rounds", type=int, help="number of measurements of each target; default: 3 to 9")
     return parser.parse_args()
 
 
@@ -93,7 +93,7 @@ def row(target: Target, measured: Measured) -> str:
 
 
 def both(target: Target, cost: Cost) -> str:
-    """CPU and wall time, or a number in the place of the first."""
+    """Return CPU time and wall time, or a plain number in the column of the CPU time."""
     return shown(target, cost.cpu_ms) + (shown(target, cost.wall_ms) if target.floors else " " * 8)
 
 
@@ -103,7 +103,7 @@ def shown(target: Target, value: float) -> str:
 
 
 def busy_s() -> float:
-    """CPU seconds that the machine has spent for others than this benchmark since it started."""
+    """Return the CPU seconds that programs other than this benchmark have used since the machine started."""
     times = psutil.cpu_times()
     own = psutil.Process().cpu_times()
     return times.user + times.system + times.nice - own.user - own.system - own.children_user - own.children_system

@@ -25,12 +25,13 @@ ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"},
     "PYTEST_ADDOPTS": "-p no:hypothesispytest -p no:anyio",
 }
-"""Modules are compiled once, as for a user; the first round of everything pays for it. Without the plugins that only a
-development environment has: hypothesis takes longer to import than the rest of an empty session."""
+"""Bytecode is written, as for users, so only the first round compiles modules. Plugins of the development environment
+are not loaded: hypothesis takes longer to import than the rest of an empty session.
+"""
 PYTEST = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider")
 
 CONFTEST = '''\
-"""Agents that cost as good as nothing: what is measured is the rest."""
+"""Agents that take almost no time, so that everything else is measured."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,7 @@ class Scripted:
 
 
 class Claude(Scripted):
-    """Prints a stream of Claude Code, read by its own reader."""
+    """Prints a stream of Claude Code, which the reader of Claude Code reads."""
 
     def reader(self, task):
         from pytest_gump.agents.family import FAMILIES
@@ -96,14 +97,14 @@ steps:
 
 @contextmanager
 def workspace() -> Iterator[Path]:
-    """A folder on tmpfs, where there is one: what is measured is our work and not the disk."""
+    """Provide a folder, on tmpfs if it exists, so that the speed of the disk is not measured."""
     with tempfile.TemporaryDirectory(dir=TMPFS if TMPFS.is_dir() else None, prefix="gump-bench-") as folder:
         yield Path(folder)
 
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A repository whose conftest gives the agents of CONFTEST; its workflow `one` is a step that writes a file."""
+    """A repository with the agents of CONFTEST, and a workflow `one` with one step that writes a file."""
 
     path: Path
 
@@ -129,14 +130,14 @@ class Project:
         return project
 
     def plan(self, items: int) -> None:
-        """Have the agent `planner` plan so many items."""
+        """Set the number of items that the agent `planner` plans."""
         names = [f"item-{number}" for number in range(1, items + 1)]
         plan = json.dumps([{"name": name, "description": name} for name in names])
         (self.path.parent / "agent" / "plan.json").write_text(plan)
 
     @property
     def cache(self) -> Path:
-        """Where the worktrees are."""
+        """The cache folder, which contains the worktrees."""
         return self.path.parent / "cache"
 
     def git(self, *words: str) -> Cost:
@@ -144,7 +145,7 @@ class Project:
         return run(["git", *identity, *words], cwd=self.path, environment=ENVIRONMENT)
 
     def snapshot(self) -> Cost:
-        """What a snapshot costs at least: a file changes, git looks at all of them and writes the tree."""
+        """Measure the least work of a snapshot: after one file changes, git compares all files and writes the tree."""
         changed = self.path / "floor.txt"
         changed.write_text(str(time.time_ns()))
         cost = self.git("add", "--all") + self.git("write-tree")
@@ -158,7 +159,7 @@ class Project:
         path.write_text(text)
 
     def items(self, *, agent: str = "writer", parallel: bool = False) -> None:
-        """Have a workflow `items`: a plan, and one step for each of its items."""
+        """Write the workflow `items`: a plan, and one step for each of its items."""
         self.workflow("items", ITEMS.format(agent=agent, parallel=str(parallel).lower()))
 
     def pytest(self, *words: str, expect: int = 0, **environment: str) -> Cost:
@@ -171,7 +172,7 @@ class Project:
         return {**ENVIRONMENT, "XDG_CACHE_HOME": str(self.cache), **more}
 
     def bare(self) -> Cost:
-        """A pytest session without tests and without a conftest, and with the plugin switched off."""
+        """Run a pytest session without tests and conftest, with the plugin disabled."""
         empty = self.path.parent / "empty"
         empty.mkdir(exist_ok=True)
         return run([*PYTEST, "-p", "no:gump"], cwd=empty, environment=self.environment(), expect=5)
@@ -180,12 +181,12 @@ class Project:
         return max((self.path / ".gump" / "runs").glob("2*"), key=lambda path: path.stat().st_mtime_ns)
 
     def events(self, name: str) -> list[dict[str, Any]]:
-        """Events of one kind in the ledger of the newest run."""
+        """Return the events of one kind in the ledger of the newest run."""
         lines = (self.newest_run() / "ledger.ndjson").read_text().splitlines()
         return [event for event in map(json.loads, lines) if event["event"] == name]
 
     def git_commands(self, *words: str) -> list[str]:
-        """The git commands of a session: a `git` in front of PATH keeps a log."""
+        """Run a session, and return its git commands. A `git` script at the front of PATH logs them."""
         shim, log = self.path.parent / "shim", self.path.parent / "git.log"
         shim.mkdir(exist_ok=True)
         (shim / "git").write_text(f'#!/bin/sh\necho "$*" >> {log}\nexec {shutil.which("git")} "$@"\n')
@@ -200,6 +201,6 @@ def python(*words: str, cwd: Path) -> Cost:
 
 
 def output(*words: str, cwd: Path) -> str:
-    """What a Python program prints."""
+    """Return the output of a Python program."""
     done = subprocess.run([sys.executable, *words], cwd=cwd, env=ENVIRONMENT, check=True, stdout=subprocess.PIPE)
     return done.stdout.decode()

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 BARE, UNUSED, WORDS = ("-p", "no:gump", "../empty"), ("../empty",), ("--gump-workflow=one", "spec.md")
-"""Three sessions: without the plugin, with it but without a workflow, and one step."""
+"""Arguments of three sessions: without the plugin, with the plugin but without a workflow, and with one step."""
 
 IMPORT = """\
 import importlib, json, sys, time
@@ -62,7 +62,7 @@ def beyond_bare(session: Any, bare: Any) -> list[str]:
 
 
 def import_cost(folder: Path, bare: list[str], more: list[str]) -> Cost:
-    """Of modules in a process that has loaded those of an empty session."""
+    """Measure the import of `more` in a process that has imported `bare`, the modules of an empty session."""
     lists = folder / "modules.json"
     lists.write_text(json.dumps([bare, more]))
     return Cost(*map(float, output("-c", IMPORT, str(lists), cwd=HERE).split()))
@@ -72,7 +72,7 @@ OF_THE_SESSION = {"__main__", "conftest"}
 
 
 def loaded(project: Project, *words: str) -> Any:
-    """What one process of a session loads: names of its modules, number of its dataclasses."""
+    """Run a session in one process. Return the names of its modules, number of dataclasses and peak memory."""
     found = project.path.parent / "loaded.json"
     command = [sys.executable, str(HERE / "loaded.py"), str(found), *PYTEST[3:], *words]
     run(command, cwd=project.path, environment=project.environment(), expect=0 if "spec.md" in words else 5)

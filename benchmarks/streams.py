@@ -1,8 +1,8 @@
-"""The stream of Claude Code, in a session: what each megabyte costs beyond the session with a short stream.
+"""The stream of Claude Code in a session: the cost of a megabyte, beyond the session with a short stream.
 
-The streams are made of what the CLI really printed (tests/agents/recorded): the calls and answers of one recorded run,
-again and again between its first and its last line. The files that it writes are in the worktree of the step. The floor
-reads the same stream from `cat`, with `json.loads` of each line.
+The streams repeat the calls and answers of a recorded run of the CLI (tests/agents/recorded) between its first and its
+last line. Its paths are replaced, so that the files that it writes are in the step's worktree. The floor reads the same
+stream from `cat`, with `json.loads` of each line.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 MB = 1_000_000
 RECORDED = Path(__file__).parents[1] / "tests" / "agents" / "recorded" / "claude"
 KINDS = {"long": ("big-output", 40), "short": ("basic", 15)}
-"""The recorded run and the megabytes that are printed; lines have 3,000 and 700 bytes on average."""
+"""The recorded run, and the size of the stream in megabytes. Lines have 3,000 and 700 bytes on average."""
 LONGEST = 8000
-"""Bytes of text in a line, as of a file that is read; the recorded output of a command has four times as many."""
+"""Lines are shortened to this number of bytes, as for a file that is read. Recorded command output has four times more.
+"""
 WORDS = ("--gump-workflow=talk", "spec.md")
 TALK = """\
 name: talk
@@ -53,7 +54,7 @@ def measure(rounds: int, names: list[str]) -> Iterator[Measured]:
 
 
 def memory(project: Project) -> float:
-    """Megabytes of a session whose agent prints a line of 50 MB, which is not read, and one of 15 MB, which is."""
+    """Return the megabytes that a session needs for two lines: one of 50 MB, which is not read, and one of 15 MB."""
     lines = (RECORDED / "big-output" / "stream.ndjson").read_bytes().splitlines(keepends=True)
     longest = max(lines, key=len)
     peaks = []
@@ -96,7 +97,7 @@ def one(project: Project, kind: str, recording: str, megabytes: int, rounds: int
 
 
 def write(path: Path, lines: Sequence[bytes], size: int) -> None:
-    """Write a stream of at least this size; each of its answers has an id of its own."""
+    """Write a stream of at least this size. Every copy of an answer gets another id."""
     first, *middle, last = lines
     talk = b"".join(middle)
     with path.open("wb") as file:

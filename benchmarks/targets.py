@@ -1,7 +1,7 @@
-"""The targets: what is measured, next to which floor, and the most it may cost.
+"""The targets: what is measured, the floor for comparison, and the limit.
 
-A limit is the figure of the reference machine, on which the targets were set, and so are the figures of FLOORS. What is
-checked is a ratio: the figure may be so many times its floor of the same run as the limit is that of the reference.
+Limits and FLOORS are figures of the reference machine, on which the targets were set. Ratios are compared: the figure
+divided by the floor of the same run must not exceed the limit divided by the floor of the reference machine.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ FLOORS: Final = {
     },
     "events": (350.0, "PyYAML's events of 1,000 files of 20 steps"),
 }
-"""Milliseconds on the reference machine, and what it is."""
+"""Milliseconds on the reference machine, and what is measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Without a floor the figure is a number that depends on no machine; without a limit it is only shown."""
+    """A target without floors is a number that does not depend on the machine. Without a limit, it is only shown."""
 
     name: str
     what: str
@@ -53,7 +53,7 @@ class Target:
 
     @property
     def most(self) -> float | None:
-        """How many times its floor the figure may be, or the figure itself where there is no floor."""
+        """The largest ratio of figure to floor; without floors, the largest figure."""
         if self.limit is None or not self.floors:
             return self.limit
         return (1000 / self.limit if self.unit == "MB/s" else self.limit) / self.reference_ms
@@ -103,15 +103,15 @@ TARGETS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Figures of one target in all rounds, next to the floors; a plain number has none."""
+    """Figures and floors of one target in all rounds. A plain number has no floors."""
 
     name: str
     figures: Sequence[Cost]
     floors: Sequence[Cost] = ()
     less: Sequence[Cost] = ()
-    """What is subtracted from the figures, such as the same session with nothing to do."""
+    """Costs to subtract from the figures, such as those of a session with nothing to do."""
     parts: float = 1
-    """Items or megabytes that the rest is for."""
+    """Number of items or megabytes by which the rest is divided."""
 
     @property
     def figure(self) -> Cost:
@@ -124,7 +124,7 @@ class Measured:
 
     @property
     def ratio(self) -> Cost:
-        """The figure itself where there is no floor."""
+        """The figure divided by the floor; without a floor, the figure."""
         return self.figure.over(self.floor) if self.floor else self.figure
 
 
@@ -133,7 +133,7 @@ def number(name: str, value: float) -> Measured:
 
 
 def is_met(target: Target, measured: Measured) -> bool:
-    """Whether CPU and wall time, as far as the target is about them, are within the limit."""
+    """True if the times that the target limits (CPU, wall or both) are within the limit."""
     ratio, most = measured.ratio, target.most
     if most is None:
         return True

@@ -1,4 +1,4 @@
-"""Eight parallel items whose agent waits for two seconds: what waiting costs."""
+"""Eight parallel items whose agent sleeps for two seconds: the cost of waiting."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Write the generated parts of docs/explanation/architecture.md: `.venv/bin/python tools/architecture.py`.
 
-The parts come from the source: docstrings, imports (those for types too), and the paths listed here. In a path, `>`
-leads to a module that the one before imports, `<` to a module that imports the one before, and `~` to a module without
-such an import: through a hook, an object that is passed in, or another process. `=` returns to an earlier module.
+The parts are generated from docstrings, from imports (also for types), and from the paths below. In a path, `>` leads
+to a module that the previous one imports, and `<` to a module that imports the previous one. `~` leads to a module
+without such an import, through a hook, a passed object or another process. `=` returns to an earlier module.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def tree(module: str) -> ast.Module:
 
 @cache
 def imports(module: str) -> set[str]:
-    """Modules of the package that a module imports anywhere: inside functions and for types too."""
+    """Return the modules of the package that a module imports, also inside functions and for types."""
     found = {
         f"{node.module}.{alias.name}" if f"{node.module}.{alias.name}"[12:] in FILES else node.module or ""
         for node in ast.walk(tree(module))
@@ -74,7 +74,7 @@ def imports(module: str) -> set[str]:
 
 
 def package_of(module: str) -> str:
-    """Node of the picture: a package of the root, a package of the engine, or a module of the root."""
+    """Return the node in the picture: a package of the root, a package of the engine, or a module of the root."""
     return ".".join(module.split(".")[: 2 if module.startswith("engine.") else 1])
 
 
@@ -87,7 +87,7 @@ def package_imports() -> dict[str, set[str]]:
 
 
 def without_implied(graph: dict[str, set[str]]) -> dict[str, set[str]]:
-    """The graph without edges that other edges imply."""
+    """Return the graph without edges that other edges imply."""
     below: dict[str, set[str]] = {}
     for node in TopologicalSorter(graph).static_order():
         below[node] = graph[node].union(*(below[other] for other in graph[node]))
@@ -114,13 +114,13 @@ def packages() -> str:
 
 
 def steps(path: str) -> list[tuple[str, str]]:
-    """Sign and module of each step; the first has the sign `>`."""
+    """Return sign and module of each step. The first step has the sign `>`."""
     words = ["> ", *path.split()]
     return [(sign.strip(), module) for sign, module in zip(words[::2], words[1::2], strict=True)]
 
 
 def wrong_steps(path: str) -> list[str]:
-    """Steps whose sign does not match the imports or the path so far; only the unknown modules if there are any."""
+    """Return the steps whose sign does not match the imports or the path so far. Unknown modules are returned alone."""
     found = steps(path)
     missing = [module for _, module in found if module not in FILES]
     if missing:
@@ -150,7 +150,7 @@ def path_text(title: str, path: str) -> str:
 
 
 def page(text: str) -> str:
-    """The page with its generated parts written again."""
+    """Return the page with new generated parts."""
     parts = {
         "packages": packages(),
         "picture": picture(),
@@ -165,5 +165,5 @@ def page(text: str) -> str:
 
 if __name__ == "__main__":
     if wrong := [step for path in PATHS.values() for step in wrong_steps(path)]:
-        sys.exit("steps of a path that the imports contradict:\n" + "\n".join(wrong))
+        sys.exit("these steps of PATHS contradict the imports:\n" + "\n".join(wrong))
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

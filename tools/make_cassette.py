@@ -1,12 +1,13 @@
 """Write the cassette of the demo: `.venv/bin/python tools/make_cassette.py`.
 
-No model was asked for it. The files of each take, under `examples/timesheet/cassette/*/files`, are written by hand and stay as they are. This
-script writes the streams around them in the format of Claude Code's `stream-json` output, with a simple model of what such a
-conversation costs: a prompt cache that grows by what each turn adds, tokens counted as characters, list prices of the table
-below. So the figures are scripted, and they add up. Gates, by contrast, run for real whenever the cassette is played.
+The takes are scripted: no model was called. The files of each take, in `examples/timesheet/cassette/*/files`, are
+written by hand, and this script does not change them. It writes the streams around them, in the format of Claude Code's
+`stream-json` output. The costs are computed: the prompt cache grows with each turn, the number of tokens is derived from
+the number of characters, and the prices are the list prices below. Gates are not scripted: they run whenever the
+cassette is played.
 
-Prompts come from the product: the workflow is run once on takes that accept every prompt, and what each attempt was
-asked is stored with its take. So run this script again when the workflow, or the wording of prompts, has changed.
+The prompts are those of pytest-gump. The script runs the workflow once with takes that accept every prompt, and stores
+the prompt of each attempt in its take. Run the script again when the workflow or the wording of prompts has changed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ CASSETTE = PROJECT / "cassette"
 CLI_VERSION = "2.1.330"
 START = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 
-# US dollars for a million tokens: input, cache write (5 minutes), cache read, output. List prices of November 2026.
+# USD per million tokens: input, cache write (5 minutes), cache read, output. List prices of November 2026.
 PRICES = {
     "claude-opus-4-5": (5.0, 6.25, 0.5, 25.0),
     "claude-sonnet-4-5": (3.0, 3.75, 0.3, 15.0),
@@ -66,7 +67,7 @@ def read(*paths: str) -> tuple[Tool, ...]:
 
 
 def numbered(path: str) -> str:
-    """A file of the example as the CLI's Read tool shows it; one that a take wrote is looked up there."""
+    """Return a file of the example as the CLI's Read tool shows it. Files that a take wrote are in the cassette."""
     places = [PROJECT / path, *sorted(CASSETTE.glob(f"*/files/{path}"))]
     text = next(place for place in places if place.exists()).read_text()
     return "\n".join(f"{number:6}\t{line}" for number, line in enumerate(text.splitlines(), 1))
@@ -84,7 +85,7 @@ def pytest(arguments: str, result: str, *, failed: bool = False) -> tuple[Tool, 
 
 @dataclass(frozen=True)
 class Script:
-    """One take. `session` names the conversation: takes with the same one resume it."""
+    """One take. `session` names the conversation: later takes with the same name resume it."""
 
     step: str
     item: str | None
@@ -119,7 +120,7 @@ class Usage:
 
 @dataclass
 class Conversation:
-    """A session of the CLI: later runs resume it, read its context from the cache, and report cumulative cost."""
+    """A session of the CLI. Later runs resume it, read its context from the cache, and report the cumulative cost."""
 
     id: str
     model: str
@@ -213,7 +214,7 @@ class Stream:
             "content": [block],
             "stop_reason": None,
             "stop_sequence": None,
-            # As the CLI prints it: the number at the start of the message, the true one is in the result event.
+            # The CLI prints the number at the start of the message. The result event has the final one.
             "usage": vars(usage) | {"output_tokens": 1},
         }
         return {
@@ -401,13 +402,13 @@ def statement() -> list[Script]:
 
 
 def files_of(folder: str) -> dict[str, str]:
-    """The files that a take leaves in the worktree, as they lie in the cassette."""
+    """Return the files that a take leaves in the worktree, as they are stored in the cassette."""
     root = CASSETTE / folder / "files"
     return {path.relative_to(root).as_posix(): path.read_text() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 def write_cassette(folder: Path, prompts: dict[str, str]) -> None:
-    """Write all takes; `prompts` by step path and attempt, a take without one accepts every prompt."""
+    """Write all takes. `prompts` has their prompts by step path and attempt. Takes without one accept every prompt."""
     conversations: dict[str, Conversation] = {}
     clock = START
     for number, script in enumerate(scripts(), 1):
@@ -434,7 +435,7 @@ def write_cassette(folder: Path, prompts: dict[str, str]) -> None:
         )
 
 
-# -- the prompts: this file is also a pytest plugin, for the run that collects them --------------------------------------
+# -- the prompts: this file is also the pytest plugin that collects them -------------------------------------------------
 
 PROMPTS = "DEMO_PROMPTS"
 

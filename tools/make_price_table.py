@@ -1,9 +1,9 @@
-"""Make the price table that the package ships from the installed genai-prices.
+"""Write the price table of the package, from the installed genai-prices.
 
     .venv/bin/python tools/make_price_table.py 2026-11-29 > pytest_gump/agents/price_table.json
 
-The date decides which of several dated prices holds. Where a price depends on the hour, the one of 02:00 UTC counts:
-DeepSeek charges its higher price then. Names and figures only: descriptions and links of the package stay out.
+The date selects one of several dated prices. If a price depends on the hour, the one of 02:00 UTC is used, because
+DeepSeek then charges its higher price. The table contains names and figures, but no descriptions and links.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ KINDS = {
     "output": "output_mtok",
 }
 BY_NAME_ONLY = {"openrouter": "qwen/"}
-"""Providers that no model name leads to, and the models of theirs that we look up: `RESELLERS` in prices.py."""
+"""Providers that are not found by the name of a model, with the prefix of the models to include; see `RESELLERS` in
+prices.py.
+"""
 
 
 def clause(match: Any) -> dict[str, Any]:

@@ -1,7 +1,10 @@
-"""Write tests/README.md, which says where modules without a test of their own are tested.
+"""Write tests/README.md, which lists where modules without a test file of their own are tested.
 
-It follows imports. A module is tested where tests import it; otherwise, with the modules of its package that import it,
-if they have tests; otherwise in sessions, in the folder of its package.
+The list is based on imports. The first of these exists:
+
+1. tests that import the module
+2. tests of modules that import it, in the same folder or above
+3. the folder of its package, with tests that run sessions
 """
 
 from __future__ import annotations
@@ -18,11 +21,11 @@ MOST = 3
 HEAD = """\
 # Where the tests are
 
-Folders mirror the package: `tests/a/test_b.py` tests `pytest_gump/a/b.py`. Features that cross modules have files of
-their own beside them. `tests/kits` holds what tests share, `tests/cases` whole sessions of reported faults,
-`tests/hardening` agents and input that misbehave, `tests/docs` the examples of the pages.
+Folders mirror the package: `tests/a/test_b.py` tests `pytest_gump/a/b.py`. Features that span several modules have
+files of their own in the same folders. `tests/kits` contains helpers for tests, `tests/cases` reported faults as whole
+sessions, `tests/hardening` agents and input that misbehave, and `tests/docs` tests of the documentation.
 
-A module without a test of its own is tested here (written by `tools/tests_of.py`):
+Modules without a test file of their own are tested here (`tools/tests_of.py` generates the list):
 
 | module | tests |
 |---|---|
@@ -34,7 +37,7 @@ def name_of(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """Full names of the modules, and of the names in them, that a file imports from the package or from tests."""
+    """Return the full names of the modules, and of the names in them, that a file imports."""
     return {
         name
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
@@ -54,7 +57,7 @@ def own_test(module: str) -> Path:
 
 
 def tests_of(module: str) -> list[Path]:
-    """The tests of a module, nearest first; a folder if whole sessions test it."""
+    """Return the tests of a module, nearest first, or a folder if only whole sessions test it."""
     if own_test(module).exists():
         return [own_test(module)]
     folder = own_test(module).parent
