@@ -72,7 +72,7 @@ class Screen:
         return True
 
     def _overwrite(self, text: str) -> None:
-        """Overwrite the live line. Use as few blanks as possible, because a terminal that became narrower wraps them."""
+        """Overwrite the live line, with as few blanks as possible: a terminal that became narrower would wrap them."""
         covered = min(self._live or 0, self.columns - 1)
         self.reporter.rewrite(text + " " * (covered - width(text)))
 
