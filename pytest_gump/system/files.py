@@ -168,7 +168,7 @@ def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
     """
     parts = path.split("/")
     if not all(part not in {"", ".", ".."} and "\0" not in part for part in parts):
-        raise WorktreeError(f"not a path below the worktree: {path!r}")
+        raise WorktreeError(f"{path!r} is not a path below the worktree")
     try:
         with open(root.open_file(path), "rb") as file:  # noqa: PTH123
             size = os.fstat(file.fileno()).st_size
@@ -179,7 +179,7 @@ def read_regular(root: Directory, path: str, max_bytes: int) -> bytes | None:
         return None
     except OSError as error:
         if error.errno == errno.EINVAL:
-            raise WorktreeError(f"not a regular file: {path!r}") from error
+            raise WorktreeError(f"{path!r} is not a regular file") from error
         raise WorktreeError(
             f"{path!r} cannot be read: {os.strerror(error.errno or 0)}; links are not followed"
         ) from error

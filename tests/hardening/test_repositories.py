@@ -258,7 +258,7 @@ def test_a_bare_repository_is_told_before_anything_starts(project: GumpProject) 
     project.git("clone", "--quiet", "--bare", str(project.path), str(bare))
     (bare / "spec.md").write_text("# Spec\n", encoding="utf-8")
     os.chdir(bare)
-    check_refused(project, project.run("freeform"), "*is a bare repository; run in a checkout of it")
+    check_refused(project, project.run("freeform"), "*is a bare repository", "  hint: start in a checkout of it")
 
 
 def test_a_repository_inside_another_is_its_own(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:

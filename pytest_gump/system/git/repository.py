@@ -76,7 +76,7 @@ class Repository:
         check_version(result.stderr)
         lines = os.fsdecode(result.stdout).splitlines()
         if lines[:1] == ["true"]:
-            raise WorktreeError(f"{str(here)!r} is a bare repository; run in a checkout of it")
+            raise WorktreeError(f"{str(here)!r} is a bare repository", hint="start in a checkout of it")
         if lines[len(places) :] == ["HEAD^{commit}"]:  # git prints the name unchanged if it cannot resolve it
             raise WorktreeError(
                 f"the repository {lines[3]!r} has no commits yet",
@@ -334,5 +334,5 @@ def _check_ref(name: str) -> None:
 
 def _cannot_open(here: Path, error: WorktreeError) -> WorktreeError:
     if "not a git repository" in str(error):
-        return WorktreeError(f"{str(here)!r} is not in a git repository", hint="git init, then commit")
+        return WorktreeError(f"{str(here)!r} is not in a git repository", hint="run git init, then commit your files")
     return error

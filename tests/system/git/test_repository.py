@@ -57,7 +57,7 @@ def test_linked_worktree_shares_objects_but_has_its_own_head(project: Project, t
 
 
 def test_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WorktreeError, match="is not in a git repository\n  hint: git init, then commit"):
+    with pytest.raises(WorktreeError, match="is not in a git repository\n  hint: run git init, then commit your files"):
         Repository.open(tmp_path)
 
 
