@@ -1,10 +1,10 @@
 """Checks with a scripted model that the real agent CLIs behave as the adapters expect."""
 
-# It is part of the package and not of the tests, because CLIs change every week: `gump doctor --conformance` checks the
-# versions that a user has. Only that option imports it.
+# The suite is part of the package, because CLIs change every week: `gump doctor --conformance` checks the versions that
+# a user has. Only that option imports it.
 #
-# Nothing here uses the internet, a user's account or a user's settings. Every CLI gets its own home folder, fake keys,
-# and the URL of a model server on loopback.
+# The suite does not use the internet, a user's account or a user's settings. Every CLI gets its own home folder, fake
+# keys, and the URL of a model server on loopback.
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Test bench for a CLI: a scratch project, a home folder, and the code that runs an attempt."""
+"""The environment of a scenario: a scratch project, a home folder, and the code that runs an attempt."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 TIME_LIMIT_S: Final = 120.0
-"""For a scenario that ends by itself; on an idle machine, every scenario takes less than a quarter of it."""
+"""Limit of an attempt that ends by itself. On an idle machine, each takes less than a quarter of it."""
 
 FILES: Final[Mapping[str, str]] = {
     "README.md": "# A project\n",
@@ -68,7 +68,7 @@ class Bench:
     subject: Subject
     folder: Path
     patience_s: float = 15.0
-    """How long a CLI may retry requests that cannot succeed."""
+    """How long a CLI may retry requests that cannot succeed, in seconds."""
     events: list[tuple[float, Event]] = field(default_factory=list)
     """Events of the reader, each with its time on the monotonic clock."""
     server: ModelServer = field(init=False)
@@ -134,7 +134,7 @@ class Bench:
         """Serve the script, in an environment without variables of the user."""
         with ModelServer(self.subject.cli, script, self.slots, secrets=(KEY,)) as self.server:
             environment = self._environment(url or self.server.url)
-            tempfile.gettempdir()  # cached now, before TMPDIR is that of the bench
+            tempfile.gettempdir()  # it caches the folder: do so before TMPDIR is that of the bench
             before = dict(os.environ)
             os.environ.clear()
             os.environ.update({name: value for name, value in environment.items() if name not in without})
@@ -171,7 +171,7 @@ class Bench:
     def play(
         self, *answers: Answer, endless: bool = False, fault: Fault | None = None, **changes: Any
     ) -> AttemptResult:
-        """Run one attempt with these answers. The requests stay in `server`."""
+        """Run one attempt with these answers. `server` keeps the requests."""
         with self.serving(script(*answers, endless=endless, fault=fault)):
             return self.attempt(**changes)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class Scenario:
     name: str
     title: str
-    """What is true if the scenario holds."""
+    """The behaviour that the scenario expects, or the fault that it causes."""
     check: Callable[[Bench], str]
     """Raises Fails, or returns a figure or a remark for the user, which may be empty."""
     left_out: Mapping[str, str] = field(default_factory=dict)
@@ -56,7 +56,7 @@ def expect_none(processes: Collection[Process]) -> None:
 
 
 def expect_usage(bench: Bench, usage: Usage, *, answers: int) -> None:
-    """Expect exactly the usage that the server sent, in all CLIs."""
+    """Expect exactly the usage that the server sent, as each CLI counts it."""
     spent, tokens = Spent(), usage.tokens
     writes = spent.cache_write if bench.subject.cli == "claude" else 0
     expect(tokens.input, spent.input * answers, "fresh input tokens")

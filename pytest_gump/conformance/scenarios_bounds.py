@@ -1,4 +1,4 @@
-"""What a disobedient model can reach: files outside, the tree in a read-only step, settings in the tree."""
+"""What a disobedient model cannot reach: files outside, the tree in a read-only step, settings in the tree."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def read_only_review(bench: Bench) -> str:
 
 
 def read_only_fork(bench: Bench) -> str:
-    """A review in a copy of a writing conversation cannot write; a step in a copy of the review's one can."""
+    """A review that forks a writing conversation cannot write; a diff step that forks the review's conversation can."""
     first_words = Answer("I write.", (Write("first.txt", "first\n"),))
     first = bench.play(first_words, Answer("Written."))
     expect_passed(first)
@@ -58,8 +58,8 @@ def read_only_fork(bench: Bench) -> str:
         Answer("I write again.", (Write("second.txt", "second\n"),)), Answer("Written."), **then, session=review.session
     )
     expect_passed(second)
-    expect(bench.file(second, "second.txt"), "second\n", "the file that the copy's copy wrote")
-    expect([attempt.session_lost for attempt in (review, second)], [False, False], "new conversations")
+    expect(bench.file(second, "second.txt"), "second\n", "the file of the second diff step")
+    expect([attempt.session_lost for attempt in (review, second)], [False, False], "lost conversations")
     return ""
 
 
@@ -137,7 +137,7 @@ FROM_TREE: Final = "FROM_THE_TREE"
 
 
 def tree_settings(bench: Bench) -> str:
-    """Hooks and MCP servers in the project's settings are not started, and its variables reach no command."""
+    """Hooks and MCP servers of the project's settings do not start, and no command gets variables of these settings."""
     files = {"copy.sh": f"echo is ${{{FROM_TREE}}} > copied.txt\n"}
     if bench.subject.cli != "gemini":  # gemini has no option against it
         files[".env"] = f"{FROM_TREE}=set\n"
@@ -199,9 +199,9 @@ SCENARIOS: Final = (
     Scenario("read-only", "an artifact step cannot change the tree, and still delivers its file", read_only),
     Scenario("read-only-plan", "a plan step cannot change the tree, and still delivers its plan", read_only_plan),
     Scenario("read-only-review", "a review cannot change the tree, and still delivers its verdict", read_only_review),
-    Scenario("read-only-fork", "a review cannot write in a copy of a conversation; a copy of that can", read_only_fork),
+    Scenario("read-only-fork", "a review in a forked conversation cannot write; a fork of that can", read_only_fork),
     Scenario("confined", "neither tools nor shell write outside the worktree", confined),
-    Scenario("checkout", "the user's checkout is not written to", checkout),
+    Scenario("checkout", "the user's checkout does not change", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
     Scenario("environment", "commands do not see variables that are not on the adapter's list", environment),
     Scenario("tree-settings", "hooks, MCP servers and variables of the project's settings are not used", tree_settings),

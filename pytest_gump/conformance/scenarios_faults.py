@@ -71,7 +71,7 @@ def cut(bench: Bench) -> str:
 
 
 def no_key(bench: Bench) -> str:
-    """There are no retries. The long limit is only for a slow start."""
+    """The CLI reports the missing login without retries. The long limit is only for a slow start."""
     result = _fail(bench, script(*WORK), without=bench.subject.key_names, patience_s=PATIENCE_S)
     expect_outcome(result, Outcome.AGENT_ERROR)
     return _remark(result)
@@ -95,7 +95,7 @@ def _fail(
     agent: str | None = None,
     patience_s: float | None = None,
 ) -> AttemptResult:
-    """Run an attempt that must not pass. It ends by itself or at the time limit."""
+    """Run an attempt that must not pass. It must end by itself or at the time limit."""
     patience_s = patience_s or bench.patience_s
     limits = Limits(max_time_s=patience_s)
     with bench.serving(played, url=url, without=without):
@@ -131,9 +131,9 @@ def not_installed(bench: Bench) -> str:
         missing = resolve(bench.subject.agent).missing()
         os.environ["PATH"] = f"{empty}:/usr/bin:/bin"
         if resolve(bench.subject.agent).missing() is None:
-            return f"said: {missing}"  # the CLI is installed in a system folder
+            return f"reported: {missing}"  # the CLI is also in a system folder
         result = bench.attempt()
-    expect_that(missing, "a missing program is not noticed")
+    expect_that(missing, "a missing program is not reported")
     expect_outcome(result, Outcome.AGENT_ERROR)
     return result.reason
 

@@ -1,4 +1,4 @@
-"""Limits that gump enforces: whether they end an attempt, and how soon its last process has ended."""
+"""Limits that gump enforces: they end an attempt, and its last process ends soon after."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 GONE_S: Final = 5.0
-"""From a breach to the end of the last process."""
+"""Most seconds from a breach or a signal to the end of the last process."""
 SAFETY_S: Final = 90.0
 IN_TOOL_S: Final = 12.0
 ITS_OWN: Final = 2
@@ -38,7 +38,7 @@ MAX_TURNS: Final = 3
 MAX_TOKENS: Final = 35_000
 MAX_BUDGET: Final = 0.03
 TOO_MANY: Final = 20
-"""Maximum number of answers. Two or three reach the limit; an estimate of the cost may be far off."""
+"""Maximum number of answers. Two or three reach the limits, but an estimated cost may be far off."""
 
 
 def turn_limit(bench: Bench) -> str:
@@ -78,7 +78,7 @@ def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], b
     expect_that(len(server.main) < TOO_MANY, f"{len(server.main)} answers were made")
     breach_at = next((at for at, event in bench.events if over(event)), None)
     if breach_at is None:
-        return f"its own limit, after {len(server.main)} answers"
+        return f"the CLI's own limit ended it after {len(server.main)} answers"
     return _gone((watch.last_at or 0) - breach_at, f"after {len(server.main)} answers")
 
 
@@ -96,7 +96,7 @@ def circles(bench: Bench) -> str:
 
 
 def silence(bench: Bench) -> str:
-    """The model does not answer: the CLI prints nothing."""
+    """The model does not answer, so the CLI prints nothing."""
     limits = Limits(silence_s=8.0, max_time_s=SAFETY_S)
     with bench.serving(script(Answer("Too late.", delay_s=90))):
         result = bench.attempt(limits=limits)
@@ -118,11 +118,12 @@ def breach_in_tool(bench: Bench) -> str:
 
 
 def term(bench: Bench) -> str:
-    """The CLI gets a TERM while a shell command sleeps."""
+    """The CLI gets SIGTERM while a shell command sleeps."""
     return _signalled(bench, signal.SIGTERM)
 
 
 def kill(bench: Bench) -> str:
+    """The CLI gets SIGKILL while a shell command sleeps."""
     return _signalled(bench, signal.SIGKILL)
 
 
@@ -176,11 +177,11 @@ SCENARIOS: Final = (
     Scenario("turn-limit", "max_turns ends a run that never stops", turn_limit),
     Scenario("token-limit", "max_tokens ends a run that never stops", token_limit),
     Scenario("budget", "max_budget ends a run that never stops", budget),
-    Scenario("circles", "a model that goes in circles is stopped, and the attempt fails", circles),
+    Scenario("circles", "a model that repeats a call is stopped, and the attempt fails", circles),
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
     Scenario("time-limit", "max_time during a command: all processes end within 5 s", breach_in_tool),
-    Scenario("term", "TERM to the CLI during a command: the attempt fails, and no process is left", term),
+    Scenario("term", "SIGTERM to the CLI during a command: the attempt fails, and no process is left", term),
     Scenario("interrupted", "Ctrl-C during a command: no process is left", interrupted),
-    Scenario("gump-killed", "KILL to gump itself during a command: no process is left", gump_killed),
-    Scenario("kill", "KILL to the CLI during a command: the attempt fails, and no process is left", kill),
+    Scenario("gump-killed", "SIGKILL to gump itself during a command: no process is left", gump_killed),
+    Scenario("kill", "SIGKILL to the CLI during a command: the attempt fails, and no process is left", kill),
 )

@@ -79,7 +79,7 @@ def _id(result: AttemptResult) -> str | None:
 
 
 def _expect_context(server: ModelServer, prompt: str, *, knows: tuple[str, ...]) -> None:
-    """Expect that the request with a prompt contains its own conversation, and nothing of the others."""
+    """Expect that the request with a prompt contains `knows`, and no prompt of another conversation."""
     request = next(served for served in server.main if prompt in (served.request.prompt or ""))
     for text in knows:
         expect_that(text in request.text, f"with {prompt!r}, the model does not get {text!r}")
@@ -88,7 +88,7 @@ def _expect_context(server: ModelServer, prompt: str, *, knows: tuple[str, ...])
 
 
 def lost_session(bench: Bench) -> str:
-    """The conversation to resume does not exist: the attempt starts a new one, and has a note about it."""
+    """The conversation to resume or to fork does not exist: the attempt starts a new one, and has a note about it."""
     gone = SessionRef(bench.subject.no_session, bench.subject.cli, SLOT, cost_usd=0.0)
     with bench.serving(script(*WORK)):
         results = [bench.attempt(attempt=2, session=gone, fork=fork) for fork in (False, True)]
@@ -101,6 +101,6 @@ def lost_session(bench: Bench) -> str:
 
 SCENARIOS: Final = (
     Scenario("resume", "an earlier conversation is resumed; only the new tokens are counted", resume),
-    Scenario("fork", "attempts start with copies of a conversation; the original does not change", fork),
+    Scenario("fork", "attempts fork a conversation; the original does not change", fork),
     Scenario("lost-session", "if the conversation to resume is lost, a new one is started, with a note", lost_session),
 )

@@ -69,7 +69,7 @@ def long_output(bench: Bench) -> str:
 
 
 def four_at_once(bench: Bench) -> str:
-    """Run four attempts in four worktrees, with one home folder."""
+    """Run four attempts in parallel, in four worktrees with one home folder."""
     if bench.subject.begins_alone:
         expect_passed(bench.play(Answer("Here.")))
     slots = [f"slot-{number}" for number in range(AT_ONCE)]
@@ -86,5 +86,5 @@ SCENARIOS: Final = (
     Scenario("basic", "writes a file, runs a command, passes a gate; the recorded tokens are exact", basic),
     Scenario("long-prompt", "a prompt of 300 KB arrives completely", long_prompt),
     Scenario("long-output", "a command that prints 2 MB does not end the run", long_output),
-    Scenario("four-at-once", "four runs in parallel, with one home folder", four_at_once),
+    Scenario("four-at-once", "four runs in parallel pass, with one home folder", four_at_once),
 )

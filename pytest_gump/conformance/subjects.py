@@ -26,9 +26,9 @@ class Subject:
     no_session: str = "11111111-2222-4333-8444-555555555555"
     """Id of a conversation that does not exist."""
     begins_alone: bool = False
-    """True if no other run may be in parallel with the first run in a home folder."""
+    """True if the first run in a home folder must end before other runs start."""
     strays: frozenset[str] = frozenset()
-    """Other hosts that the CLI contacts; it has no option against it."""
+    """Other hosts that the CLI contacts, and no option prevents it."""
 
 
 def _claude(_home: Path, url: str) -> dict[str, str]:
@@ -76,7 +76,7 @@ def _opencode(_home: Path, url: str) -> dict[str, str]:
     return {"OPENCODE_CONFIG_CONTENT": json.dumps(settings), "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 
 
-# At every start, OpenCode tries to install the package for writing plugins into its configuration folder.
+# At every start, OpenCode tries to install its plugin package into its configuration folder.
 _PLUGINS: Final = frozenset({"registry.npmjs.org:443"})
 
 SUBJECTS: Final[Mapping[str, Subject]] = {

@@ -1,8 +1,4 @@
-"""Runs scenarios with CLIs, one after the other, and reports which hold.
-
-The suite is part of the package because users run it: `gump doctor --conformance` checks the installed versions of the
-CLIs, which are newer than those that our tests pin. Nothing else imports it.
-"""
+"""Runs scenarios with CLIs, one after the other, and reports which hold."""
 
 from __future__ import annotations
 
@@ -52,7 +48,7 @@ class Finding:
     scenario: str
     state: FindingState
     reason: str
-    """One line: what was observed if it fails, why it was left out, or a figure; may be empty if it holds."""
+    """One line: what was observed if it fails, why it did not run, or a figure. May be empty if it holds."""
     duration_s: float = 0.0
 
 
@@ -67,8 +63,8 @@ def run(
     """Run the scenarios in `only`, or all, with the CLIs that are on PATH.
 
     `say` gets one line before and after each. Scratch folders are created in `scratch`, by default in the user's cache,
-    and removed afterwards. A CLI that keeps retrying is stopped after `patience_s`.
-    The environment of this process is replaced while a CLI runs; no other thread may need it.
+    and removed afterwards. In scenarios with faults, a CLI that keeps retrying is stopped after `patience_s` seconds.
+    While a CLI runs, `os.environ` of this process is replaced, so no other thread may use it.
 
     Raises:
         AgentError: an unknown CLI or scenario.
@@ -133,7 +129,7 @@ def _bench(subject: Subject, scenario: Scenario, scratch: Path, patience_s: floa
 
 
 def _default_scratch() -> Path:
-    """Return a folder in the user's cache. Some sandboxes allow writes to /tmp, so a test there would prove nothing."""
+    """Return a folder in the user's cache. In /tmp, tests would prove nothing: some sandboxes allow writes there."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117
     return base / "gump" / "conformance"

@@ -51,10 +51,10 @@ def _is_its_git(process: psutil.Process) -> bool:
 
 @dataclass(slots=True)
 class Watch:
-    """A thread that watches processes, and sends a signal to the CLI once its command has started."""
+    """A thread that watches processes. With `number`, it sends that signal to the CLI once its command has started."""
 
     folder: Path
-    """Of the bench."""
+    """The folder of the bench."""
     begun: Path
     """The file that the command writes at its start."""
     number: signal.Signals | None = None

@@ -20,7 +20,7 @@ COMMAND_GATES: Final = (*PROJECT_GATES, "bash")
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """Result of one gate. `failed`: the work does not meet the check; `error`: the check itself could not run."""
+    """Result of one gate. `failed`: the work does not meet the check. `error`: the check could not run."""
 
     name: str
     """As in the workflow, with its argument: `touched: @tests`."""

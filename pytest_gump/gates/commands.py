@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_gump.gates.base import CommandOutcome, Gate, GateContext
 
 OPTIONAL: Final = frozenset({"lint", "coverage"})
-"""Gates that are skipped if their tool is not installed."""
+"""Gates that are skipped if the project has no command for them, or if their tool is not installed."""
 
 
 class Reading(NamedTuple):
@@ -62,7 +62,7 @@ def _shadowed(kind: str, command: str, context: GateContext) -> GateResult | Non
     found = stand_ins(added, context.worktree, context.read_base)
     if not found:
         return None
-    summary = f"{listed(found)} would be imported in place of an installed module that gates use: name it differently"
+    summary = f"{listed(found)} would be imported in place of an installed module that gates use: rename it"
     return GateResult(kind, "failed", one_line(summary), summary, command=command)
 
 
@@ -74,7 +74,7 @@ def bash(argument: str | None, context: GateContext) -> GateResult:
 
 
 def _nothing_found(kind: str, context: GateContext) -> GateResult:
-    # Some languages have nothing to compile. If there is a test command, the gate `test` checks the work.
+    # Some languages have nothing to compile. With a test command, the gate `test` still checks the work.
     optional = kind in OPTIONAL or (kind == "compile" and "test" in context.commands)
     advice = f"set gump_{kind} in the ini file or {kind} in the table [gump] of gump.toml"
     status: GateStatus = "skipped" if optional else "error"
@@ -105,7 +105,7 @@ def _result(name: str, command: str, outcome: CommandOutcome, reading: Reading, 
 
 
 def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
-    """Return how a command ended: `failed` if the work is not good enough, `error` if the check could not run."""
+    """Return how a command ended: `failed` if the work does not meet the check, `error` if the check could not run."""
     if outcome.exit_code is None:
         return Reading("error", one_line(outcome.error or "the command did not end by itself"))
     if outcome.exit_code == 0:
@@ -124,7 +124,7 @@ def read_end(outcome: CommandOutcome, *, optional: bool = False) -> Reading:
 
 
 def _why_none_ran(summary: str, records: bytes | None) -> str:
-    """Return why no test ran, with the options that leave out tests if there are records with them."""
+    """Return why no test ran, with the options that leave out tests if the records contain them."""
     left_out = () if records is None else read_records(records).left_out
     if left_out:
         why = f"; the settings of pytest (addopts) leave out tests: {listed(left_out)}; gump_test sets another command"
@@ -183,7 +183,7 @@ def _named(match: re.Match[str]) -> str:
 _BROKEN: Final = (
     (3, re.compile(r"^(?:INTERNALERROR> \S+: |Error while loading plugin ).*$", re.MULTILINE), "pytest could not run"),
     (4, re.compile(r"^(?:ERROR: usage: .*|\S+: error: .*)$", re.MULTILINE), "pytest refused its command line"),
-    (137, re.compile(""), "killed (exit code 137): out of memory, or ended from outside"),
+    (137, re.compile(""), "killed (exit code 137), possibly because it ran out of memory"),
     (143, re.compile(""), "terminated (exit code 143)"),
 )
 

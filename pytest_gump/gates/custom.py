@@ -66,7 +66,7 @@ def run_custom(name: str, argument: str | None, context: GateContext) -> GateRes
 
 
 def _in_child(function: Callable[[Any], None], view: Any, timeout_s: float, printed: IO[bytes]) -> Answer:
-    libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before the fork, to do little after it
+    libc = ctypes.CDLL(None) if sys.platform == "linux" else None  # before the fork: little is safe after it
     ours, theirs = socket.socketpair()
     parent = os.getpid()
     with ours, theirs:
@@ -96,7 +96,7 @@ def _wait(child: int, ours: socket.socket, timeout_s: float) -> Answer:
     if received is None:
         return Answer("error", f"timed out after {timeout_s:g}s")
     if not received.endswith(b"\n"):
-        return Answer("error", _cause_of_death(status))
+        return Answer("error", _how_it_ended(status))
     return Answer(*json.loads(received))
 
 
@@ -144,7 +144,7 @@ def _is_alive(process: psutil.Process) -> bool:
     return process.is_running() and process.status() != "zombie"
 
 
-def _cause_of_death(status: int) -> str:
+def _how_it_ended(status: int) -> str:
     if os.WIFSIGNALED(status):
         return f"the gate crashed: {signal.strsignal(os.WTERMSIG(status)) or 'signal'} (signal {os.WTERMSIG(status)})"
     return f"the gate ended its process with exit code {os.WEXITSTATUS(status)}"
@@ -157,7 +157,7 @@ def _with_printed(text: str, printed: IO[bytes]) -> str:
 
 
 def _answer_and_exit(function: Callable[[Any], None], view: Any, theirs: socket.socket, printed: IO[bytes]) -> NoReturn:
-    """Run the gate in the child and exit, without finalizers, buffered output or pytest of the parent."""
+    """Run the gate in the child and exit, without the finalizers, buffered output and pytest of the parent."""
     code = 70
     try:
         os.setsid()
@@ -189,7 +189,7 @@ def _call(function: Callable[[Any], None], view: Any) -> Answer:
         returned: object = function(view)  # type: ignore[func-returns-value]
     except AssertionError as error:
         return Answer("failed", _message(error, function))
-    except BaseException as error:  # noqa: BLE001  a process boundary: whatever a gate raises is its answer
+    except BaseException as error:  # noqa: BLE001  a process boundary: every exception of a gate is its answer
         return _other(error, function)
     if returned is not None:
         return Answer("error", f"the gate returned {type(returned).__name__}: it must assert, and return nothing")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def read_depends(written: Sequence[Any], names: Mapping[str, str]) -> tuple[list[tuple[str, ...]], list[str]]:
-    """Read what each item of a plan says it depends on.
+    """Read the dependencies of each item of a plan.
 
     Args:
         written: the value of `depends_on`, or None, of each item.
@@ -44,7 +44,7 @@ def _read(written: Any, number: int, names: Mapping[str, str], errors: list[str]
             found[slug] = None
         else:
             hint = suggest(name, names.values())
-            errors.append(f"{where} names {reprlib.repr(name)}, and there is no such item{hint and f': {hint}'}")
+            errors.append(f"{where} names {reprlib.repr(name)}, which is not an item of the plan{hint and f': {hint}'}")
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Reads JSON that an agent wrote, with a clear message for each kind of mistake."""
+"""Reads JSON that an agent wrote, with a message for each kind of mistake."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FENCE: Final = re.compile(r"^ {0,3}(?P<fence>`{3,}|~{3,})[ \t]*+(?P<language>[^
 
 
 class BadJsonError(ValueError):
-    """The text is not one strict JSON value. The message completes a sentence that starts with the name of the text."""
+    """The text is not one strict JSON value. The message is the rest of a sentence: `is not UTF-8 (byte 3)`."""
 
 
 def read_json(data: bytes) -> Any:
@@ -34,7 +34,7 @@ def read_json(data: bytes) -> Any:
     except BadJsonError:
         raise
     except ValueError as error:  # an integer of more than 4300 digits
-        raise BadJsonError("holds a number that is too long") from error
+        raise BadJsonError("contains a number that is too long") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise BadJsonError(f"holds {name}, which is not JSON")
+    raise BadJsonError(f"contains {name}, which is not JSON")
 
 
 def fenced_json(text: str) -> bytes | None:

@@ -30,7 +30,7 @@ def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[st
 
 @lru_cache(maxsize=32)
 def _compiled(patterns: tuple[str, ...]) -> GitIgnoreSpec:
-    """Cached: every attempt uses the same few patterns, and a long list takes a millisecond to compile."""
+    """Compile patterns. Cached, because attempts use the same few, and a long list takes a millisecond."""
     from pathspec import GitIgnoreSpec  # takes 11 ms, and most runs do not need it
 
     return GitIgnoreSpec.from_lines(patterns)

@@ -1,4 +1,4 @@
-"""Reads plans and verdicts from agents strictly, with a clear message for each mistake."""
+"""Reads plans and verdicts of agents, with a message for each mistake."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def parse_verdict(data: bytes) -> Parsed[Verdict]:
 
 
 def schema(argument: str | None, context: GateContext) -> GateResult:
-    """Return the result of the check that every plan and verdict goes through."""
+    """Return the result of parsing the output. Every plan and verdict is parsed, also without this gate."""
     expected = {"plan": "plan", "review": "review"}.get(argument or context.mode)
     if expected is None or expected != context.mode:
         wanted = f"schema: {argument}" if argument else "schema"
@@ -132,7 +132,7 @@ def _text_errors(value: Any, what: str, limit: int) -> list[str]:
         return [f"{what} must be a string, not {_kind(value)}"]
     if len(value) > limit:
         return [f"{what} is longer than {limit} characters"]
-    return [f"{what} holds control characters"] if _CONTROL.search(value) else []
+    return [f"{what} contains control characters"] if _CONTROL.search(value) else []
 
 
 def _files_errors(files: Any, where: str) -> list[str]:
@@ -177,7 +177,7 @@ def _same_slugs(items: list[PlanItem]) -> list[str]:
     errors = []
     for number, item in enumerate(items, start=1):
         if item.slug and (earlier := first.setdefault(item.slug, number)) != number:
-            errors.append(f"items {earlier} and {number} have names that read the same ({item.slug!r}); rename one")
+            errors.append(f"the names of items {earlier} and {number} both become {item.slug!r} in paths; rename one")
     return errors
 
 

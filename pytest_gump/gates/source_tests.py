@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Found = dict[str, str]
-"""Source of each test by its name, in a normalized form: the same text means the same test."""
+"""Normalized source of each test, by its name in Python, otherwise by that source. Equal sources are the same test."""
 
 
 class UnreadableError(ValueError):
@@ -43,7 +43,7 @@ PATTERNS: Final = {
     ("bats",): r"^@test ",
     ("sh",): r"^(?:function )?test_?\w+\s*\(\)",
 }
-"""Start of a test, by file name extension, for all languages that are not parsed."""
+"""Patterns for the start of a test, by file name extension, for languages that are not parsed."""
 
 _BY_ENDING: Final = {
     ending: re.compile(pattern, re.MULTILINE) for endings, pattern in PATTERNS.items() for ending in endings
@@ -64,7 +64,7 @@ def find_tests(path: str, source: bytes) -> Found:
 
 
 def _by_pattern(pattern: re.Pattern[str], text: str) -> Found:
-    """Return tests by their source, which lasts from the start of one test to the start of the next."""
+    """Return the tests of a file. The source of a test ends where the next test starts."""
     starts = [match.start() for match in pattern.finditer(text)]
     chunks = (text[start:end] for start, end in itertools.pairwise([*starts, len(text)]))
     normal = [" ".join(chunk.split()) for chunk in chunks]

@@ -10,7 +10,7 @@ from pytest_gump.units import plural
 
 
 class Summary(NamedTuple):
-    """Pattern for one tool. The last match counts; with `noun`, all matches are counted and named by group 1."""
+    """Pattern for one tool. The last match is used; with `noun`, all matches are counted and listed by group 1."""
 
     tool: str
     pattern: re.Pattern[str]

@@ -28,7 +28,7 @@ class DiffLine:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Diff:
-    """Unified diff since the step began, from a text or from a file, which is read line by line on demand."""
+    """Unified diff since the step began, from a text or from a file. A file is read line by line, on demand."""
 
     text: str = ""
     file: Path | None = None
@@ -114,7 +114,7 @@ class StepView:
     """Files that differ since the step began."""
     diff: Diff = field(default_factory=Diff)
     item: Any = None
-    """The plan item (name, slug, description, files), None outside a foreach."""
+    """The plan item (name, slug, description, files, depends_on); None outside a foreach."""
     output: Any = None
     """The step's output: plan items, verdict or artifact text; None for a diff step."""
     argument: str | None = None

@@ -25,7 +25,7 @@ def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
     for word in overrides:
         old, equals, new = word.rpartition("=")
         if not new or (equals and not old):
-            raise ConfigError(f"--gump-agent {word!r} is neither NAME nor OLD=NEW")
+            raise ConfigError(f"--gump-agent {word!r} is neither NEW nor OLD=NEW")
         if equals:
             renamed[old] = new
         else:
@@ -34,7 +34,7 @@ def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
     for old in renamed:
         if old not in known:
             raise ConfigError(
-                f"--gump-agent: no step uses agent {old!r}", hint=f"the workflow has {', '.join(sorted(known))}"
+                f"--gump-agent: no step uses agent {old!r}", hint=f"agents of the workflow: {', '.join(sorted(known))}"
             )
 
     def rename(agent: str) -> str:
@@ -85,7 +85,7 @@ def walk(steps: Sequence[Step]) -> Iterator[Step]:
 
 
 def leaves(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
-    """Return static path and step of every leaf, in declaration order."""
+    """Return the static path and the step of every leaf, in declaration order."""
     return (("::".join(names), step) for names, step in iter_steps(steps) if step.kind != "group")
 
 
@@ -97,7 +97,7 @@ def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
 def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
     """Keep only the leaves in `wanted` (static paths).
 
-    Merges and a group's own gates are kept if the whole group is.
+    The merges and the own gates of a group are kept if all of its leaves are kept.
 
     Raises:
         ConfigError: `wanted` leaves out an earlier leaf. Every step builds on the tree of the steps before it.

@@ -32,7 +32,7 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     """Find a workflow by its name or the path of its file, and read it.
 
     Raises:
-        ConfigError: there is none. The message lists the searched folders; the hint lists the known workflows.
+        ConfigError: there is none; the message lists the searched folders, and the hint the known workflows.
     """
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
@@ -55,7 +55,7 @@ def workflow_file(path: Path) -> Found:
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
-    """Return the workflows that can be named, sorted by name. The first folder that has a name wins."""
+    """Return the workflows with a name, sorted. If several folders have the same name, the first folder wins."""
     found: dict[str, Found] = {}
     for path, source in _files(project, home):
         if path.stem not in found:

@@ -34,7 +34,7 @@ def may_write(step: Step) -> bool:
 
 
 def merged_members(group: Step) -> Iterator[str]:
-    """Yield the text in brackets of a group's merges before the run: `*` for plan items, otherwise step names."""
+    """Yield the names in brackets of a group's merges, as known before a run: `*` for plan items, or step names."""
     if not group.parallel:
         return
     if group.foreach is not None:

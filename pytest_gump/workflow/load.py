@@ -38,7 +38,7 @@ class Loaded(NamedTuple):
 
 
 class ParsedWorkflow(NamedTuple):
-    """A workflow file whose YAML is parsed but not checked against the rules of the language."""
+    """A workflow file whose YAML is parsed. The rules of the language are not checked yet."""
 
     found: Found
     text: str
@@ -67,7 +67,7 @@ def load_workflow(
     Args:
         gates: names of custom gates of the project and its plugins.
         agents: returns what is wrong with an agent name, or None.
-        same_cli: returns True if two agents run the same CLI, so that they can share conversations.
+        same_cli: returns True if two agents run the same CLI, so that each can resume conversations of the other.
 
     Raises:
         WorkflowError: the file has mistakes; the error lists all of them.

@@ -1,4 +1,4 @@
-"""Step paths identify the steps of a run, in the same form in node ids, ledger, options and output."""
+"""Step paths: they identify the steps of a run, with the same text in node ids, ledger, options and output."""
 
 from __future__ import annotations
 

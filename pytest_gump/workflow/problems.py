@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_PROBLEMS: Final = 500
-"""Limits the work spent on a malicious file."""
+"""Limits the work on a malicious file; further problems are dropped."""
 MAX_SUGGESTIONS: Final = 100
 
 

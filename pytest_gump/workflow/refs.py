@@ -94,7 +94,7 @@ def split_state(name: str) -> tuple[str, str] | None:
 
 
 def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
-    """Yield static path and step of every step, groups included, in the order of the file."""
+    """Yield every step with its static path, groups included, in the order of the file."""
     for step in steps:
         path = (*above, step.name)
         yield path, step
@@ -102,7 +102,7 @@ def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[t
 
 
 def templated(step: Step) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a step that are templates, each after its key."""
+    """Yield the templates of a step, each as key and text."""
     yield "prompt", step.prompt
     for entry in step.context:
         if entry.file is not None:

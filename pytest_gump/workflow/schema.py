@@ -40,11 +40,11 @@ class _Generator(GenerateJsonSchema):
 
 
 def json_schema(*, agents: Sequence[str] = (), gates: Sequence[str] = ()) -> dict[str, Any]:
-    """Return the schema with which editors and CI check workflow files.
+    """Return the JSON Schema of workflow files.
 
     Args:
-        agents: names that editors propose for an agent. Others stay valid, for example `CLI:MODEL`.
-        gates: names that editors propose for a gate. Others stay valid.
+        agents: names that editors propose for an agent. Other names are also valid: `CLI:MODEL`.
+        gates: names that editors propose for a gate. Other names are also valid.
     """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
@@ -65,7 +65,7 @@ def write(folder: Path | None = None) -> Path:
 
 
 def _with_names(part: Any, names: Mapping[str, Sequence[str]]) -> Any:
-    """Add proposals to the schemas of the keys in `names`; any other text stays valid."""
+    """Add proposals to the schemas of the keys in `names`. Any other text is also valid."""
     if isinstance(part, list):
         return [_with_names(entry, names) for entry in part]
     if not isinstance(part, dict):

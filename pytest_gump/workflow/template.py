@@ -1,7 +1,7 @@
 """Prompt templates: each `{name}` is replaced in one pass. Placeholders in the inserted text are not replaced.
 
-`{{` and `}}` are one literal brace each. All other braces are plain text, so JSON and code need no escaping: a `}}`
-that closes two plain `{` is not changed.
+`{{` and `}}` stand for one brace each. All other braces are plain text, and a `}}` that closes two plain `{` is not
+changed. So JSON and code need no escaping.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Template(NamedTuple):
     lines: tuple[_Line, ...]
 
     def render(self, values: Callable[[str], str] | Mapping[str, str]) -> str:
-        """Replace the placeholders by their values.
+        """Replace each placeholder with its value.
 
         Raises:
             KeyError: the mapping has no value for a name.

@@ -26,8 +26,11 @@ def test_names_of_other_items_become_their_slugs() -> None:
     [
         ("b", "'depends_on' of item 1 must be an array of names of other items"),
         ([1], "'depends_on' of item 1 must be an array of names of other items"),
-        (["printer"], "'depends_on' of item 1 names 'printer', and there is no such item: did you mean 'print'?"),
-        (["zz"], "'depends_on' of item 1 names 'zz', and there is no such item"),
+        (
+            ["printer"],
+            "'depends_on' of item 1 names 'printer', which is not an item of the plan: did you mean 'print'?",
+        ),
+        (["zz"], "'depends_on' of item 1 names 'zz', which is not an item of the plan"),
         (["a"], "items depend on each other in a circle: 'a' -> 'a'"),
     ],
 )

@@ -28,10 +28,10 @@ def test_json_is_read_with_and_without_byte_order_mark(value: object) -> None:
         (b"[1,\n2,]", "is not JSON (line 2, column 3): Expecting value"),
         (b"\xff", "is not UTF-8 (byte 0)"),
         (b'[{"a": 1, "a": 2}]', "has the key 'a' twice in one object"),
-        (b"[NaN]", "holds NaN, which is not JSON"),
-        (b"-Infinity", "holds -Infinity, which is not JSON"),
+        (b"[NaN]", "contains NaN, which is not JSON"),
+        (b"-Infinity", "contains -Infinity, which is not JSON"),
         (b"[" * 100_000, "is nested too deep"),
-        (b"9" * 5000, "holds a number that is too long"),
+        (b"9" * 5000, "contains a number that is too long"),
         (b" " * (MAX_BYTES + 1), "is larger than 1024 KiB"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Requests to the model and tool calls, independent of the API."""
+"""Requests to the model and tool calls, in one form for all APIs."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Served:
 
     request: ModelRequest
     text: str
-    """The body."""
+    """Body of the request."""
     with_key: bool
     is_side: bool
     """True for a request of the CLI itself, such as for a title or a summary."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MARK: Final = "## Your task"
-"""Contained in every prompt of gump; a message without it comes from the CLI itself."""
+"""Every prompt of gump contains it; a message without it comes from the CLI itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """The answers to one prompt, in order. The conversation in a request determines the next one."""
+    """The answers to one prompt, in order. The number of answers in a request determines the next one."""
 
     answers: tuple[Answer, ...]
     match: str = ""

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 HIDDEN: Final = "***"
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
 PACE_S: Final = 0.05
-"""Delay of every answer; no real model is faster."""
+"""Delay of every answer, because no real model is faster."""
 LONG_PACE_S: Final = 2.5
-"""Delay after a long request. Gemini CLI loses an answer that comes before it has noticed that its request is sent."""
+"""Delay after a long request: Gemini CLI loses an answer that arrives before it notices that all is sent."""
 LONG: Final = 60_000
 """Characters of a long request."""
 
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(dialect, path, raw)
 
     def _is_ours(self) -> bool:
-        """Return True for a request to this server. Answer one to another host, and return False."""
+        """True for a request to this server. Refuse a request to another host with status 403."""
         host = urlsplit(self.path).hostname
         if host in {None, "127.0.0.1", "localhost"}:
             return True
@@ -147,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _stray(self, where: str) -> None:
         self.server.strays.append(where)
         self.close_connection = True
-        self._send({"error": "there is no way out of here"}, 403)
+        self._send({"error": "only the model server can be reached"}, 403)
 
     # -- an answer of the model ------------------------------------------------------------------------------------
 

@@ -1,1 +1,1 @@
-"""How gates run the tools of a project so that no file of the worktree can replace them."""
+"""The tools of a project, run by gates so that no file of the worktree can replace them."""

@@ -1,7 +1,7 @@
 """Compile every Python file below the working directory in memory; write nothing.
 
 A separate program, run as `python -I bytecompile.py`. It needs only the standard library, takes no file names on its
-command line (so their number and form do not matter), and imports nothing from the tree that it checks.
+command line (so their number and characters do not matter), and imports nothing from the tree that it checks.
 """
 
 from __future__ import annotations
@@ -49,11 +49,8 @@ def main() -> int:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     files = python_files(".")
     problems = [text for path in files if (text := problem(path))]
-    end = (
-        f"{len(problems)} of {len(files)} Python files do not compile"
-        if problems
-        else f"{len(files)} Python files compile"
-    )
+    compiled = "1 Python file compiles" if len(files) == 1 else f"{len(files)} Python files compile"
+    end = f"{len(problems)} of {len(files)} Python files do not compile" if problems else compiled
     sys.stdout.write("\n".join([*problems[:MAX_SHOWN], end, ""]))
     return 1 if problems else 0
 

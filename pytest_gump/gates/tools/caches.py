@@ -26,9 +26,10 @@ _GRADLE_OWN: Final = ("gradle.properties", "init.gradle", "init.gradle.kts", "in
 
 
 def cache_environment(folder: Path, slot: str, home: str | None) -> dict[str, str]:
-    """Return the variables that point tools to caches in `folder`, with a subfolder for each slot.
+    """Return the variables that point tools to caches in `folder`; some caches have a subfolder for each slot.
 
-    Gradle finds the user's settings there by links, and reads the user's dependencies with GRADLE_RO_DEP_CACHE.
+    If the user has settings of Gradle in `home`, the function creates GRADLE_USER_HOME with links to them. Gradle reads
+    the user's downloaded dependencies with GRADLE_RO_DEP_CACHE.
     """
     found = {name: str(folder / slot / subfolder) for name, subfolder in _OF_SLOT.items()}
     found |= {name: str(folder / subfolder) for name, subfolder in _OF_RUN.items()}

@@ -19,9 +19,9 @@ def gate_environment(
     """Return the variables to add for a command that runs in `worktree`.
 
     The worktree's own source folders come first on PYTHONPATH. They take precedence over the `.pth` files and the
-    import finders of an editable installation, which Python uses later. (This does not work for build backends that put
-    their finder before all others: scikit-build-core, meson-python. Projects with these need an installation in
-    `setup:`.) Without `imports`, PYTHONPATH does not change: `pytest_program` adds the folders after it has imported
+    import finders of an editable installation, which Python uses later. This does not work for the build backends
+    scikit-build-core and meson-python, which put their finder before all others: their projects need an installation
+    in `setup:`. Without `imports`, PYTHONPATH does not change: `pytest_program` adds the folders after it has imported
     its tools.
     """
     added = {"PYTHONDONTWRITEBYTECODE": "1"}

@@ -1,4 +1,4 @@
-"""Records the Python that gates run with at the start of the run, because a change would affect every later gate."""
+"""Records the state of the Python that runs the gates, because a change of it would affect every later gate."""
 
 from __future__ import annotations
 
@@ -30,7 +30,10 @@ _Stamp = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """Files that decide how gates run, each with a stamp that no program can forge. Built-in types only."""
+    """Files that decide how gates run, each with a stamp that no program can forge.
+
+    All fields have built-in types only, so that they can be sent to an executor.
+    """
 
     files: dict[str, _Stamp]
     folders: dict[str, _Stamp]
@@ -59,7 +62,7 @@ class Interpreter:
         return cls(files, folders, dict(wire["tools"]), dict(wire["distributions"]))
 
     def changes(self) -> Changes:
-        """Compare with the current state; takes a few milliseconds if nothing changed."""
+        """Return the changes since then. Takes a few milliseconds if there are none."""
         changed = [path for path, known in self.files.items() if _stamp(path) != known and not self._is_vouched(path)]
         moved = [name for name, known in self.tools.items() if (shutil.which(name) or _MISSING) != known]
         if all(_stamp(path) == known for path, known in self.folders.items()):
@@ -71,7 +74,7 @@ class Interpreter:
         return Changes((*changed, *moved, *sorted({*new, *plugins})), others)
 
     def _is_vouched(self, path: str) -> bool:
-        """True if an unchanged list of installed files has this content, for example after a new link to the file."""
+        """True if the file has the content that an unchanged RECORD lists: a new link to a file changes its stamp."""
         for metadata, digest in self.distributions.items():
             name = path.removeprefix(f"{os.path.dirname(metadata)}/")  # noqa: PTH120
             record = _read(f"{metadata}/RECORD") if name != path else b""
@@ -154,7 +157,7 @@ def _stamp(path: str) -> _Stamp:
 
 
 def _digest(path: str) -> str:
-    """SHA-256 in the form that RECORD files use."""
+    """Return the SHA-256 of a file, in the form of RECORD files."""
     return base64.urlsafe_b64encode(hashlib.sha256(_read(path)).digest()).rstrip(b"=").decode()
 
 

@@ -26,8 +26,8 @@ PACKAGE_FILES: Final = (
 def gate_commands(repository: Repository, commit: str, settings: Settings, folder: str = "") -> dict[str, str]:
     """Return the commands for a commit: configured ones take precedence over detected ones.
 
-    `folder` is the start folder of the session, relative to the top. Detected commands run in the package around it, as
-    the user's own `pytest` does. Configured commands, and those that the package does not define, run at the top.
+    `folder` is the start folder of the session, relative to the project. Detected commands run in the package around
+    it, like `pytest` started there by the user. Other commands run at the root of the project.
     """
     files = repository.list_files(commit)
     found = detect(files, lambda path: repository.read_file(commit, path), sys.executable)
@@ -41,7 +41,7 @@ def gate_commands(repository: Repository, commit: str, settings: Settings, folde
 
 
 def start_folder(project: Path, here: Path) -> str:
-    """Return the start folder of a session or command, relative to the project; empty at the top and outside of it."""
+    """Return a start folder relative to the project; empty for the project itself and outside of it."""
     return "" if here == project or not here.is_relative_to(project) else here.relative_to(project).as_posix()
 
 

@@ -1,4 +1,4 @@
-"""Detected Python commands, in a form that lets no file of the worktree replace their tools."""
+"""Guarded forms of detected Python commands: no file of the worktree can replace their tools."""
 
 from __future__ import annotations
 

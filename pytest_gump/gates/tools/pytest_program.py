@@ -4,7 +4,7 @@ A separate program: `python -P pytest_program.py [--measure[=SOURCE]] [--root FO
 It writes records, one JSON object per line, to descriptor 3 as the tests run; `records.py` reads them and
 docs/explanation/what-is-on-disk.md describes them. `--measure` measures coverage as `coverage run` does.
 
-The main guard is needed: processes that the tests start with multiprocessing import this file again.
+The `__main__` guard is needed: processes that the tests start with multiprocessing import this file again.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class _Nothing:
 
 @contextlib.contextmanager
 def _hidden(roots: Sequence[str]) -> Iterator[None]:
-    """Import nothing from `roots`. They stay on the path, because plugins such as xdist keep a copy of it."""
+    """Import nothing from `roots` in this block. They stay on the path, because plugins such as xdist copy it."""
     sys.path_importer_cache.update(dict.fromkeys(roots, _Nothing()))
     try:
         yield
@@ -122,7 +122,7 @@ def _import_installed(name: str) -> None:
 
 
 def _plugin_modules() -> Iterator[str]:
-    """The modules that installed distributions name as plugins of pytest."""
+    """Yield the modules that installed distributions register as plugins of pytest."""
     for folder in sys.path:
         try:
             names = [name for name in os.listdir(folder or ".") if name.endswith((".dist-info", ".egg-info"))]  # noqa: PTH208

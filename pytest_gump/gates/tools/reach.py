@@ -37,7 +37,7 @@ _ABOUT_PYTEST: Final = ("_pytest", "PYTEST_", "pytest")
 
 
 def new_reach(source: bytes, read_base: Callable[[], bytes | None]) -> list[str]:
-    """Return what `source` uses more often than the base: `os._exit`, or an `__eq__` that ignores its argument.
+    """Return uses that `source` has more often than the base: `os._exit`, or an `__eq__` that ignores its argument.
 
     Empty if `source` does not parse.
     """

@@ -148,7 +148,7 @@ def contradiction(records: Records) -> str | None:
     """Return why a session with exit code 0 cannot have passed; None if the records agree with it."""
     ran, collected = len(records.outcomes), records.collected
     if not records.has_begun:
-        return "exit code 0, but pytest gave no records of its tests"
+        return "exit code 0, but pytest wrote no records of its tests"
     if records.problem is not None:
         return f"exit code 0, but the records of the tests are not valid: {records.problem}"
     if records.exit_code is None:

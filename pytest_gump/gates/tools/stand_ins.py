@@ -77,7 +77,7 @@ def tool_modules() -> frozenset[str]:
 
 @lru_cache(maxsize=1)
 def runner_modules() -> frozenset[str]:
-    """Like `tool_modules`, but without the plugins' requirements (except execnet): few enough to compare all files."""
+    """Like `tool_modules`, but without the plugins' requirements (except execnet), to have few files to compare."""
     return _AT_START | _modules_of({*_closure(["pytest"]), *_TOOLS, *_plugins(), "execnet"})
 
 
@@ -121,7 +121,7 @@ def _modules_of(names: set[str]) -> frozenset[str]:
 
 
 def _modules_in(distribution: importlib.metadata.Distribution) -> set[str]:
-    """Return the top-level modules of one distribution (`packages_distributions` would read all of them)."""
+    """Return the top-level modules of one distribution. (`packages_distributions` would read all distributions.)"""
     if declared := (distribution.read_text("top_level.txt") or "").split():
         return {*declared}
     record = distribution.read_text("RECORD")

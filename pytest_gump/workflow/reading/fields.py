@@ -20,7 +20,10 @@ _SWITCH_WORDS: Final = {"yes": "true", "on": "true", "no": "false", "off": "fals
 
 
 class Fields:
-    """One mapping. Creating it reports the unknown keys."""
+    """One mapping. Creating it reports the unknown keys.
+
+    `moved` contains hints for keys that belong elsewhere. Keys in `hidden` are known, but no hint suggests them.
+    """
 
     def __init__(
         self,
@@ -148,7 +151,7 @@ class Fields:
 
 
 def to_float(value: object) -> float:
-    """Convert a number of any size; one that is too large for a float, or not a number, becomes infinite."""
+    """Convert a number of any size. Return infinity if it is too large for a float, or is not a number."""
     try:
         return float(str(value))
     except (ValueError, OverflowError):

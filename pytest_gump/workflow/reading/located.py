@@ -20,7 +20,7 @@ Kind = Literal["agent", "gate", "group", "unclear"]
 
 
 class Surroundings(NamedTuple):
-    """The inputs for reading a file, apart from its YAML."""
+    """The inputs for reading a workflow file, except its YAML."""
 
     problems: Problems
     source: str
@@ -45,7 +45,7 @@ class Surroundings(NamedTuple):
 
 
 class Templated(NamedTuple):
-    """A text that is a template. This class and the next two are tuples for speed: every step of a file has them."""
+    """A template. This class and the next two are tuples for speed, because every step of a file has them."""
 
     text: str
     node: ScalarNode | None = None

@@ -1,4 +1,4 @@
-"""Keys and names of the original Gump that have a different meaning here or none, with their replacements.
+"""Keys and names of the original Gump that have no meaning here or another one, with their replacements.
 
 The original has two dialects: Gump 0.0.3 has almost the same keys as this language; Gump 0.0.4 replaced most of them.
 """
@@ -21,7 +21,7 @@ UNSUPPORTED: Final = {
     "with": None,
     "hitl": "leave it out, and review the result before 'gump apply'",
 }
-"""Keys of the language that are not supported yet, each with a workaround."""
+"""Keys of the language that are not supported yet, each with a workaround if there is one."""
 
 CALLS: Final = ("workflow", "recipe")
 

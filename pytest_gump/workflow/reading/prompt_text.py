@@ -71,10 +71,10 @@ def _read_file(written: str, position: Position, around: Surroundings) -> Templa
 
 
 def _inside(folder: Path, written: str, project: Path, name: str) -> Path:
-    """Resolve the links of a path.
+    """Return the path of a prompt file, with its links resolved.
 
     Raises:
-        ConfigError: the file is outside the workflow's folder and outside the project.
+        ConfigError: the path is absolute, or leads to a file outside the workflow's folder and the project.
     """
     if PurePosixPath(written).is_absolute():
         raise ConfigError(f"{name} must be relative")

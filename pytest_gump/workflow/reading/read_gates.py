@@ -101,7 +101,7 @@ def _argument_problem(name: str, argument: str | None) -> Mistake | None:
     if name == "schema" and argument not in REPORTS:
         return f"gate 'schema' checks 'plan' or 'review', not {quoted(argument)}", None
     if name in ("touched", "untouched") and (wrong := glob_error(argument)):
-        return f"bad glob {quoted(argument)}: {wrong}", None
+        return f"invalid pattern {quoted(argument)}: {wrong}", None
     return None
 
 

@@ -55,7 +55,7 @@ def name_error(name: str) -> str | None:
 
 
 def read_name(fields: Fields, title: str) -> str | None:
-    """Read `name`; report it if it is missing or not valid in paths."""
+    """Read `name`. Report a name that is missing or not valid in paths."""
     name = fields.text("name")
     if name is None:
         if "name" not in fields:

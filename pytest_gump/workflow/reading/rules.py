@@ -40,10 +40,10 @@ class Index(NamedTuple):
                 steps.setdefault(step.names, step)
         return cls(Outline.from_paths(steps), steps, {path: number for number, path in enumerate(steps)})
 
-    def find(self, case: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
-        """Resolve a reference in the step `case`."""
+    def find(self, step: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
+        """Return the step that a reference in `step` refers to."""
         try:
-            return self.steps[self.outline.resolve(case.names, ref)]
+            return self.steps[self.outline.resolve(step.names, ref)]
         except UnknownStepError:
             hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
             return NotFound(f"names {quoted(ref)}, which does not exist", hint)

@@ -1,4 +1,4 @@
-"""Notes about `on_failure`: entries that are never used, and counts that have another meaning in the original Gump."""
+"""Notes about `on_failure`: entries that are never used, and counts with another meaning in the original Gump."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def check_reach(workflow: PlacedWorkflow, around: Surroundings) -> None:
 
 
 def unreached_by(policy: Policy) -> str | None:
-    """Return the first entry of a policy that is never used because an earlier failure is final.
+    """Return the first entry of a policy that is never used, because an earlier failure is final; otherwise None.
 
     With `retry` above 2, every entry can be used: two failures without progress skip to another entry.
     """

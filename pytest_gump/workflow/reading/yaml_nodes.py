@@ -1,10 +1,8 @@
 """Parses YAML into a tree of nodes with positions.
 
-A node keeps the parser's event and computes its position on demand, because messages need few of the positions.
-
 The tree is built from parser events, not by PyYAML's composer. Scalars follow YAML 1.2 (`no` and `12:30` are text,
-`010` is ten). Duplicate keys are refused. Aliases are shared, and their expansion is limited. Deep nesting cannot
-exhaust the stack.
+`010` is ten). Duplicate keys are refused. Aliases share nodes, and their expansion is limited. Deep nesting cannot
+exhaust the stack. A node keeps its event and computes its position on demand, because messages need few positions.
 """
 
 from __future__ import annotations
@@ -135,7 +133,7 @@ class _Frame:
     around: list[Node]
     """The nodes read so far of the enclosing list or mapping."""
     before: int
-    """The size of the document up to this node."""
+    """The size of the document before this node."""
     depth: int = 1
 
 
@@ -192,7 +190,7 @@ class _Builder:
         self._documents = 0
 
     def read(self, parser: _Loader) -> Node | None:
-        """Return the root; None for an empty file. One loop, for speed: it runs for every scalar of a file."""
+        """Return the root; None for an empty file. One loop, for speed, because most events are plain scalars."""
         nodes: list[Node] = []  # of the innermost list or mapping that is still open
         opened: list[_Frame] = []
         size = 0
@@ -324,7 +322,7 @@ def _tagged(event: ScalarEvent, text: str) -> Value:
 
 
 def resolve(text: str) -> Value:
-    """Return the value of a plain scalar by the YAML 1.2 core schema."""
+    """Return the value of a plain scalar, as defined by the YAML 1.2 core schema."""
     if text[:1] not in _NUMBER_STARTS or text in _WORDS:
         return _WORDS.get(text, text)
     if len(text) > MAX_DIGITS:

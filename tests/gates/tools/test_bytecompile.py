@@ -64,4 +64,4 @@ def test_an_odd_name_can_be_printed(tmp_path: Path) -> None:
 
 def test_a_module_of_the_tree_is_never_imported(tmp_path: Path) -> None:
     (tmp_path / "warnings.py").write_text("raise SystemExit('imported')\n")
-    assert compiled(tmp_path).stdout == "1 Python files compile\n"
+    assert compiled(tmp_path).stdout == "1 Python file compiles\n"
