@@ -1,4 +1,4 @@
-"""Pytest nodes of a run: spec (or workflow file) > workflow > groups > step items."""
+"""Nodes of a run in pytest: spec (or workflow file) > workflow > groups > step items."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class JobFile(pytest.File):
 class JobFolder(pytest.Dir):  # type: ignore[misc]  # final for type checkers only
     """A folder with several specs or workflow files.
 
-    Pytest collects it again for each file in it that the command line names. After the first time, return the same
-    nodes, if possible only those of the requested file. Other files are collected again only if they are named too.
-    Measured 2026-11-29 with `benchmarks/README.md`: 3.9 s of CPU and 106 MB for 1,000 files; 37 s and 1,230 MB
-    without this class.
+    pytest collects a folder again for each of its files that the command line names. From the second time on, `collect`
+    returns the same nodes, if possible only those of the requested file. Files that are not of a run are collected
+    again only if they are named too. Measured 2026-11-29 with `benchmarks/README.md` for 1,000 files: 3.9 s of CPU and
+    106 MB; without this class, 37 s and 1,230 MB.
     """
 
     nodes: dict[Path, list[pytest.Item | pytest.Collector]] | None = None

@@ -65,7 +65,7 @@ class Conductor:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Refuse jobs that cannot run before xdist starts workers."""
+        """Before xdist starts workers, read all named files and refuse jobs that cannot run."""
         if self.workers is None:
             return
         from pytest_gump.jobs.check import check
@@ -104,7 +104,7 @@ class Conductor:
             return result
 
     def collect_file(self, path: Path, parent: pytest.Collector) -> list[pytest.Collector] | None:
-        """Return the collectors of a file that belongs to a run; None if it belongs to none."""
+        """Return the collectors of a file of a run; None for another file."""
         jobs = self._jobs_of.get(path)
         if jobs:
             return [JobFile.from_parent(parent, path=path, jobs=jobs)]
@@ -118,7 +118,7 @@ class Conductor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Reduce each workflow to the selected steps (`-k`, node ids, `--deselect`)."""
+        """Reduce each workflow to its selected steps (node ids, `-k`, `-m`, `--deselect`)."""
         if self._selection.is_broken:
             return
         selected = self._selection.steps
@@ -139,10 +139,10 @@ class Conductor:
         self.exit_code.expect(len(self.selected), self.report.statuses)
 
     def _refuse_missing(self, job: Job) -> None:
-        """Refuse a job without steps, unless the command line deselects them all.
+        """Print a line if the command line selects no step of a job.
 
         Raises:
-            ConfigError: another plugin prevented the collection of the steps.
+            ConfigError: the command line selects nothing, so another plugin prevented the collection of the steps.
         """
         if not selects(self.config):
             raise ConfigError(
@@ -150,7 +150,7 @@ class Conductor:
                 hint="check conftest.py and the installed plugins",
             )
         text = f"no step of {job.workflow.name} on {job.spec.name} is selected"
-        self.report.say_once(f"{text}: only -k, -m and --deselect on the command line itself apply")
+        self.report.say_once(f"{text} by the command line (node ids, -k, -m, --deselect)")
 
     # -- the loop ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Errors that users can cause. Each has a location, a fact and a hint."""
+"""Errors that users can cause. The message says where and what, and the hint says what to do."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def nearest(word: str, known: Iterable[str], *, most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """Return known words that are similar to a mistyped one, best first. Only its first 200 characters count."""
+    """Return at most `most` known words that are similar to a word, best first. Compare its first 200 characters."""
     from difflib import get_close_matches  # only after a mistake
 
     return get_close_matches(word[:200], list(known), n=most, cutoff=cutoff)

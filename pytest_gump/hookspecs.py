@@ -26,7 +26,7 @@ def pytest_gump_gates() -> Mapping[str, Callable[[StepView], None]] | None:
 
     Called once for each spec: on the controller before it reads the workflow, so that the workflow can name the gates,
     and in the process that executes the steps. The dicts of all plugins are merged; None adds nothing. A gate function
-    gets a read-only view of the step and asserts. It runs in a child process with the gate timeout::
+    gets a read-only view of the step and makes assertions. It runs in a child process with `gump_gate_timeout`::
 
         def pytest_gump_gates():
             return {"no_todo": no_todo}
@@ -65,10 +65,9 @@ def pytest_gump_retry(step: Step, path: str, failures: Sequence[Failure]) -> Ret
 
 @pytest.hookspec
 def pytest_gump_attempt_started(order: Order) -> None:
-    """Called when an attempt starts.
+    """Called on the controller when an attempt starts.
 
-    Called on the controller, after the attempt is written to the ledger and before the agent starts. The return value
-    is ignored::
+    The attempt is already written to the ledger, and its agent is not started yet. The return value is ignored::
 
         def pytest_gump_attempt_started(order):
             print(order.step, order.attempt, order.agent)
@@ -77,10 +76,9 @@ def pytest_gump_attempt_started(order: Order) -> None:
 
 @pytest.hookspec
 def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
-    """Called when an attempt has ended.
+    """Called on the controller when an attempt has ended.
 
-    Called on the controller, after the result is written to the ledger and before the next action is decided. The
-    return value is ignored::
+    The result is already written to the ledger, and the next step is not chosen yet. The return value is ignored::
 
         def pytest_gump_attempt_finished(order, result):
             print(order.step, result.outcome, result.usage.cost_usd)
@@ -89,10 +87,9 @@ def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
 
 @pytest.hookspec
 def pytest_gump_run_finished(run: RunRecord) -> None:
-    """Called when a run has ended.
+    """Called on the controller once for each run when it has ended, after its last ledger event.
 
-    Called on the controller, once for each run, after its last ledger event. `run.status` is `passed`, `failed` or
-    `cancelled`. The return value is ignored::
+    `run.status` is `passed`, `failed` or `cancelled`. The return value is ignored::
 
         def pytest_gump_run_finished(run):
             print(run.run_id, run.status, run.total.cost_usd)

@@ -1,7 +1,7 @@
 """Order and AttemptResult: the two records that controller and executor exchange.
 
-Both contain only frozen dataclasses and built-in types. `to_wire` and `from_wire` convert them to plain dicts and
-back, for execnet, the ledger and the messages of snapshot commits.
+Both contain only frozen dataclasses and built-in types. `to_wire` and `from_wire` convert them to plain dicts and back,
+for messages between processes, the ledger and the messages of snapshot commits.
 """
 
 from __future__ import annotations
@@ -88,13 +88,13 @@ class Limits:
     silence_s: float | None = None
     no_write: bool = False
     budget_scope: Literal["guard", "step", "run"] = "guard"
-    """Which limit `max_budget` comes from: outcome `guard` or `budget`."""
+    """Source of `max_budget`. It decides the outcome: `guard` for the guard, otherwise `budget`."""
     budget_spent: float = 0.0
-    """USD that earlier attempts spent of it. The limit in the workflow is this plus `max_budget`."""
+    """USD of that budget that earlier attempts spent. The limit in the workflow is the sum of this and `max_budget`."""
     time_scope: Literal["guard", "run"] = "guard"
-    """Which limit `max_time_s` comes from."""
+    """Source of `max_time_s`."""
     time_spent_s: float = 0.0
-    """Seconds that are already spent of it. The limit in the workflow is this plus `max_time_s`."""
+    """Seconds of that limit that are already spent. The limit in the workflow is the sum of this and `max_time_s`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class ToolUse:
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Facts of an attempt's start. The result has a copy, because after a crash it may be all that is left."""
+    """Facts of an attempt's start. The result has a copy, because after a crash only the result may be left."""
 
     mode: Mode
     entry: str
@@ -169,7 +169,7 @@ class Order:
     fork: bool = False
     """Start with a copy of `session`, which stays unchanged."""
     standing: str = ""
-    """Last message of the conversation `session`, for a new conversation if that is lost."""
+    """Last message of the conversation `session`. The prompt of a new conversation contains it if `session` is lost."""
     known_tests: int | None = None
     """Number of tests collected on `step_base`; None if no gate counted them."""
     known_skipped: int | None = None

@@ -83,7 +83,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, int | None, int | None]:
-    """Resolve the options of a run before the session. Set the exit code after all other plugins."""
+    """Complete the options of a run before the session starts. Set the exit code after all other plugins."""
     if not config.getoption("help", default=False) and not hasattr(config, "workerinput"):
         _settle_options(config)
     try:
@@ -105,7 +105,7 @@ def _settled(config: pytest.Config, status: int) -> int:
 
 
 def _settle_options(config: pytest.Config) -> None:
-    """Request workers if steps may run in parallel and the command line does not set their number."""
+    """Refuse run options without a workflow. Otherwise, adopt the options of an earlier run and request workers."""
     if not names_workflow(config):
         refuse_without_workflow(config)
     else:
@@ -151,7 +151,7 @@ def pytest_report_header(config: pytest.Config) -> str | None:
 
 
 def refuse_without_workflow(config: pytest.Config) -> None:
-    """Refuse `--gump-` options without a workflow, because pytest would run ordinary tests, even with --gump-dry-run.
+    """Refuse `--gump-` options without a workflow: pytest would run ordinary tests, even with `--gump-dry-run`.
 
     Raises:
         UsageError: the command line has such an option.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-import pytest_gump.conductor  # before any session: pytester unloads imported modules, C parts load once
+import pytest_gump.conductor  # pytester unloads modules that a session imports, but C extensions load only once
 import pytest_gump.session.resume
 import pytest_gump.session.runner  # noqa: F401 - as above
 from pytest_gump.agents.cassettes import neutral
@@ -125,7 +125,9 @@ class GumpProject:
     ) -> None:
         """Define what the agent does in an attempt of a step (`impl`, or `build::impl[item-2]` for a plan item).
 
-        With `exit_code=None`, the agent does not exit by itself.
+        `writes` and `deletes` change files of the worktree, and `out` writes files to `.gump/out`. `agent` limits the
+        answer to one agent. With `exit_code=None`, the agent runs until it is stopped. `stream` replaces the events
+        that the other arguments describe.
         """
         name, _, rest = step.partition("[")
         events = stream or neutral.conversation(
