@@ -65,7 +65,7 @@ class Section:
     title: str
     text: str
     key: str | None = None
-    """Text that fingerprints and cassettes hash instead, if the section differs from run to run."""
+    """Text that fingerprints and cassettes hash in place of `text`, if that differs from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +78,11 @@ class ContextPart:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one attempt; None is no limit."""
+    """Limits of one attempt. None means no limit."""
 
     max_turns: int | None = None
     max_budget: float | None = None
-    """USD: the smallest of the guard and the remaining budgets of step, groups and run."""
+    """USD: the smallest of the guard and the remaining budgets of the step, its groups and the run."""
     max_tokens: int | None = None
     max_time_s: float | None = None
     silence_s: float | None = None
@@ -99,7 +99,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """Statistics of the tool calls that the CLI reports in an attempt."""
+    """Statistics of an attempt's tool calls, as far as the CLI reports them."""
 
     failed: int = 0
     """Calls that ended with an error."""
@@ -137,7 +137,7 @@ class Order:
 
     run_id: str
     step: str
-    """`build::impl[item-2]`."""
+    """Path of the step: `build::impl[item-2]`."""
     attempt: int
     """From 1 within the step; numbers are never reused."""
     mode: Mode
@@ -166,10 +166,11 @@ class Order:
     theirs: str | None = None
     """For a merge: the commit to merge into `base`. Both descend from `step_base`."""
     session: SessionRef | None = None
+    """Conversation that the agent continues; None for a new one."""
     fork: bool = False
-    """Start with a copy of `session`, which stays unchanged."""
+    """True if the agent continues a copy of that conversation, which itself stays unchanged."""
     standing: str = ""
-    """Last message of the conversation `session`. The prompt of a new conversation contains it if `session` is lost."""
+    """Description of that conversation with its last message, for the prompt of a new one if the CLI has lost it."""
     known_tests: int | None = None
     """Number of tests collected on `step_base`; None if no gate counted them."""
     known_skipped: int | None = None
@@ -212,10 +213,12 @@ class AttemptResult:
     guard: str | None = None
     """Name of the guard that stopped the agent."""
     session: SessionRef | None = None
+    """Conversation that later attempts can continue."""
     session_lost: bool = False
-    """True if the conversation to resume was lost and a new one was started."""
+    """True if the conversation of the order could not be continued and a new one was started."""
     snapshot: str | None = None
-    """Commit with the files of the attempt, on top of the order's base. For a merge, the group's commit after it.
+    """Commit with the files of the attempt, on top of the order's base. For a merge, the group's commit after it,
+    or the member's own commit after a conflict.
 
     None if no agent ran, or if its files could not be stored.
     """
@@ -257,7 +260,7 @@ class AttemptResult:
 
     @property
     def never_started(self) -> bool:
-        """True if an agent should have run and did not: setup failed, for example, or the budget was spent."""
+        """True if an agent should have run and did not, for example because setup failed or the budget was spent."""
         is_lost = self.outcome in {Outcome.CRASHED, Outcome.CANCELLED}  # unknown
         has_worked = self.snapshot is not None or self.timings.agent_s > 0 or self.usage.turns > 0
         return self.agent is not None and not is_lost and not has_worked
@@ -275,7 +278,9 @@ def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
 def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     """Convert back from `to_wire`.
 
+    Unknown fields are ignored.
+
     Raises:
-        ValueError: the dict was not written by `to_wire` of this version.
+        ValueError: a field is missing or has another type.
     """
     return plain_data.load(kind, wire)

@@ -60,7 +60,7 @@ def test_an_apply_that_was_reset_away_can_be_forced(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.good("apply")
     passed.project.git("reset", "--quiet", "--hard", "HEAD^1")
-    assert "that commit is no longer here: use --force" in passed.bad("apply", run_id)
+    assert "which is no longer here\n  hint: --force applies it again" in passed.bad("apply", run_id)
     assert "merged run" in passed.good("apply", run_id, "--force")
 
 

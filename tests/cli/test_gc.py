@@ -15,7 +15,9 @@ import pytest
 from pytest_gump.cli.program import main
 from pytest_gump.engine.maintenance.gc import Expiry, Item, collect, find_garbage
 from pytest_gump.engine.maintenance.gc_remote import find_remote
+from pytest_gump.engine.maintenance.gc_runs import look_at
 from pytest_gump.engine.record.ledger import Ledger
+from pytest_gump.engine.record.run_folder import RunFolder
 from pytest_gump.errors import RunError
 from pytest_gump.system import files
 from pytest_gump.system.cache import hold, remote_root
@@ -180,6 +182,16 @@ def test_a_run_that_is_just_being_made_stays(passed: Gump) -> None:
     assert (slots_of(passed) / f"{new.name}.scratch").is_dir()
     os.utime(new, (0, 0))
     assert ("run", new.name) in kinds(collected(passed))
+
+
+def test_a_run_with_attempts_and_without_a_recorded_start_is_kept_with_the_reason(tmp_path: Path) -> None:
+    run = RunFolder.create(tmp_path, GONE)
+    (run.attempts / "0001-first-a1").mkdir()
+    os.utime(run.path, (0, 0))
+    why = look_at(run, time.time()).needed(force=True)
+    assert why is not None
+    assert why.startswith("cannot be read; ")
+    assert why.endswith(": it has files of attempts, but its start is not recorded")
 
 
 def test_a_run_that_goes_on_between_looking_and_removing_loses_nothing(passed: Gump) -> None:

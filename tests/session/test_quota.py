@@ -152,7 +152,7 @@ def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
     result.stdout.fnmatch_lines(
         [
             "*impl*limit reached*",
-            "*the limit is over ??:??*(in 2h00m)*",
+            "*the limit lasts until ??:??*(in 2h00m)*",
             "*gump_quota_wait allows 1h00m of waiting in total*",
             "*pytest --gump-resume continues the run*",
         ]
@@ -267,7 +267,7 @@ def test_without_the_option_the_run_stops_and_says_how_it_can_go_on(project: Gum
     limit(project)
     result = project.run("one")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*the limit is over ??:??*(in 2h00m)", "*pytest --gump-resume continues the run"])
+    result.stdout.fnmatch_lines(["*the limit lasts until ??:??*(in 2h00m)", "*pytest --gump-resume continues the run"])
     record = project.record()
     assert (record.status, record.steps["impl"].outcome) == ("failed", "quota")
     assert record.attempts[0].verdict == "failed"

@@ -57,7 +57,7 @@ class AgentRun:
     finished: Exit | None = None
     """How the process ended; None if Ctrl-C ended it."""
     pauses_s: tuple[float, ...] = ()
-    """Pause before each printed line and before the end; empty unless the attempt is recorded."""
+    """Pause before each printed line and before the end of the process; empty unless the attempt is recorded."""
 
 
 def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
@@ -159,7 +159,7 @@ class _Listener:
             only_notes = only_notes and isinstance(event, Note)
             if isinstance(event, SHOWN):
                 self.tools.listen(event)
-            self._judge(event)
+            self._watch(event)
         if event is None or not only_notes:
             self.guards.on_output()  # a CLI that only reports that it waits for the network counts as silent
         return self._stop_reason()
@@ -177,7 +177,7 @@ class _Listener:
     def oversize(self, size: int) -> None:
         self._note_time()
         self.guards.on_output()
-        self.notes.append(f"a line of {size} bytes of the agent's stream was kept on disk and not read")
+        self.notes.append(f"a line of {size} bytes in the agent's stream is too long to be read; it is kept on disk")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
         text = ""
@@ -212,7 +212,7 @@ class _Listener:
         if self.tools.settings.record is not None:
             self.times.append(self.tools.clock())
 
-    def _judge(self, event: Event) -> None:
+    def _watch(self, event: Event) -> None:
         if isinstance(event, TOOL_EVENTS):
             self.trespass.feed(event)
             self.calls.feed(event)

@@ -159,7 +159,7 @@ class _Attempt:
         material = read_material(self.order, self.tools, self.workplace, self.slot)
         self.facts.notes += material.notes
         if material.missing is not None:
-            # The agent is not at fault, but the retry policy of agent errors fits: a later attempt may find the file.
+            # The agent is not at fault, but this outcome is retried, and a later attempt may find the file.
             return Judgement.failed(Outcome.AGENT_ERROR, material.missing)
         if any(part.bash for part in self.order.context):
             self.slot.restore(self.order.base)  # changes of these commands are not the agent's work
@@ -189,7 +189,7 @@ class _Attempt:
     def _start_afresh(
         self, agent: Agent, order: Order, material: Material, first: AgentRun, lost: SessionRef
     ) -> AgentRun:
-        """Start the agent again within the same attempt. The first start did no work, so it does not use up a retry."""
+        """Start the agent again within the same attempt. This uses up no retry, because the first start did no work."""
         self.facts.notes.append(lost_session.NOTE.format(id=one_line(lost.id)))
         self.facts.session_lost = True
         lost_session.keep_apart(self.workplace.files)
@@ -287,7 +287,7 @@ class _Attempt:
         return (self.order.mode == "diff" or self.order.must_change) and self.snapshots.tree == began
 
     def _judge_no_change(self, checked: Judgement) -> Judgement:
-        """Decide on an attempt without changes, after its gates; a failed gate takes precedence."""
+        """Decide about an attempt without changes, after its gates. A failed gate takes precedence."""
         facts, ending = self.facts, self.facts.run.ending if self.facts.run is not None else None
         facts.no_change = facts.handover.no_change or self.order.no_change
         if checked.outcome is not Outcome.PASSED:
@@ -317,7 +317,7 @@ class _Attempt:
         return result
 
     def _record(self, judgement: Judgement) -> None:
-        """Record the attempt into the cassette, before the files are masked: a masked secret has another length."""
+        """Record the attempt into the cassette. Call this before the files are masked: masking shortens the output."""
         folder, agent, facts, snapshot = self.tools.settings.record, self.agent, self.facts, self.snapshots.snapshot
         if folder is None or agent is None or facts.task is None or facts.run is None or snapshot is None:
             return

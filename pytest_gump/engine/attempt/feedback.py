@@ -1,4 +1,4 @@
-"""Description of failed attempts for the prompt of the next one."""
+"""Describe failed attempts for the prompt of the next one."""
 
 from __future__ import annotations
 

@@ -76,9 +76,9 @@ def judge_gates(gates: Sequence[GateResult]) -> Judgement:
 
 
 def judge_no_change(reason: str, ignored: Sequence[str], *, must_change: bool, ending: Ending | None) -> Judgement:
-    """Decide on an attempt whose gates passed and whose files did not change since its step began.
+    """Decide about an attempt whose gates passed and whose step has changed no file.
 
-    `reason` is why nothing had to change; `ignored` are the files that git ignores and the agent created; `ending` is
+    `reason` is why nothing had to change. `ignored` are the files that the agent created and git ignores. `ending` is
     None if no agent ran.
     """
     if reason:

@@ -1,4 +1,4 @@
-"""Restart of an attempt in a fresh conversation if the agent's CLI no longer has the one to resume."""
+"""Restart an attempt in a fresh conversation if the agent's CLI has lost the one to continue."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 NOTE: Final = "the agent's CLI has lost the conversation: started a new one ({id} is gone)"
 LOST: Final = "lost-session"
-"""Folder below an attempt's folder, for the output of the start that could not resume."""
+"""Folder below an attempt's folder, for the output of the start without the conversation."""
 
 
 def lost_by(order: Order, run: AgentRun) -> SessionRef | None:
-    """Return the order's conversation if its loss is the only reason why the CLI ended; otherwise None."""
+    """Return the order's conversation if the CLI ended only because it has lost it; otherwise None."""
     delayed = run.cancelled or run.breach is not None or run.trespass is not None
     return order.session if run.ending.lost_session and not delayed else None
 
@@ -35,7 +35,7 @@ def afresh(order: Order) -> Order:
 
 
 def with_standing(head: tuple[Section, ...], text: str) -> tuple[Section, ...]:
-    """Return the sections of a prompt with one on the work so far, inserted after the task."""
+    """Insert a section on the work so far after the task; return the sections unchanged if `text` is empty."""
     behind = next((number for number, section in enumerate(head, 1) if section.title == TASK), 0)
     return (*head[:behind], Section(STANDING, text), *head[behind:]) if text else head
 
@@ -49,7 +49,7 @@ def keep_apart(files: Directory) -> None:
 
 
 def time_left(order: Order, used_s: float) -> Order:
-    """Return the order with the time limit reduced by the time already used, to at least one second."""
+    """Return the order with its time limit reduced by the time already used; at least one second is left."""
     limits = order.limits
     if limits.max_time_s is None:
         return order

@@ -100,8 +100,8 @@ def compose(head: Sequence[Section], *, conventions: str = "", context: Sequence
 def prompt_key(order: Order) -> str:
     """Return the declared parts of a prompt as text, which a cassette compares.
 
-    The key is the same for two runs of a step although their failures, paths and times differ: it leaves out the
-    failures, and holds the definition of each context entry, not its content.
+    The key is the same in all runs of a step. It leaves out the failures, and holds the definition of each context
+    entry, not its content.
     """
     declared = [
         f"## {section.title}\n\n{section.text if section.key is None else section.key}"
@@ -113,7 +113,7 @@ def prompt_key(order: Order) -> str:
 
 
 def _output(parts: PromptParts) -> Section:
-    """The output section. Its key, which recordings compare, does not include the text added by `must_change`."""
+    """Return the output section. Its key, which recordings compare, leaves out the text that `must_change` adds."""
     key = expectations(parts.mode, max_items=parts.max_items)
     return Section(OUTPUT, f"{_CHANGE}\n\n{_NO_CHANGE}" if parts.must_change else key, key=key)
 
@@ -137,7 +137,7 @@ def rules(mode: Mode) -> str:
 
 
 def _commands(parts: PromptParts) -> str:
-    """List the allowed commands. Without it, agents try others, such as `python -m pytest -q`, and are refused."""
+    """List the allowed commands. Without it, agents try others (`python -m pytest -q`), which are refused."""
     if not parts.commands or parts.mode in HANDOVER_FILES:
         return ""
     entries = (f"  - {name}: {_code(command)}" if name else f"  - {_code(command)}" for name, command in parts.commands)
@@ -199,7 +199,7 @@ def _failed(parts: PromptParts) -> str:
 
 
 def _blast_radius(parts: PromptParts) -> Section:
-    """The section on the files that the item may change, without those that an `untouched` gate of the step protects.
+    """Return the section on the files that the item may change, without those that an `untouched` gate protects.
 
     The key ignores the protected files, so that older recordings stay valid.
     """

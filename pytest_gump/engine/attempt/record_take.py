@@ -50,7 +50,7 @@ class Work:
 
 
 def record(cassette: Path, work: Work) -> str | None:
-    """Add the recording of an attempt; return the reason if it was not added, otherwise None."""
+    """Add the recording of an attempt; return why it could not be added, or None."""
 
     def add() -> None:
         with cassettes.staged(cassette) as folder:
@@ -61,7 +61,7 @@ def record(cassette: Path, work: Work) -> str | None:
 
 
 def adopt(cassette: Path, arrived: Path) -> str | None:
-    """Add the recordings of a cassette from another machine; return the reason if one was not added, otherwise None."""
+    """Add all recordings of a cassette from another machine; return why one could not be added, or None."""
 
     def add() -> None:
         for take in cassettes.Cassette.open(arrived).takes:

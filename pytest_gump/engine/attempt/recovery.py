@@ -27,9 +27,9 @@ _CHUNK = 1 << 20
 def recover(
     order: Order, tools: Tools, result: AttemptResult, folder: Path, began: float, *, ended: float | None = None
 ) -> AttemptResult:
-    """Complete the result of a lost attempt with its cost, as far as the agent's stream shows it, and its files.
+    """Complete the result of a lost attempt with its files, its time, and the cost that the agent's stream shows.
 
-    `ended` is the time when it was lost; None means now.
+    `began` and `ended` are in seconds since the epoch. `ended` is when the attempt was lost; None means now.
     """
     timings = Timings(started=began, total_s=max(0.0, (tools.now() if ended is None else ended) - began))
     result = replace(result, timings=timings)

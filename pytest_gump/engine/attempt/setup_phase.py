@@ -48,7 +48,7 @@ class Setup:
         self.removed: list[str] = []
 
     def begin(self) -> Judgement | None:
-        """Like `ensure`; a preflight also notes ignored modules that exist only in the checkout."""
+        """Like `ensure`. A preflight also notes ignored modules that exist only in the checkout."""
         problem = self.ensure()
         if problem is None and self._order.setup_only:
             directory = self._slot.directory
@@ -76,7 +76,7 @@ class Setup:
         return None
 
     def for_gates(self) -> Judgement | None:
-        """Remove all files except those of git and setup. Setup runs again if its files or a lock file were changed.
+        """Remove all files except those of git and setup. Run setup again if its files or a lock file were changed.
 
         Sets `removed` to the ignored files that were removed.
         """

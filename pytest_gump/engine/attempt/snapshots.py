@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def attempt_ref(order: Order) -> str:
-    """The ref that keeps the attempt's snapshot."""
+    """Return the ref that keeps the attempt's snapshot."""
     return snapshot_ref(order.run_id, order.step, order.attempt)
 
 
@@ -126,7 +126,7 @@ class Snapshots:
         self._rolled_back = True
 
     def seal(self, message: str) -> str | None:
-        """Store the final result in the message of the attempt's commit and return it; None without a snapshot."""
+        """Commit the snapshot again with the final result in the message, and return it; None without a snapshot."""
         if self.snapshot is None:
             return None
         commit = self._repository.commit_tree(self.tree, [self._order.base], message)
@@ -134,7 +134,7 @@ class Snapshots:
         return commit
 
     def patch(self) -> Path:
-        """The patch since the step began: `diff.patch` if the attempt started at the same commit, else `step.patch`."""
+        """Return the patch since the step began: `diff.patch` if the attempt began there too, else `step.patch`."""
         if self.snapshot is not None and self._began == self._order.base:
             return self._folder / "diff.patch"
         patch = self._folder / "step.patch"

@@ -26,7 +26,7 @@ MOVED: Final = (
 
 
 def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | None]:
-    """Return the order as it can be carried out, and why its conversation is left out (None if it is not).
+    """Return the order as it can be carried out, and why its conversation is not continued (None if it is).
 
     If an order needs a copy of a conversation, the original is never resumed instead: its own step may continue it.
     """
@@ -44,7 +44,7 @@ def usable(order: Order, agent: Agent, worktree: Path) -> tuple[Order, str | Non
 
 
 def kept(session: SessionRef | None, slot: str) -> SessionRef | None:
-    """Return the session reference for later orders, with the slot's name, which the adapter does not know.
+    """Return the conversation for later orders, with the slot's name, which the adapter does not know.
 
     The id comes from the stream and becomes an argument of the CLI, so an id that could be an option is dropped.
     """

@@ -73,12 +73,12 @@ def make_workplace(order: Order, tools: Tools, slot: Slot) -> Workplace:
 
 
 def scratch_of(scratch: Path, ticket: int) -> Path:
-    """Return the scratch folder of one order; its files can be found from the ticket alone."""
+    """Return the scratch folder of one order, which the ticket alone determines."""
     return scratch / str(ticket)
 
 
 def fresh_scratch(tools: Tools, ticket: int) -> Path:
-    """Create the scratch folder of an order; remove one of an earlier attempt with the same number.
+    """Create the scratch folder of an order; remove one of an earlier order with the same ticket.
 
     Raises:
         WorktreeError: the folder cannot be created.
@@ -92,7 +92,10 @@ def fresh_scratch(tools: Tools, ticket: int) -> Path:
 
 
 def run_scratch(tools: Tools) -> Directory:
-    """Return the folder of a run's scratch folders, created if missing; next to the slots except on remote workers."""
+    """Return the folder of a run's scratch folders, and create it if it is missing.
+
+    It is next to the slots, except on remote workers.
+    """
     root = tools.slots.folder.renew()
     if tools.scratch.parent == root.path:
         return root.own(tools.scratch.name)

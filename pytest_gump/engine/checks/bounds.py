@@ -44,8 +44,8 @@ class Crossing(NamedTuple):
 def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = ()) -> Crossing:
     """Check the paths that have changed since the step began.
 
-    The attempt's own base is not used: if a failed attempt changed a file outside the bounds, the next attempt, which
-    continues from its tree, must still fail for it.
+    The attempt's own base is not used: after an attempt that changed a file outside the bounds, the next attempt
+    continues from its tree and must still fail.
     """
     reasons = []
     if bad:

@@ -69,7 +69,7 @@ def _most(counts: Iterable[Mapping[str, Any] | None], names: Sequence[str]) -> i
 
 
 def fewer_tests(gates: Sequence[GateResult], known: int | None) -> str | None:
-    """Return a note if fewer tests are collected than before the step; None if not, or if unknown."""
+    """Return a note if fewer tests are collected than before the step; otherwise, or if that is unknown, None."""
     now = collected(gates)
     if known is None or now is None or now >= known:
         return None

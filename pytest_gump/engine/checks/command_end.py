@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def too_much(finished: Exit, settings: Settings) -> str | None:
-    """The output limit that the command exceeded, with its setting; None if it exceeded none."""
+    """Return the output limit that the command exceeded, with its setting; None if it exceeded none."""
     if finished.stopped == TOO_MANY_BYTES:
         return f"stopped: it printed more than {settings.stream_bytes / 1_000_000:.0f} MB (gump_stream_bytes)"
     if finished.stopped == TOO_MANY_LINES:
@@ -23,7 +23,7 @@ def too_much(finished: Exit, settings: Settings) -> str | None:
 
 
 def left_behind(finished: Exit, whose: str) -> list[str]:
-    """Notes on processes that had to be ended after the command itself, and on those that could not be ended."""
+    """Return notes on processes that were ended after the command itself, and on those that could not be ended."""
     notes = []
     if left := finished.left_running:
         verb = "was" if left == 1 else "were"
@@ -37,7 +37,7 @@ def left_behind(finished: Exit, whose: str) -> list[str]:
 
 
 def why_no_exit(finished: Exit, timeout_s: float, settings: Settings) -> str | None:
-    """Why a command has no exit code; None when it has one."""
+    """Return why the command has no exit code; None if it has one."""
     if why := finished.error or too_much(finished, settings):
         return why
     if finished.unkilled:

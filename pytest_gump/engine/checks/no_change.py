@@ -37,11 +37,11 @@ def read_reason(read: Callable[[str], bytes | None]) -> tuple[str, tuple[str, ..
 def describe_answer(ending: Ending | None) -> tuple[str, ...]:
     """Return a note with the agent's answer, which may be a question or a refusal."""
     answer = "" if ending is None else one_line(ending.message, MESSAGE_CHARS)
-    return (f"its answer: {answer}",) if answer else ()
+    return (f"the agent's answer: {answer}",) if answer else ()
 
 
 def without_caches(ignored: Sequence[str]) -> list[str]:
-    """Return the ignored files without caches, which gates and agents always leave."""
+    """Return the ignored files except caches, which gates and agents always leave behind."""
     return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
 
 

@@ -1,4 +1,4 @@
-"""Find variables that a failed command may lack: set here, but not passed by the allow-list."""
+"""Find variables that a failed command may lack: they are set here, but the allow-list does not pass them."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, 
     added, deleted = ([file.path for file in changed if file.status == status] for status in ("added", "deleted"))
     if blocking := in_the_way(repository.root, added, deleted):
         raise WorktreeError(
-            f"untracked files are in the way: {listed_paths(blocking)}", hint="move or remove them first"
+            f"untracked files are in the way: {listed_paths(blocking)}", hint="move or remove them, then apply again"
         )
     notes = [*_notes(repository, run, here), *([] if who else [NO_IDENTITY])]
     return ApplyPlan(commit, record.head, steps, changed, tuple(notes))
@@ -107,12 +107,13 @@ def apply(repository: Repository, plan: ApplyPlan, ledger: Ledger) -> None:
 def _refuse_run(repository: Repository, run: StoredRun, here: str, *, force: bool) -> None:
     record, name = run.record, f"run {run.id}"
     if record.discarded:
-        raise RunError(f"{name} was discarded", hint="its ledger is kept, its branch is not")
+        raise RunError(f"{name} was discarded", hint="its branch is gone; start a new run")
     run.refuse_running(hint="gump status shows its progress")
     if record.applied is not None and not (force and not contains(repository, here, record.applied)):
-        gone = "" if contains(repository, here, record.applied) else "; that commit is no longer here: use --force"
+        is_gone = not contains(repository, here, record.applied)
+        gone, hint = (", which is no longer here", "--force applies it again") if is_gone else ("", None)
         when = datetime.fromtimestamp(record.last_at, UTC)
-        raise RunError(f"{name} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}")
+        raise RunError(f"{name} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}", hint=hint)
     if run.state != "passed" and not force:
         because = f": {record.reason}" if record.reason else ""
         raise RunError(f"{name} is {run.state}{because}", hint="--force merges the steps that passed")

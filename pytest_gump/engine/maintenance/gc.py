@@ -1,7 +1,7 @@
 """`gump gc`: find what can be removed, and remove it.
 
-Locks are short. Each item is first moved away from the path where other processes look for it, and then deleted. A slot
-is moved under its lease; a run's folder and scratch folder are moved while its ledger is locked.
+Locks are held only briefly: each item is first moved away from the path where other processes look for it, and deleted
+afterwards. A slot is moved under its lease. A run's folder and scratch folder are moved while its ledger is locked.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Item:
     """An item that can be removed."""
 
     kind: str
-    """worktree, scratch, run, branch, refs, trash."""
+    """worktree, scratch, run, branch, refs, trash, remote."""
     name: str
     size: int
     """Bytes on disk, without the space that git frees later."""
@@ -229,7 +229,7 @@ class _Search:
                 self._add_refs("branch", run.id, self._without_others_work(run, branches))
 
     def _without_others_work(self, run: KnownRun, refs: dict[str, str]) -> dict[str, str]:
-        """Return the refs of a run, without branches that others moved, that hold other commits or are checked out."""
+        """Return the refs of a run, without branches that someone else moved or extended, or that are checked out."""
         made, mine = branches_of(self._repository, run.record) if _branches(refs) else {}, {}
         for name, commit in refs.items():
             why = self._why_kept(run, name, commit, made) if name.startswith(HEADS) else None

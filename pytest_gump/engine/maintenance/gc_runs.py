@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 STARTING_S: Final = 3600.0
-"""A run without a first event after this time is not starting any more."""
+"""Seconds after which a run without a first event no longer counts as starting."""
+_NO_START: Final = "it has files of attempts, but its start is not recorded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class KnownRun:
     """running, starting, unreadable, empty (no work was done), passed, failed, cancelled or interrupted."""
     record: RunRecord
     problem: str = ""
-    """Why it cannot be read."""
+    """Why it cannot be read, if its status is `unreadable`."""
 
     @property
     def id(self) -> str:
@@ -46,9 +47,9 @@ class KnownRun:
 
 
 def look_at(folder: RunFolder, now: float, *, ours: bool = False) -> KnownRun:
-    """Read a run, even one that is just starting and has no ledger yet. For `ours`, see `StoredRun.read`."""
+    """Read a run, even if it is just starting and has no ledger yet. For `ours`, see `StoredRun.read`."""
     if not (folder.path / "run.json").is_file():
-        return KnownRun(folder, _begun(folder, now), RunRecord())
+        return KnownRun(folder, _begun(folder, now), RunRecord(), _NO_START)
     try:
         run = StoredRun.read(folder, results=False, ours=ours)
     except RunError as error:
@@ -56,7 +57,7 @@ def look_at(folder: RunFolder, now: float, *, ours: bool = False) -> KnownRun:
     run.record.attempts.clear()  # to save memory: the results of many runs would not fit
     run.record.steps.clear()
     is_known = run.record.has_started or run.state == "running"
-    return KnownRun(folder, run.state if is_known else _begun(folder, now), run.record)
+    return KnownRun(folder, run.state if is_known else _begun(folder, now), run.record, _NO_START)
 
 
 def _begun(folder: RunFolder, now: float) -> str:

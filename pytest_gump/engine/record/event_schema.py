@@ -1,4 +1,4 @@
-"""Validation of a ledger's events. A ledger is a file that anyone could have changed, so each event is checked."""
+"""Validate the events of a ledger. Other programs may have changed the file, so each event is checked."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
 }
 CHANGE: Final = ("files_changed", "lines_added", "lines_removed")
 _LATEST: Final = 2.0**37
-"""Seconds since the epoch that `datetime` can still show."""
+"""Limit for times in seconds since the epoch. `datetime` can represent all times below it."""
 _COMMITS: Final = ("base", "step_base", "head", "commit")
 _COMMITS_OR_NONE: Final = ("theirs", "commit")
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?")

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 LOOKS = 3
-"""Attempts to get a lock that another process may hold for a moment."""
+"""Number of tries to get a lock that another process may hold for a moment."""
 Event = dict[str, Any]
 _SURROGATES = re.compile("[\ud800-\udfff]")
-"""Occur in file names that are not UTF-8, and possibly in the output of agents."""
+"""They occur in file names that are not UTF-8, and possibly in the output of agents."""
 DAMAGED = "another program changed it: restore it from a copy, or move the run's folder away and start a new run"
 
 
@@ -45,7 +45,7 @@ class Ledger:
         """Expected content of the file."""
         if not is_still(self._file, path):
             os.close(self._file)
-            raise RunError(f"the ledger {path} was just removed", hint="gump gc is running, or the folder was moved")
+            raise RunError(f"the ledger {path} was just removed", hint="gump gc may have removed it; try again")
 
     def append(self, event: str, **fields: Any) -> Event:
         """Write one event as one line, sync the file and return the event.

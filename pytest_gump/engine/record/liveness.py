@@ -12,7 +12,10 @@ TOLERANCE_S: Final = 2.0
 
 
 def is_alive(pid: int | None, created: float | None) -> bool:
-    """True if the process with this pid is the one that started at `created`, and is running."""
+    """True if the process with this pid is the one that started at `created` (seconds since the epoch), and is running.
+
+    Also True if the system does not allow the check.
+    """
     if pid is None or created is None:
         return False
     import psutil  # late: needed only for a run that has not ended

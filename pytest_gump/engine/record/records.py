@@ -124,17 +124,17 @@ class AttemptRecord:
 
     @property
     def is_repeated(self) -> bool:
-        """True if it is repeated under its number because of a limit."""
+        """True if it is repeated under the same number because of a usage limit."""
         return self.verdict in {"waited", "failover"}
 
     @property
     def counts(self) -> bool:
-        """True if later attempts may build on its result: it is not superseded, and did not end at a limit."""
+        """True if later attempts may build on its result: it is not superseded, and did not end at a usage limit."""
         return not self.superseded and not self.is_repeated
 
     @property
     def result(self) -> AttemptResult | None:
-        """The result, parsed on first access. None while it is running, and always if the run was killed meanwhile."""
+        """The result, parsed on first access; None while the ledger does not have it."""
         if self._result is None and self._wire is not None:
             from pytest_gump.order import AttemptResult, from_wire
 
@@ -269,12 +269,13 @@ class RunRecord(_Attempts):
     origin: str | None = None
     """The run whose results are reused (`--gump-from`)."""
     options: dict[str, Any] | None = None
-    """The full command line of the newest session that resumed the run; None if the header has it."""
+    """Command-line options of the newest session that resumed the run; None if only the header has options."""
     resumed: int = 0
     """Number of times that the run was resumed after it had ended or was killed."""
     reused: frozenset[int] = frozenset()
     """Numbers of the attempts whose results were valid when the run was last resumed."""
     idle_s: float = 0.0
+    """Time between sessions, and time in which the whole run waits for a usage limit."""
     is_waiting: bool = False
     """True while the whole run waits for a usage limit."""
     last_at: float = 0.0

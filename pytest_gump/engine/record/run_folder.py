@@ -31,6 +31,8 @@ NAMED = 3
 PROBED_S = 1.0
 """Seconds to wait for a lock that another process may hold only to test it, or for a short command."""
 
+_UNWRITABLE = "gump keeps its runs there; check the permissions and the free disk space"
+
 
 def _is_file(path: Path) -> bool:
     return path.is_file() and not path.is_symlink()
@@ -56,7 +58,7 @@ class RunFolder:
             folder._make()
         except OSError as error:
             message = f"cannot write {error.filename}: {error.strerror}"
-            raise RunError(message, hint="gump keeps its runs there") from error
+            raise RunError(message, hint=_UNWRITABLE) from error
         return folder
 
     def _make(self, *, is_there: bool = False) -> None:
@@ -131,11 +133,11 @@ class RunFolder:
             for name, content in contents.items():
                 Directory.open(self.path).write(name, content)
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror}", hint="gump keeps its runs there") from error
+            raise RunError(f"cannot write {self.path}: {error.strerror}", hint=_UNWRITABLE) from error
         self._written = contents
 
     def damage(self) -> str:
-        """Return a message on a file that was removed or is no longer a regular file; empty if there is none."""
+        """Return a message if a file was removed or is no longer a regular file; otherwise an empty string."""
         gone = next((path for name in self._written if not _is_file(path := self.path / name)), None)
         return f"{gone.name} of the run's folder was removed" if gone is not None else ""
 

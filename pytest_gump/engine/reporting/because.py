@@ -1,4 +1,4 @@
-"""The failure that caused an attempt: of its own step, or of another step after a restart or in a new pass."""
+"""Find the failure that caused an attempt: of its own step, or of another one after a restart or in a new pass."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None
 
 
 def _first_member(newest: AttemptRecord, before: list[AttemptRecord], record: RunRecord) -> AttemptRecord:
-    """Return the first failure in plan order of the pass of a group that ended with the newest failure."""
+    """Return the first failure, in plan order, of the group's pass that ended with the newest failure."""
     group = StepPath.parse(newest.scope)
     inside = [other for other in before if _holds(group, StepPath.parse(other.step))]
     pass_before = max(

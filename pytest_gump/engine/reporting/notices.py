@@ -58,7 +58,7 @@ def no_change(result: AttemptResult) -> str:
 
 
 def reason_of_no_change(step: StepRecord) -> str:
-    """Like `no_change`, for the last attempt of a step."""
+    """Return `no_change` of the last attempt of a step; an empty string if the step has not passed."""
     result = _passed_result(step)
     return "" if result is None else no_change(result)
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def running_attempts(record: RunRecord) -> list[AttemptRecord]:
-    """Attempts without a recorded decision: they are running, or were interrupted with their session."""
+    """Return the attempts without a recorded decision: they are running, or were interrupted with their session."""
     return [] if record.finished is not None else _undecided(record)
 
 
@@ -19,14 +19,14 @@ def _undecided(record: RunRecord) -> list[AttemptRecord]:
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:
-    """The current or last attempts of a run: running, else waiting, else failed, else the newest."""
+    """Return the running attempts; if there are none, the waiting ones, else the failed ones, else the newest one."""
     steps = record.steps.values() if record.status == "failed" else ()
     failed = [step.attempts[-1] for step in steps if step.status == "failed" and step.attempts]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 
 def seconds(record: RunRecord, *, now: float, is_running: bool) -> float:
-    """Duration of the run, up to now if it is running, without idle time."""
+    """Return the duration of the run without idle time; up to now if it is running."""
     if not record.started:
         return 0.0
     if is_running and not record.is_waiting and record.finished is None:

@@ -93,7 +93,7 @@ def _agents(record: RunRecord) -> list[Data]:
 
 
 def _preflight(record: RunRecord) -> Data | None:
-    """Return the preflight; a field that a run of an older version does not have is None."""
+    """Return the preflight. Fields that an older version did not record are None."""
     if record.preflight is None:
         return None
     gates = [{name: gate.get(name) for name in shape.CHECKED.fields} for gate in record.preflight["gates"]]
@@ -160,5 +160,5 @@ def _changes(changed: Sequence[ChangedFile]) -> Data:
 
 
 def _time_or_none(seconds: float | None) -> str | None:
-    """Return the time as text; None for a missing time, or for a number that `datetime` cannot show."""
+    """Return the time as text; None for a missing time, or for one that `datetime` cannot represent."""
     return time_text(seconds) if seconds is not None and 0 <= seconds < 2.0**37 else None

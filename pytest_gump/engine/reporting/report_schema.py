@@ -1,6 +1,6 @@
 """The shape of `gump report --json`, version 1, and its JSON Schema.
 
-`python -m pytest_gump.engine.reporting.report_schema > docs/reference/report.schema.json` writes the latter.
+`python -m pytest_gump.engine.reporting.report_schema > docs/reference/report.schema.json` writes the schema.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ SUM: Final = Shape(
     tokens=(TOKENS, "Their tokens."),
     turns=(int, "Answers of the model."),
     tool_calls=(int, "Tool calls of the model."),
-    context_tokens=(int, "The longest context of one answer of the model, over all attempts; 0 if no CLI reported it."),
-    duration_s=(SECONDS, "Time of the attempts, one after the other."),
+    context_tokens=(int, "The longest context of a single answer of the model; 0 if no CLI reported it."),
+    duration_s=(SECONDS, "Sum of the durations of the attempts, also of parallel ones."),
 )
 SPREAD: Final = Shape(
     "Spread",
@@ -71,7 +71,7 @@ TOTALS: Final = Shape(
     escalations=(int, "Retries by another agent."),
     waits=(int, "Attempts repeated after a wait because the agent's account reached a limit; they are not retries."),
     failovers=(int, "Attempts repeated by another agent because the agent's account reached a limit."),
-    guards=(dict[str, int], "How often each guard stopped an agent, by name; without guards that stopped none."),
+    guards=(dict[str, int], "How often each guard stopped an agent, by name; guards that stopped none are left out."),
     turns_per_attempt=((SPREAD, None), "Answers of the model per attempt of an agent; null if no such attempt ended."),
     files_changed=(int | None, "Files that differ between `base` and `head` of the run; null until it ends."),
     lines_added=(int | None, "Lines added between them, without binary files; null until the run ends."),
@@ -106,7 +106,7 @@ _ANSWER: Final = {
     "status": (one_of(*get_args(GateStatus)), "Error: the check itself could not run."),
     "summary": (str, "Result in one line."),
 }
-_TESTS: Final = (dict[str, int] | None, "Number of tests `collected` and of each outcome; null if none are recorded.")
+_TESTS: Final = (dict[str, int] | None, "Number of tests: `collected`, and by outcome; null if they are not recorded.")
 CHECKED: Final = Shape("Checked", "A gate's result in short.", **_ANSWER, tests=_TESTS)
 GATE: Final = Shape(
     "Gate",
@@ -123,7 +123,7 @@ PREFLIGHT: Final = Shape(
     gates=([CHECKED], "The gates."),
     red=(list[str], "Names of the gates that failed."),
     reason=(str | None, "Why the run stopped there; null if it continued."),
-    duration_s=(float | None, "Duration; part of the run's time only. Null in runs of an older version."),
+    duration_s=(float | None, "Duration; it counts for the run, but for no attempt. Null in runs of an older version."),
 )
 RESULT: Final = Shape(
     "Result",
@@ -141,7 +141,7 @@ RESULT: Final = Shape(
         float | None,
         "Seconds from the agent's start to its first call of a writing tool; null without one.",
     ),
-    context_tokens=(int, "The longest context of one answer of the model, including the cache; 0: not reported."),
+    context_tokens=(int, "The longest context of a single answer of the model, with the cache; 0 if not reported."),
     duration_s=(SECONDS, "Time of the attempt."),
     agent_s=(SECONDS, "Time of the agent."),
     gates_s=(SECONDS, "Time of the gates."),
@@ -151,7 +151,7 @@ RESULT: Final = Shape(
     guard=(str | None, "Guard that stopped the agent."),
     session=(str | None, "Id of the conversation."),
     snapshot=(str | None, "Commit with the attempt's files."),
-    no_change=(str | None, "The agent's reason for changing no file; null for an attempt that changed some or failed."),
+    no_change=(str | None, "The agent's reason for changing no file; null if a file changed or the attempt failed."),
     named_changes=(list[str], "Lines on changes that no gate forbids, but that a person should review."),
     gate_config=(list[str], "Changed files that configure gates."),
     notes=(list[str], "Remarks."),
@@ -169,14 +169,14 @@ BEGUN: Final = Shape(
     folder=(str | None, "Its folder below `attempts/` of the run."),
     verdict=(
         _VERDICT,
-        "Decision after it; again: an enclosing step continues; waited, failover: repeated for a limit; empty: none.",
+        "Decision after it; again: an enclosing step continues; waited, failover: repeated after a limit; empty: none.",
     ),
     decision=(str, "Remark on the decision."),
     session_resumed=(bool, "True if it continued an earlier conversation."),
-    reused=(bool, "True if it was made and paid for in the run `origin`; it is not part of the sums."),
+    reused=(bool, "True if the run `origin` made and paid for it; it is not part of the sums."),
     superseded=(
         bool,
-        "True if its result is no longer valid, because its step runs again in a resumed run; it is part of the sums.",
+        "True if its result is no longer valid because its step runs again after a resume; it is part of the sums.",
     ),
 )
 RUNNING: Final = Shape(
@@ -212,8 +212,8 @@ RUN: Final = Shape(
     workflow=(str, "Name of the workflow."),
     source=(one_of("project", "user", "built-in", "file") | None, "Where the workflow was found."),
     spec=(str, "The spec, relative to the project."),
-    status=(STATE, "Status of the run; interrupted: its process is gone."),
-    reason=(str, "Why the run ended, if the status does not say it."),
+    status=(STATE, "Status of the run; interrupted: its process ended before the run did."),
+    reason=(str, "Why the run ended; empty if the status says enough."),
     base=(str, "Commit that the run started from."),
     base_ref=(str | None, "Name that the user gave for `base`."),
     dirty_base=(
@@ -224,17 +224,17 @@ RUN: Final = Shape(
     head=(str, "Commit with the run's files, after the last passed step."),
     branches_left=(
         dict[str, str],
-        "Branches that the run does not move any more, each with the reason: moved by others, or checked out.",
+        "Branches that the run no longer moves, each with the reason: moved by someone else, or checked out.",
     ),
     checkout_changed=(list[str], "The first 20 changes in the user's checkout during the run, by anyone."),
     unchanged=(bool | None, "True if no file differs between `base` and `head`: nothing to merge; null until it ends."),
     started=(TIME, "When it started."),
     finished=(str | None, "When it ended; null until then."),
-    duration_s=(SECONDS, "Wall-clock time, without gaps between sessions of the run and without waits for limits."),
-    resumed=(int, "How often the run was resumed after it had ended or was killed."),
-    origin=(str | None, "The run whose results are reused (`--gump-from`)."),
-    max_budget_usd=(float | None, "Its budget; null without one."),
-    applied=(str | None, "Commit that `gump apply` created; null without one."),
+    duration_s=(SECONDS, "Wall-clock time, without the time between sessions and without waits for usage limits."),
+    resumed=(int, "How often the run was resumed."),
+    origin=(str | None, "Run whose results are reused (`--gump-from`); null if there is none."),
+    max_budget_usd=(float | None, "Its budget; null without a limit."),
+    applied=(str | None, "Commit that `gump apply` created; null if the run is not applied."),
     discarded=(bool, "True if `gump discard` removed its branch."),
     replay=(bool, "True if a cassette was replayed."),
     inputs=(dict[str, str], "Inputs of the workflow, by name."),

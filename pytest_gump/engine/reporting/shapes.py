@@ -1,4 +1,4 @@
-"""Shapes of the JSON that commands print: each field with its type and meaning. Data and schemas are made from them."""
+"""Shapes of the JSON that commands print: each field with its type and meaning. Data and schemas follow them."""
 
 from __future__ import annotations
 

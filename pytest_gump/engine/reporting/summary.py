@@ -83,7 +83,7 @@ def _together(runs: list[_Run]) -> Data:
 
 
 def _point(run: _Run) -> Data:
-    """Return one run of the trend, which starts with the oldest run."""
+    """Return the entry of one run in the trend, which lists the oldest run first."""
     return {
         "run": run.id,
         "workflow": run.workflow,
@@ -95,7 +95,7 @@ def _point(run: _Run) -> Data:
 
 
 def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
-    """Return the sums by step, with its plan items combined, and agent."""
+    """Return the sums by step and agent; all plan items of a step are combined."""
     return [
         {
             "step": step,

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.resume.history import History, HistoryAttempt
 
-KILLED: Final = "the session was killed while it went on"
+KILLED: Final = "the session was killed while the attempt was running"
 DYING_S: Final = 10.0
-"""Time for the killed session's processes to end; the session's supervisor ends them."""
+"""Seconds to wait for the processes of the killed session, which its supervisor ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +38,9 @@ class Recovered:
 
     lost: Sequence[tuple[HistoryAttempt, AttemptResult]] = ()
     """Attempts that were running, with their recovered results."""
-    unbooked: Sequence[tuple[dict[str, Any], AttemptResult]] = ()
-    """Results whose start is also missing in the ledger, with the fields of the start; oldest first."""
+    unrecorded: Sequence[tuple[dict[str, Any], AttemptResult]] = ()
+    """Results of attempts whose start is also missing in the ledger, each with the fields of `attempt_started`; oldest
+    first."""
 
 
 def is_recovered(event: Event) -> bool:
@@ -64,13 +65,13 @@ def recover_attempts(history: History, tools: Tools, *, base: str, folder: RunFo
         lost.append((attempt, _result(attempt, tools, _order(attempt, run_id, base), commit, folder)))
     known = {attempt.key for attempt in history.attempts}
     of_refs = (stored_result(tools.repository, commit) for commit in refs.values())
-    unbooked = {}
+    unrecorded = {}
     for result in reversed([*_of_files(tools.scratch, folder), *of_refs]):  # files take precedence: they name `scratch`
         if result is not None and result.made is not None and (result.step, result.attempt) not in known:
             started = result.made.started(result)
             if is_event({"event": "attempt_started", "at": 0.0, "number": 1, **started}):  # it may be forged
-                unbooked[result.step, result.attempt] = started, result
-    return Recovered(lost, sorted(unbooked.values(), key=lambda start: start[1].timings.started))
+                unrecorded[result.step, result.attempt] = started, result
+    return Recovered(lost, sorted(unrecorded.values(), key=lambda start: start[1].timings.started))
 
 
 def _of_files(scratch: Path, folder: RunFolder) -> Iterator[AttemptResult]:
@@ -128,7 +129,7 @@ def _result(
 
 
 def _last_sign(scratch: Path) -> float:
-    """Return the time of the attempt's last write, which may be long ago."""
+    """Return the time of the attempt's last write. The session may have been killed long ago."""
     return max(path.lstat().st_mtime for path in (scratch, *scratch.iterdir()))
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.record.ledger import DAMAGED
 from pytest_gump.engine.schedule.decision import Restart, Retry, from_fields
 from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Outcome, from_wire
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Decision
 
 _SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
-"""Outcomes that, without a decision, show only how the session ended."""
+"""Outcomes that, if no decision follows, show only that the session ended."""
 
 
 @dataclass(slots=True)
@@ -57,12 +58,12 @@ class HistoryAttempt:
                 self._result = from_wire(AttemptResult, self.finished["result"])
             except ValueError as error:
                 message = f"cannot read the result of attempt {self.attempt} of {self.path} in the ledger"
-                raise RunError(message, hint="another program changed the ledger") from error
+                raise RunError(message, hint=DAMAGED) from error
         return self._result
 
     @property
     def settled(self) -> tuple[Event, Event, AttemptResult]:
-        """The events of its end and of the decision after it, and its result.
+        """The events of the attempt's end and of the decision after it, and its result.
 
         Raises:
             RunError: the attempt has not ended, or is undecided.
@@ -116,7 +117,7 @@ class HistoryAttempt:
             return {StepPath.parse(fields["scope"]): from_fields(fields) for fields in recorded}
         except (KeyError, TypeError, ValueError) as error:
             message = f"cannot read the decisions after attempt {self.attempt} of {self.path} in the ledger"
-            raise RunError(message, hint="another program changed the ledger") from error
+            raise RunError(message, hint=DAMAGED) from error
 
 
 @dataclass(slots=True)
@@ -133,7 +134,7 @@ class History:
     refused: set[int] = field(default_factory=set)
     """Numbers of the attempts whose gates no longer passed when the run was resumed."""
     given_up: set[int] = field(default_factory=set)
-    """Numbers of the attempts that were not reused when the run was last resumed after them."""
+    """Numbers of the attempts that the newest resume after them did not reuse."""
     reused: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the reused attempts at the start of each session except the first."""
     begun: list[int] = field(default_factory=list)
@@ -247,5 +248,5 @@ def read_history(events: Iterable[Event]) -> History:
 def _misfit(event: Event) -> RunError:
     return RunError(
         f"attempt number {event['number']} in the ledger is out of order",
-        hint="another program changed the ledger",
+        hint=DAMAGED,
     )

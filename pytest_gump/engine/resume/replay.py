@@ -65,7 +65,7 @@ class Replay:
         self.reruns: dict[StepPath, str] = {}
         """Steps that run again, each with the reason."""
         self.undecided: list[HistoryAttempt] = []
-        """Attempts of the same run that ended, but whose session ended before a decision."""
+        """Attempts of the same run that ended, but whose session ended before the decision."""
         self._repository = repository
         self._identify = identify
         self._on_reuse = on_reuse
@@ -112,8 +112,9 @@ class Replay:
     # -- one attempt ---------------------------------------------------------------------------------------------
 
     def _offered(self, attempt: HistoryAttempt) -> Ready | None:
-        """Return the attempt that the schedule would start now instead of this one.
-        Results that were dropped keep their numbers.
+        """Return the attempt that the schedule would start now in place of this one, or None.
+
+        Numbers of earlier attempts whose results were dropped are not used again.
         """
         ready = self.schedule.open_attempt(attempt.path)
         earlier = [other for other in self._ended if other.path == attempt.path and other.number < attempt.number]
@@ -139,9 +140,9 @@ class Replay:
             self._on_reuse(attempt)
 
     def _still_leads_back(self, attempt: HistoryAttempt, ready: Ready) -> bool:
-        """True if the attempt failed, earlier steps ran again because of it, and its own step was edited since then.
+        """True if the attempt failed, earlier steps ran again because of it, and its own step was edited later.
 
-        The results of those steps are kept, although the failure no longer counts.
+        The results of the earlier steps are kept, although the failure no longer counts.
         """
         if not self._is_resumed or ready.attempt != attempt.attempt or attempt.number in self.history.refused:
             return False

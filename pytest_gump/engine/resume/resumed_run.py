@@ -41,12 +41,12 @@ class ResumedRun(Run):
     """Numbers of the attempts that were copied from another run."""
 
     def __init__(self, *arguments: Any, history: History | None = None, **more: Any) -> None:
-        """`history` is the history of the record, if the run is resumed in place."""
+        """`history` is the run's own history if it is resumed; None for a new run."""
         super().__init__(*arguments, **more)
         self.history = History() if history is None else history
 
-    def _book(self, event: str, **fields: Any) -> Event:
-        written = super()._book(event, **fields)
+    def _append(self, event: str, **fields: Any) -> Event:
+        written = super()._append(event, **fields)
         self.history.add(written)
         return written
 
@@ -62,36 +62,36 @@ class ResumedRun(Run):
             process: pid and start time of this process.
         """
         if not self.record.has_started:
-            self._book_start(**process)
+            self._append_start(**process)
         idle_s, ended = self.record.idle_s, self._ended(events, recovered)
         for attempt, result in recovered.lost:
             self._finish(attempt.number, result)
-        for started, result in recovered.unbooked:
+        for started, result in recovered.unrecorded:
             number = len(self.record.attempts) + 1
-            self._book("attempt_started", number=number, **started)
+            self._append("attempt_started", number=number, **started)
             self._finish(number, result)
         self._keep_interrupted()
-        self._replay(None if recovered.lost or recovered.unbooked else replayed)
+        self._replay(None if recovered.lost or recovered.unrecorded else replayed)
         idle_s = round(idle_s + max(0.0, self._clock() - ended), 3)
-        self._book(
+        self._append(
             "run_resumed", max_budget=self.inputs.workflow.max_budget, idle_s=idle_s, **self._reuse_fields(), **process
         )
         self._branch = ResultBranch.resume(self._repository, self.record)
         self._move_branch(self.schedule.head)
 
     def _ended(self, events: Sequence[Event], recovered: Recovered) -> float:
-        """Return when the last session ended, from its events and the files of its attempts.
+        """Return when the last session ended (seconds since the epoch), from its events and the files of its attempts.
 
         Ignores a session that was killed while it recorded the recovered results of an earlier one.
         """
         last_at = next((event["at"] for event in reversed(events) if not is_recovered(event)), 0.0)
         open_attempts = ((attempt.result, attempt.finished) for attempt in self.history.open)
-        booked = [result for result, event in open_attempts if event is not None and is_recovered(event)]
-        results = [result for result in (*booked, *(result for _, result in recovered.lost)) if result is not None]
+        recorded = [result for result, event in open_attempts if event is not None and is_recovered(event)]
+        results = [result for result in (*recorded, *(result for _, result in recovered.lost)) if result is not None]
         return max(last_at, *(result.timings.started + result.timings.total_s for result in results), 0.0)
 
     def _keep_interrupted(self) -> None:
-        """Keep the commits of interrupted attempts under separate refs, since they run again under the same numbers."""
+        """Keep the commits of interrupted attempts under separate refs: the attempts run again with these numbers."""
         for attempt in self.history.attempts:
             result = attempt.result
             if result is None or result.snapshot is None or (attempt.has_ended and result.outcome is not Outcome.QUOTA):
@@ -112,7 +112,7 @@ class ResumedRun(Run):
         self.reuse = Reuse(reused, replayed.reruns)
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
-        """Like Run.next. If a stored result turns out to be stale, the new attempt gets a new number."""
+        """Like `Run.next`. If the stored result of the attempt is out of date, the attempt gets a new number."""
         order = super().next(may_start)
         if order is None or self.reuse.result_of(order) is None:
             return order
@@ -153,9 +153,9 @@ class ResumedRun(Run):
         """Record an attempt of the other run as reused, and keep its commits."""
         finished, decided, result = attempt.settled
         number = len(self.record.attempts) + 1
-        self._book_as(attempt.started, number=number, reused=attempt.number)
-        self._book_as(finished, number=number, folder=None)
-        self._book_as(decided, number=number, head=self.schedule.head)
+        self._append_as(attempt.started, number=number, reused=attempt.number)
+        self._append_as(finished, number=number, folder=None)
+        self._append_as(decided, number=number, head=self.schedule.head)
         self._copied |= {number}
         if result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, attempt.started["step"], attempt.attempt)
@@ -164,11 +164,11 @@ class ResumedRun(Run):
 
     def _end_copied_session(self) -> None:
         """Record the end of a session of the other run, so that a failure that ended it does not end this run."""
-        self._book("session_copied", reused=sorted(self._copied))
+        self._append("session_copied", reused=sorted(self._copied))
 
-    def _book_as(self, event: Event, **changes: Any) -> None:
+    def _append_as(self, event: Event, **changes: Any) -> None:
         fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
-        self._book(event["event"], **{**fields, **changes})
+        self._append(event["event"], **{**fields, **changes})
 
     # -- the gates of the last reused step -----------------------------------------------------------------------
 
@@ -192,7 +192,8 @@ class ResumedRun(Run):
         red = [gate for gate in result.gates if gate.status == "failed"]
         reason = why_not_run(result)
         reason = None if reason is None else f"{attempt.path} cannot be checked again: {reason}"
-        self._book("recheck", number=attempt.number, step=str(attempt.path), gates=briefly(result.gates), reason=reason)
+        gates = briefly(result.gates)
+        self._append("recheck", number=attempt.number, step=str(attempt.path), gates=gates, reason=reason)
         if red and reason is None:
             self._refuse(attempt, "; ".join(f"{gate.name}: {gate.summary}" for gate in red))
         return reason
@@ -204,5 +205,5 @@ class ResumedRun(Run):
         self._replay()
         self._replayed.reruns[attempt.path] = f"{REFUSED}: {why}"
         self.reuse.recheck = f"{attempt.path}: {REFUSED}: {why}"
-        self._book("reuse_refused", number=number, reason=why, **self._reuse_fields())
+        self._append("reuse_refused", number=number, reason=why, **self._reuse_fields())
         self._move_branch(self.schedule.head)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from pytest_gump.order import Limits
-from pytest_gump.units import format_usd
+from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
 
 
 def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
-    """Return in one line why the run must end for lack of money, tokens or time; None if it can continue.
+    """Return in one line which limit of the run is reached, so that it must end; None if it can continue.
 
     `total` is the usage so far, if it includes attempts that the record does not.
     """
@@ -62,12 +62,12 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
         return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
-        return f"max_time of {workflow.max_time:.0f}s is over"
+        return f"max_time of {format_duration(workflow.max_time)} is over"
     return None
 
 
 def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None:
-    """Return why no agent may start: a limit of the run is reached, or `limits` leave no money; otherwise None."""
+    """Return why no agent may start: a limit of the run is reached, or `limits` leave no money. Otherwise None."""
     reason = spent_out(workflow, record)
     if reason is None and limits.max_budget is not None and limits.max_budget <= 0:
         limit = format_usd(limits.max_budget + limits.budget_spent)

@@ -1,7 +1,7 @@
 """Fingerprint of an attempt: hashes of the declared inputs that its result depends on.
 
-The output of checks and the figures of the run are not included: they would differ between two equal runs. Failure
-policies and limits are not included either: a result that passed under other ones is still valid.
+The output of checks and the figures of the run are not included, because they differ between equal runs. Failure
+policies and limits are not included either, because a result that passed is valid under any of them.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ledger and the other files of a running run: checked before each event, and restored if they are lost.
+"""The ledger and the other files of a running run. They are checked before each event, and restored if they are lost.
 
 If another process removes, replaces or truncates one of these files, the run ends, because its record is incomplete.
 The files are restored from memory, so that the run can be inspected, applied and resumed.
@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 class Journal:
     lost: str = ""
-    """Why the run must end, if its files were lost; otherwise empty."""
+    """Why the run must end: which of its files was lost first, and whether it could be restored. Empty if none was."""
 
     def __init__(self, folder: RunFolder, clock: Callable[[], float]) -> None:
         self._folder = folder
         self._clock = clock
         self._ledger = Ledger(folder.ledger, clock)
         self._is_on_disk = True
+        self._first_damage = ""
 
     def append(self, event: str, **fields: Any) -> Event:
         """Write and return one event. If the folder could not be restored, the event is only returned.
@@ -40,20 +41,21 @@ class Journal:
         return self._ledger.append(event, **fields)
 
     def check(self) -> str:
-        """Check that all files are in place, restore missing ones, and return what was lost so far."""
+        """Check all files, restore lost ones, and return `lost`."""
         damages = [self._ledger.damage(), self._folder.damage()] if self._is_on_disk else []
         if any(damages):
-            refs = f"its commits are at {run_refs(self._folder.run_id)}/"
-            self.lost = f"{damages[0] or damages[1]} during the run; {refs}"
             try:
                 self._folder.restore()
                 if damages[0]:
                     self._ledger.restore()
             except (OSError, RunError) as error:
                 self._is_on_disk = False
-                self.lost += f", nothing else can be kept: {reason_of(error)}"
+                end = f"nothing else can be kept: {reason_of(error)}"
             else:
-                self.lost += "; the ledger was restored from memory, files of earlier attempts may be missing"
+                end = "lost files were restored from memory, files of earlier attempts may be missing"
+            self._first_damage = self._first_damage or damages[0] or damages[1]
+            refs = f"its commits are at {run_refs(self._folder.run_id)}/"
+            self.lost = f"{self._first_damage} during the run; {refs}; {end}"
         return self.lost
 
     def close(self) -> None:

@@ -32,7 +32,7 @@ def merge(order: Order, repository: Repository, title: str) -> AttemptResult:
     elif ours == ancestor:
         commit, tree = theirs, repository.tree_of(theirs)
     else:
-        merged = repository.merge_preview(ours, theirs, None)  # `ancestor` is their only common part
+        merged = repository.merge_preview(ours, theirs, None)  # git finds the merge base, which is `ancestor`
         tree = merged.tree
         if tree is None:
             outcome, commit = Outcome.CONFLICT, theirs
@@ -59,7 +59,7 @@ def steps_of(messages: Iterable[str]) -> tuple[str, ...]:
 
 
 def _message(order: Order, repository: Repository, title: str) -> str:
-    """Return the commit message, with the merged steps: `git log --first-parent` shows only this commit of theirs."""
+    """Return the commit message. It names the merged steps, whose commits `git log --first-parent` does not show."""
     commits = chain(repository, order.step_base, order.theirs or order.base)
     trailers = [f"Gump-Run: {order.run_id}", *(f"Gump-Step: {step}" for step in steps_of(commits.values()))]
     return f"{order.step}: {title}\n\n" + "".join(f"{trailer}\n" for trailer in trailers)

@@ -1,4 +1,4 @@
-"""Preflight: the gates run once before the first attempt. Its ledger fields, notes, and whether the run may start."""
+"""Evaluate the preflight, which runs the gates before the first attempt: ledger fields, notes, and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
 
 PREFLIGHT: Final = "preflight"
-"""Name of the preflight in place of a step's name."""
+"""Name of the preflight where a step's name is expected."""
 
 
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Handling of usage limits of agent accounts: wait, use another agent, or stop.
+"""Handle usage limits of agent accounts: wait, use another agent, or stop.
 
 An attempt that reached a limit does not count as a failure of the step. It is repeated under its own number and does
 not use up a retry.
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 FIRST_S: Final = 60.0
 """Wait before the first repetition if the end of the limit is unknown; each further wait is twice as long."""
 LONGEST_S: Final = 3600.0
+"""Longest of these waits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,8 @@ class Quota:
     def recall(self, limited: Limited) -> Repeat | str | None:
         """Decide for a resumed run about a limit that an earlier session reached.
 
-        Return the wait until the stated end, or a message with the stated end. Return None if the end is unknown or
-        has passed.
+        Return the wait until the stated end, or a message with that end if the run does not wait. Return None if the
+        end is unknown or has passed.
         """
         now = self._clock()
         if limited.resets_at is None or limited.resets_at <= now:
@@ -114,12 +115,12 @@ class Quota:
         self._hits.pop(cli, None)
 
     def waits(self) -> Iterator[tuple[str, float]]:
-        """Return the CLIs that wait, each with the remaining seconds."""
+        """Yield the CLIs whose attempts wait, each with the remaining seconds."""
         now = self._clock()
         return ((cli, max(0.0, until - now)) for cli, until in self._until.items())
 
     def end_waits(self) -> bool:
-        """End the waits that are over; return True if there were any."""
+        """Remove the waits that are over; return True if there were any."""
         now = self._clock()
         over = [cli for cli, until in self._until.items() if until <= now]
         for cli in over:
@@ -129,7 +130,7 @@ class Quota:
     def _stated_end(self, limited: Limited) -> str:
         if limited.resets_at is None:
             return ""
-        return f"the limit is over {clock_text(limited.resets_at, self._clock())}; "
+        return f"the limit lasts until {clock_text(limited.resets_at, self._clock())}; "
 
     # -- waiting -------------------------------------------------------------------------------------------------
 

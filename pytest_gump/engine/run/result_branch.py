@@ -1,7 +1,7 @@
 """The branch with the result of a run.
 
 Each move is a compare-and-swap: the branch moves only if it is still at the run's last commit and is not checked out.
-If someone else moved, deleted or checked out the branch, the run does not move it any more. The run's head is then kept
+If someone else moved, deleted or checked out the branch, the run no longer moves it. The run's head is then kept
 at `refs/gump/<run-id>/head`, and when the run ends, its result gets the next free branch: `gump/<run-id>-2`.
 """
 
@@ -61,7 +61,7 @@ class ResultBranch:
         return branch_ref(self._name)
 
     def move(self, commit: str) -> str | None:
-        """Move the branch to the run's new head; return the reason if it cannot be moved from now on."""
+        """Move the branch to the run's new head. If that fails, return why, and do not move the branch any more."""
         if commit == self._head:
             return None
         why = None if self._is_left else self._try(commit)
@@ -72,7 +72,7 @@ class ResultBranch:
         return why
 
     def end(self) -> str:
-        """Return the name of the branch with the result; a new branch if the old one was not moved."""
+        """Return the name of the branch with the result. If the old branch is no longer moved, create a new one."""
         if self._is_left and self._head is not None:
             taken = self._repository.refs(BRANCHES)
             names = (f"{branch_name(self._run_id)}-{number}" for number in count(2))

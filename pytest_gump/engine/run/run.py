@@ -97,11 +97,11 @@ class Run:
         inputs = self.inputs
         self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
         self._branch = ResultBranch.begin(self._repository, inputs.run_id, inputs.base)
-        self._book_start(pid=pid, pid_created=pid_created, origin=origin)
+        self._append_start(pid=pid, pid_created=pid_created, origin=origin)
 
-    def _book_start(self, **more: Any) -> None:
+    def _append_start(self, **more: Any) -> None:
         inputs = self.inputs
-        self._book(
+        self._append(
             "run_started",
             run_id=inputs.run_id,
             workflow=inputs.workflow.name,
@@ -115,7 +115,7 @@ class Run:
     def _move_branch(self, commit: str) -> None:
         left, name = self._branch.move(commit), self.record.branch
         if left is not None:
-            self._book("branch_left", branch=name, why=left, kept=self._branch.name)
+            self._append("branch_left", branch=name, why=left, kept=self._branch.name)
 
     @property
     def done(self) -> bool:
@@ -133,7 +133,7 @@ class Run:
         head, changed = self.schedule.head, [*checkout_changed[:CHANGED_NAMES]]
         ended = {"status": status, "reason": reason, "head": head, "branch": self._branch.end()}
         change = _change(self._repository, self.inputs.base, head)
-        self._book("run_finished", **ended, **change, checkout_changed=changed)
+        self._append("run_finished", **ended, **change, checkout_changed=changed)
         self._journal.close()
 
     # -- orders --------------------------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ class Run:
         reason = why_not_run(result)
         gates, took = briefly(result.gates), result.timings.total_s
         notes = [*result.notes, *preflight_notes(result.gates)]
-        self._book("preflight", gates=gates, red=red, reason=reason, notes=notes, duration_s=took)
+        self._append("preflight", gates=gates, red=red, reason=reason, notes=notes, duration_s=took)
         return reason
 
     def end_at_preflight(self, reason: str) -> tuple[StepPath, ...]:
@@ -159,9 +159,9 @@ class Run:
         return skipped
 
     def next(self, may_start: Callable[[str], bool] | None = None) -> Order | None:
-        """Return the next order that has not started, in plan order; None if nothing may start now.
+        """Return the next order that may start, in plan order; None if there is none.
 
-        `may_start` returns True if an agent may start. Orders of other agents are skipped.
+        `may_start` returns True for the agents that may start. Orders of other agents are skipped.
         """
         if lost := self._journal.check():
             self._skip(self.schedule.stop(lost), lost)
@@ -191,7 +191,7 @@ class Run:
         self._shared.begin(order, ready.step)
         if self.reuse.result_of(order) is not None:
             return self._record_of(order)
-        self._book(
+        self._append(
             "attempt_started",
             number=len(self.record.attempts) + 1,
             session_resumed=order.session is not None,
@@ -201,13 +201,13 @@ class Run:
         return self.record.attempts[-1]
 
     def share(self, quota: Quota) -> Iterator[str]:
-        """Use the limits of the session; yield messages about limits that an earlier session reached."""
+        """Use the usage limits of the session. Yield messages about limits that an earlier session reached."""
         self.quota = quota
         for ready in self.schedule.ready():
             number, limited = met_limit(self.inputs, self.record, ready, self._clock())
             known = None if limited is None else quota.recall(limited)
             if isinstance(known, Repeat):
-                self._book("limit_recalled", number=number, until=known.until)
+                self._append("limit_recalled", number=number, until=known.until)
                 yield known.why
             elif known is not None:
                 yield known
@@ -219,7 +219,7 @@ class Run:
         return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())
 
     def on_usage(self, order: Order, usage: Usage) -> str | None:
-        """Record the usage of a running attempt so far; return why the whole run must stop if its budget is spent."""
+        """Record the usage of a running attempt so far. If the run's budget is spent, return why the run must stop."""
         self._shared.on_usage(order, usage)
         return self._shared.spent_out(self.inputs.workflow, order, self.record)
 
@@ -232,7 +232,7 @@ class Run:
     # -- results -------------------------------------------------------------------------------------------------
 
     def finish_attempt(self, order: Order, result: AttemptResult) -> AttemptRecord:
-        """Move the attempt's files into the run and record its result, before the decision."""
+        """Move the attempt's files into the run's folder and record its result; `settle` decides afterwards."""
         record = self._record_of(order)
         if self.reuse.result_of(order) is not None:
             return record
@@ -255,7 +255,7 @@ class Run:
             except RunError as error:
                 failed = error
         result = replace(result, scratch=None, made=None)
-        event = self._book(
+        event = self._append(
             "attempt_finished", number=number, folder=folder, result=to_wire(result), presumed_usd=presumed_usd
         )
         self.record.attempts[number - 1].set_result(result)
@@ -291,7 +291,7 @@ class Run:
         else:
             settled = self.schedule.complete(ready.path, result, commit, decide)
             settled.notes += [again] if again else []
-        self._book(
+        self._append(
             "decided",
             number=record.number,
             verdict=settled.verdict,
@@ -310,7 +310,7 @@ class Run:
         return settled
 
     def _again(self, order: Order, result: AttemptResult) -> Repeat | str | None:
-        """Return how the attempt is repeated if its agent's account reached a limit, or why it is not; else None."""
+        """Return how an attempt that reached a usage limit is repeated, or why it is not; otherwise None."""
         if order.agent is None:
             return None
         cli = self.inputs.cli_of(order.agent)
@@ -323,8 +323,9 @@ class Run:
         resets_at = sane(result.resets_at, self._clock())
         limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, resets_at)
         again = self.quota.decide(limited)
-        has_gone_on = order.session is not None and not order.fork and result.usage.turns > 0
-        if isinstance(again, Repeat) and again.agent is None and has_gone_on:  # it refers to discarded work
+        has_continued = order.session is not None and not order.fork and result.usage.turns > 0
+        if isinstance(again, Repeat) and again.agent is None and has_continued:
+            # The conversation now includes turns about work that is discarded: the repetition starts a new one.
             return replace(again, agent=order.agent)
         return again
 
@@ -365,16 +366,16 @@ class Run:
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
         if paths:
-            self._book("skipped", steps=[str(path) for path in paths], reason=reason)
+            self._append("skipped", steps=[str(path) for path in paths], reason=reason)
 
-    def _book(self, event: str, **fields: Any) -> Event:
+    def _append(self, event: str, **fields: Any) -> Event:
         written = self._journal.append(event, **fields)
         advance(self.record, written)
         return written
 
 
 def _change(repository: Repository, base: str, head: str) -> dict[str, Any]:
-    """Return fields of `run_finished`, without sums if git can no longer compare the commits."""
+    """Return fields of `run_finished`. There are no sums if git can no longer compare the commits."""
     try:
         changed = () if base == head else repository.changed(base, head)
     except WorktreeError:

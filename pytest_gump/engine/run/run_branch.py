@@ -1,4 +1,4 @@
-"""The branches of a run, which users may check out and extend: where they are checked out, and foreign commits."""
+"""Inspect the branches of a run: users may check them out and add commits."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def is_of_run(repository: Repository, record: RunRecord, head: str) -> bool:
 
 
 def has_other_work(repository: Repository, record: RunRecord, head: str | None) -> bool:
-    """True if commits of someone else would be lost with the branch; `head` is its commit."""
+    """True if commits of someone else would be lost with the branch. `head` is the branch's commit."""
     if head is None or is_of_run(repository, record, head):
         return False
     return not is_kept_elsewhere(repository, head)

@@ -1,4 +1,4 @@
-"""Choose the conversation of an agent CLI that an attempt continues or copies."""
+"""Choose the conversation that an attempt continues or copies."""
 
 from __future__ import annotations
 

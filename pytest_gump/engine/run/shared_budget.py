@@ -28,7 +28,7 @@ class SharedBudget:
         """Budgets that a running attempt shares with others, by step."""
 
     def begin(self, order: Order, step: Step) -> None:
-        """Reserve the step's own limit. Shared budgets are checked as they are spent."""
+        """Reserve the step's own limit. What an attempt spends of shared budgets is checked while it runs."""
         own = step.guard.max_budget or step.max_budget
         limit = order.limits.max_budget
         self._reserved[order.step] = 0.0 if own is None else min(own, limit if limit is not None else own)

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 class TemplateValues:
     """Values from the run record for the templates of a step.
 
-    `foreach` holds the static paths of the foreach groups: a step inside one has an instance for each plan item. A
-    reference from inside the same foreach means the referring step's own item; from outside, all items in plan order.
+    `foreach` holds the static paths of the foreach groups. A step in such a group has an instance for each plan item. A
+    reference from the same group means the instance of the referring step's own item. A reference from outside means
+    all instances, in plan order.
     """
 
     def __init__(self, record: RunRecord, foreach: Collection[str], diff: Callable[[AttemptRecord], str]) -> None:
@@ -97,6 +98,6 @@ def _sums(total: Total) -> dict[str, str]:
 
 
 def _status(record: StepRecord) -> str:
-    """Return the status at that moment: while a run is being resumed, later attempts do not count yet."""
+    """Return the status by the newest valid attempt: while a run is being resumed, later attempts do not count yet."""
     newest = record.newest_valid
     return newest.verdict if newest is not None and newest.verdict in {"passed", "failed"} else "running"

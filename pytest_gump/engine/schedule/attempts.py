@@ -111,7 +111,7 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
 
 
 def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Return a new start of a finally failed step: from its first tree, with the failure in the prompt."""
+    """Return a new attempt of a step whose failure was final: from its first tree, with the failure in the prompt."""
     leaf.agent = leaf.parent.override or leaf.step.agent
     ready = next_attempt(leaf, Retry(worktree="reset"), numbers)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
@@ -119,7 +119,7 @@ def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
 
 
 def check_again(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Return a re-run of only the gates, which could not run, on the files of the last attempt."""
+    """Return an attempt that runs only the gates, on the files of the last attempt, in which they could not run."""
     leaf.attempt = next_number(numbers, leaf.path)
     return replace(_own(leaf, None, leaf.left), entry="recheck")
 

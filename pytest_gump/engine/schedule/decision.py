@@ -17,7 +17,7 @@ class Failure:
 
     attempt: int
     outcome: str
-    """An outcome of the outcome table: `gate_failed`, `guard`, `agent_error`, ..."""
+    """Value of an `Outcome`: `gate_failed`, `guard`, `agent_error`, ..."""
     source: FailureSource
     reason: str = ""
     agent: str | None = None
@@ -29,7 +29,7 @@ class Failure:
     tree: str | None = None
     """Git tree after the attempt."""
     final: bool = False
-    """True if no further attempt can succeed; the policy is then treated as used up."""
+    """True if no other attempt can succeed: the failure is then final, whatever the policy allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def to_fields(scope: object, decision: Decision) -> dict[str, Any]:
 
 
 def from_fields(fields: Mapping[str, Any]) -> Decision:
-    """Return the decision in the fields that `to_fields` returned.
+    """Return the decision from the fields that `to_fields` returned.
 
     Raises:
         KeyError, TypeError: the fields are not a decision.

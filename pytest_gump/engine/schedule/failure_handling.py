@@ -53,10 +53,10 @@ def case_of(leaf: Leaf, ready: Ready, result: AttemptResult) -> FailureCase:
 
 
 def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: Settled) -> Decision:
-    """Count a failure of a step or group and return the decision: of its own policy, then of the hook.
+    """Count a failure of a step or group, and return the decision of its policy, which the hook may replace.
 
-    The hook cannot grant an attempt if no failure is left. `attempt` is the number of the failed attempt or pass of
-    `node`; the parts of a replan have their own numbers.
+    If the policy allows no further attempt, the hook cannot grant one. `attempt` is the number of the failed attempt or
+    pass of `node`; the parts of a replan have their own numbers.
 
     Raises:
         ValueError: the decision cannot be carried out.

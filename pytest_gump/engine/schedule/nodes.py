@@ -1,7 +1,7 @@
 """The run-time tree of steps that the Schedule moves through.
 
-Nodes are created when they are entered, and dropped when a new pass or a restart begins. New nodes have zero counts.
-Attempt numbers and plans must survive that, so the Schedule keeps them by path.
+Nodes are created when they are entered, and dropped when a new pass or a restart begins. New nodes start with zero
+counts. Attempt numbers and plans must outlive the nodes, so the Schedule keeps them by path.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class Group:
         self.restarted = None
 
     def message(self, index: int) -> Group | Message:
-        """Return the object with the failures for the first agent step of a member."""
+        """Return the object that holds the failures for the first agent step of a member."""
         if not self.is_parallel:
             return self
         if index not in self.messages:
@@ -244,7 +244,7 @@ class Group:
         return self.messages[index]
 
     def _may_be_for(self, case: FailureCase, index: int) -> bool:
-        """True if a failure belongs to this member or to no single member; `concerns` compares plan items."""
+        """True if a failure belongs to this member, or to no member alone; `concerns` compares plan items."""
         path, depth = case.path, len(self.path.names)
         if self.kind == "foreach" or path.names[:depth] != self.path.names:
             return True

@@ -1,4 +1,4 @@
-"""The attempts of a run that may start or are in flight."""
+"""The attempts of a run that may start or are running (in flight)."""
 
 from __future__ import annotations
 

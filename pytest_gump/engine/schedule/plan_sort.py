@@ -24,10 +24,10 @@ class Waits(NamedTuple):
 
 
 def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
-    """Return the items with each one after its dependencies, and otherwise in the same order.
+    """Return the items with each one after its dependencies; otherwise, their order stays the same.
 
     Raises:
-        ValueError: the dependencies are circular.
+        ValueError: items depend on each other in a circle.
     """
     if not any(item.depends_on for item in plan):
         return tuple(plan)
@@ -46,7 +46,7 @@ def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
             if not needs[position]:
                 heappush(fits, position)
     if len(ordered) < len(plan):
-        raise ValueError("the dependencies of the plan's items are circular")
+        raise ValueError("items of the plan depend on each other in a circle")
     return tuple(ordered)
 
 

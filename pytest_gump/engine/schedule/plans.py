@@ -50,7 +50,7 @@ class Plans:
         return next((plan for plan in plans if plan is not None), None)
 
     def expanded_by(self, group: Group) -> tuple[PlanItem, ...]:
-        """Return the plan that `group` must expand now.
+        """Return the plan whose items become the members of `group`.
 
         Raises:
             ValueError: the plan step passed without a plan.

@@ -78,7 +78,7 @@ class Settled:
     step: StepPath | None = None
     """The step of `decisions[0]`, if the attempt was part of its replan."""
     skipped: tuple[StepPath, ...] = ()
-    """Steps that will never run, if the run ended here."""
+    """Steps that will never run because the run ends with this attempt."""
     failed: tuple[StepPath, ...] = ()
     """Other steps whose failure has just become final; their own attempts were `again`."""
 

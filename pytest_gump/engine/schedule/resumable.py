@@ -46,9 +46,9 @@ class ResumableSchedule(Schedule):
     def replay(
         self, path: StepPath, result: AttemptResult, commit: str | None, decide: Decide, *, counts: bool = True
     ) -> Settled:
-        """Process a past attempt like `complete`, but if it fails the run, the failed steps start again.
+        """Process a past attempt like `complete`. If it fails the run, the failed steps start again.
 
-        If `counts` is False, the decision stays valid, but the failure does not count for its step.
+        If `counts` is False, the decision is valid, but the failure does not count for the step's policy.
 
         Raises:
             ValueError: the attempt is not open, or the decision cannot be carried out.

@@ -43,7 +43,7 @@ class Tally:
             self.counts[FLAT].entry = 0
 
     def clear(self) -> None:
-        """Forget all failures so far, in place: several objects may share the tally."""
+        """Remove all failures in place: several objects may share the tally."""
         self.failures.clear()
         self.counts.clear()
         self.streak = 0

@@ -51,7 +51,7 @@ class StepTree:
         return self._root.lane.head
 
     def ready(self, most: int | None = None) -> list[Ready]:
-        """Return up to `most` attempts that may start now, in plan order. Enters only as many parallel members."""
+        """Return up to `most` attempts that may start now, in plan order. Enters no more parallel members than that."""
         while self._enterable_groups and (most is None or self._open.waiting < most):
             self._enter_next()
         return self._open.offered(most)

@@ -134,7 +134,7 @@ def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
     [
         ("max_budget of $2.00 is spent: $2.00", "max_budget"),
         ("max_tokens of 100 is used up: 100", "max_tokens"),
-        ("max_time of 60s is over", "max_time"),
+        ("max_time of 1m is over", "max_time"),
         ("max_time of the step max_budget is over", "max_time"),
         ("max_tokens, and max_time too", "max_tokens"),
         ("max_budget, and max_time too", "max_budget"),

@@ -50,7 +50,7 @@ def test_an_attempt_without_a_change_and_without_a_reason_fails(kit: Kit) -> Non
     result = judged(kit, gates=bash("true"))
     assert result.outcome == "no_change"
     assert result.reason == "no file was changed, and no reason was given in .gump/out/no_change.txt"
-    assert "its answer: Done." in result.notes
+    assert "the agent's answer: Done." in result.notes
     assert [gate.status for gate in result.gates] == ["passed"]
 
 

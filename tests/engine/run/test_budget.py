@@ -97,7 +97,7 @@ def test_every_attempt_counts_against_the_run() -> None:
 def test_tokens_and_time_of_the_run_are_limits_too() -> None:
     record = record_of(("plan", 0.0))
     assert spent_out(Workflow(name="w", max_tokens=100, steps=(IMPL,)), record) == "max_tokens of 100 is used up: 100"
-    assert spent_out(Workflow(name="w", max_time=1.0, steps=(IMPL,)), record) == "max_time of 1s is over"
+    assert spent_out(Workflow(name="w", max_time=1.0, steps=(IMPL,)), record) == "max_time of 1.0s is over"
     assert spent_out(Workflow(name="w", max_tokens=101, max_time=2.0, steps=(IMPL,)), record) is None
 
 

@@ -91,6 +91,19 @@ def test_what_is_lost_is_reported_and_written_again(folder: RunFolder, damage: C
     assert folder.attempts.is_dir()
 
 
+def test_a_second_loss_does_not_hide_the_first(folder: RunFolder) -> None:
+    journal = Journal(folder, lambda: 1.0)
+    header_removed(folder)
+    first = journal.check()
+    ledger_removed(folder)
+    assert journal.check() == first
+    assert first.startswith("run.json of the run's folder was removed during the run; ")
+    folder_removed(folder)
+    folder.path.write_text("")
+    assert journal.check().startswith("run.json of the run's folder was removed during the run; ")
+    assert "nothing else can be kept" in journal.lost
+
+
 def test_the_target_of_a_link_is_left_as_it_is(folder: RunFolder) -> None:
     journal = Journal(folder, lambda: 1.0)
     ledger_is_a_link(folder)

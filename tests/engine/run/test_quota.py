@@ -52,7 +52,7 @@ def until(decided: Repeat | str) -> float:
 def test_stop_says_when_the_limit_is_over_and_how_to_go_on(clock: Clock) -> None:
     decided = Quota(Settings(), clock).decide(limited(clock, NOW + 2 * HOUR))
     assert isinstance(decided, str)
-    assert decided.startswith("the limit is over ")
+    assert decided.startswith("the limit lasts until ")
     assert decided.endswith(" (in 2h00m); pytest --gump-resume continues the run")
     assert Quota(Settings(), clock).decide(limited(clock)) == "pytest --gump-resume continues the run"
 

@@ -178,7 +178,7 @@ def test_money_of_unknown_amount_is_not_guessed() -> None:
 def test_time_and_tokens_of_the_run_end_it_while_attempts_run() -> None:
     record = record_of(("p", 0.5))
     timed = Workflow(name="w", max_time=1.0, steps=(STEP,))
-    assert SharedBudget().spent_out(timed, order("a"), record) == "max_time of 1s is over"
+    assert SharedBudget().spent_out(timed, order("a"), record) == "max_time of 1.0s is over"
     shared = SharedBudget()
     shared.begin(order("a"), STEP)
     shared.on_usage(order("a"), Usage(Tokens(output=50)))
