@@ -96,9 +96,7 @@ def _read_alias(name: str, text: str, arguments: tuple[str, ...]) -> tuple[str, 
     try:
         target, *more = shlex.split(text)
     except ValueError as error:
-        raise AgentError(
-            f"agent {name!r}: cannot read {text!r}", hint="write the name of an agent, then arguments for its CLI"
-        ) from error
+        raise AgentError(f"agent {name!r}: cannot read {text!r}", hint="write AGENT, or AGENT ARGUMENTS") from error
     return target, (*more, *arguments)
 
 

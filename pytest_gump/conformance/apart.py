@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess  # a whole gump, as a user starts it
+import subprocess  # runs gump as a user does
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING

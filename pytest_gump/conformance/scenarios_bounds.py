@@ -25,7 +25,7 @@ def read_only(bench: Bench) -> str:
         Answer("Then with the shell.", (Shell("echo stray > shell.txt"),)),
         Answer("Through its own folder.", (Write(".gump/out/../../through.txt", "stray\n"),)),
         Answer("In a folder of that name.", (Write(str(bench.outside / ".gump/out/artifact.txt"), "stray\n"),)),
-        hand_over=Write(".gump/out/artifact.txt", "what I found\n"),
+        output=Write(".gump/out/artifact.txt", "what I found\n"),
     )
     expect(result.artifact, "what I found\n", "the artifact")
     expect([path.name for path in bench.outside.iterdir()], [], "files outside")
@@ -34,14 +34,14 @@ def read_only(bench: Bench) -> str:
 
 def read_only_plan(bench: Bench) -> str:
     items = [{"name": "one", "description": "Do the one.", "files": ["one.py"]}]
-    result = _disobey(bench, "plan", *STRAY, hand_over=Write(".gump/out/plan.json", json.dumps(items)))
+    result = _disobey(bench, "plan", *STRAY, output=Write(".gump/out/plan.json", json.dumps(items)))
     expect([item.name for item in result.plan or ()], ["one"], "the items of the plan")
     return ""
 
 
 def read_only_review(bench: Bench) -> str:
     verdict = {"pass": True, "comment": "Looks right."}
-    result = _disobey(bench, "review", *STRAY, hand_over=Write(".gump/out/review.json", json.dumps(verdict)))
+    result = _disobey(bench, "review", *STRAY, output=Write(".gump/out/review.json", json.dumps(verdict)))
     expect(result.verdict is not None and result.verdict.comment, "Looks right.", "the comment of the verdict")
     return ""
 
@@ -53,7 +53,7 @@ def read_only_fork(bench: Bench) -> str:
     expect_passed(first)
     verdict = Write(".gump/out/review.json", json.dumps({"pass": True}))
     then: dict[str, Any] = {"attempt": 2, "base": str(first.snapshot), "step_base": str(first.snapshot), "fork": True}
-    review = _disobey(bench, "review", *STRAY, hand_over=verdict, **then, session=first.session)
+    review = _disobey(bench, "review", *STRAY, output=verdict, **then, session=first.session)
     second = bench.play(
         Answer("I write again.", (Write("second.txt", "second\n"),)), Answer("Written."), **then, session=review.session
     )
@@ -70,9 +70,9 @@ STRAY: Final = (
 )
 
 
-def _disobey(bench: Bench, mode: Mode, *answers: Answer, hand_over: Write, **changes: Any) -> AttemptResult:
+def _disobey(bench: Bench, mode: Mode, *answers: Answer, output: Write, **changes: Any) -> AttemptResult:
     """Expect that the CLI refuses the answers: no guard is set."""
-    wanted = Answer("And now what was asked for.", (hand_over,))
+    wanted = Answer("Now the requested file.", (output,))
     result = bench.play(*answers, wanted, Answer("Delivered."), mode=mode, **changes)
     expect_passed(result)
     expect(result.changed, (), "changed files")

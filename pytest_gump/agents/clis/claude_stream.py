@@ -115,7 +115,7 @@ class ClaudeReader(ResultReader):
                 self._answers.popitem(last=False)
             if main:
                 self._model = model or self._model
-                self._had(tokens)
+                self._record_context(tokens)
                 events.append(self._turn())
         return answer
 

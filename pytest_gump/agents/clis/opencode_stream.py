@@ -92,7 +92,7 @@ class OpencodeReader(JsonReader):
             self._turns += 1
         self._step, self._finished = None, ndjson.text(part, "reason") or "unknown"
         tokens = _tokens(part)
-        self._had(tokens)
+        self._record_context(tokens)
         cost_usd = ndjson.number(part, "cost")
         is_estimated = not cost_usd and tokens.total > 0
         cost_usd = self._price(self._model, tokens) if is_estimated else cost_usd

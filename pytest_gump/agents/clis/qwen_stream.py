@@ -73,7 +73,7 @@ class QwenReader(ResultReader):
             if not self._answering:
                 events.append(self._turn())
             self._answering = not spoke
-            self._had(tokens)
+            self._record_context(tokens)
         for block in blocks:
             events += self._read_block(block, main=main)
         if spoke:

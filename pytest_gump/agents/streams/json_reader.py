@@ -133,7 +133,7 @@ class JsonReader:
         self._turns += 1
         return Turn(self._turns)
 
-    def _had(self, tokens: Tokens) -> None:
+    def _record_context(self, tokens: Tokens) -> None:
         """Record the context of one answer in the main conversation. Do not pass sums or tokens of subagents."""
         self._context_tokens = max(self._context_tokens, tokens.read)
 

@@ -62,8 +62,8 @@ class Interpreter:
         return cls(files, folders, dict(wire["tools"]), dict(wire["distributions"]))
 
     def changes(self) -> Changes:
-        """Return the changes since then. Takes a few milliseconds if there are none."""
-        changed = [path for path, known in self.files.items() if _stamp(path) != known and not self._is_vouched(path)]
+        """Return the changes since the state was recorded. Takes a few milliseconds if there are none."""
+        changed = [path for path, known in self.files.items() if _stamp(path) != known and not self._is_intact(path)]
         moved = [name for name, known in self.tools.items() if (shutil.which(name) or _MISSING) != known]
         if all(_stamp(path) == known for path, known in self.folders.items()):
             return Changes((*changed, *moved))
@@ -73,7 +73,7 @@ class Interpreter:
         others = tuple(path for path in installed if path not in plugins)
         return Changes((*changed, *moved, *sorted({*new, *plugins})), others)
 
-    def _is_vouched(self, path: str) -> bool:
+    def _is_intact(self, path: str) -> bool:
         """True if the file has the content that an unchanged RECORD lists: a new link to a file changes its stamp."""
         for metadata, digest in self.distributions.items():
             name = path.removeprefix(f"{os.path.dirname(metadata)}/")  # noqa: PTH120

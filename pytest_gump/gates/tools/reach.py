@@ -75,7 +75,7 @@ def _use(node: ast.AST) -> Iterator[str]:
             yield f"{text} by name"
         case ast.Constant(value=str(text)) if text.startswith(_ABOUT_PYTEST) and " " not in text:
             yield f"{text[:40]!r}"
-        case ast.FunctionDef(name=name) if name in _COMPARISONS and _looks_at_nothing(node):
+        case ast.FunctionDef(name=name) if name in _COMPARISONS and _ignores_arguments(node):
             yield f"{name} that ignores its argument"
 
 
@@ -93,7 +93,7 @@ def _reaches(module: str) -> bool:
     return module.partition(".")[0] in _MODULES or module == _MOCK
 
 
-def _looks_at_nothing(function: ast.FunctionDef) -> bool:
+def _ignores_arguments(function: ast.FunctionDef) -> bool:
     """True if it returns an answer without reading its arguments. False and NotImplemented are not answers."""
     others = {argument.arg for argument in function.args.args[1:]}
     used = {node.id for part in function.body for node in ast.walk(part) if isinstance(node, ast.Name)}

@@ -65,7 +65,7 @@ def read_records(data: bytes) -> Records:
         try:
             reader.take(json.loads(line))
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            reader.object_to(f"line {number} is not a record")
+            reader.add_problem(f"line {number} is not a record")
     return reader.records
 
 
@@ -75,12 +75,13 @@ class _Reader:
         self._open: dict[str, _Test] = {}
         self._is_parallel = False
 
-    def object_to(self, problem: str) -> None:
+    def add_problem(self, problem: str) -> None:
+        """Keep the first problem only."""
         self.records.problem = self.records.problem or problem
 
     def take(self, record: dict[str, Any]) -> None:
         if self.records.exit_code is not None:
-            self.object_to("records came after the end of the session")
+            self.add_problem("records came after the end of the session")
         match record["event"]:
             case "session":
                 self._begin(record)
@@ -99,13 +100,13 @@ class _Reader:
             case "exit":
                 self.records.exit_code = int(record["exit_code"])
             case other:
-                self.object_to(f"unknown record {other!r}")
+                self.add_problem(f"unknown record {other!r}")
 
     def _begin(self, record: dict[str, Any]) -> None:
         if self.records.has_begun:
-            self.object_to("a second session began")
+            self.add_problem("a second session began")
         if record["format"] != FORMAT:
-            self.object_to(f"unknown format {record['format']!r}")
+            self.add_problem(f"unknown format {record['format']!r}")
         self.records.has_begun = True
         self._is_parallel = bool(record["parallel"])
         self.records.left_out = tuple(map(str, record.get("left_out", ())))
@@ -114,7 +115,7 @@ class _Reader:
         """Close the previous test: it must have recorded its end, and later records do not count for it."""
         if not self._is_parallel:
             for open_test in self._open:
-                self.object_to(f"{open_test} had not ended when the next test began")
+                self.add_problem(f"{open_test} had not ended when the next test began")
             self._open.clear()
         self._open[test] = _Test()
 
