@@ -4,7 +4,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.engine.schedule.decision import Failure, Restart, Retry, Stop
+from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.failure_handling import failure_of
+from pytest_gump.gates.base import GateResult
 from pytest_gump.workflow.model import OnFailure
 from pytest_gump.workflow.path import StepPath
 
@@ -240,7 +242,7 @@ def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
     assert len(drive.orders) == 2
     assert drive.settled[-1].verdict == "failed"
-    assert "no attempt left" in drive.settled[-1].why
+    assert drive.settled[-1].why == "the retry hook requested another attempt, but the step has no attempt left"
 
 
 def test_reason_of_a_hook_that_stops_is_kept_at_the_limit() -> None:
@@ -255,6 +257,7 @@ def test_hook_may_stop_early_and_name_the_outcome() -> None:
     drive = Drive((agent("a", on_failure=flat(5, "same: 5")),), {"a": ["gate_failed"] * 9}, decide=hook).run()
     assert (len(drive.orders), drive.settled[-1].reason) == (1, "enough after 1")
     assert drive.settled[-1].outcome == "no_progress"
+    assert drive.schedule.reason == "a failed: no_progress"
 
 
 def test_restart_to_a_step_that_is_no_earlier_sibling_is_refused() -> None:
@@ -489,3 +492,89 @@ def test_after_a_parallel_group_has_passed_its_group_is_done() -> None:
     while not any(str(ready.path) == "outer::merge[left]" for ready in drive.schedule.ready()):
         drive.step()
     assert {str(path) for path in drive.schedule.living()} == {"outer::right"}
+
+
+@pytest.mark.parametrize("step", ["g", "g::check"])
+def test_what_has_no_agent_cannot_be_replanned(step: str) -> None:
+    def hook(_: Step, path: StepPath, __: Sequence[Failure], own: Decision) -> Decision:
+        return Replan("opus") if str(path) == step else own
+
+    steps = (group("g", agent("a"), gate("check", on_failure=flat(2, "same: 2")), on_failure=flat(2, "same: 2")),)
+    drive = Drive(steps, {"g::check": ["gate_failed"] * 2}, decide=hook)
+    with pytest.raises(ValueError, match=f"^{step} cannot be replanned: it has no agent of its own$"):
+        drive.run()
+
+
+def test_what_a_hook_says_of_a_step_is_not_the_outcome_while_its_group_continues() -> None:
+    names: list[str] = []
+
+    def hook(step: Step, path: StepPath, _: Sequence[Failure], own: Decision) -> Decision:
+        names.append(step.name)
+        return Stop("mine", "no_progress") if path.name == "a" else own
+
+    drive = Drive((group("g", agent("a"), on_failure=flat(2, "same: 2")),), {"g::a": ["gate_failed"] * 2}, decide=hook)
+    first, second = drive.step(), drive.step()
+    assert (first.verdict, first.outcome, first.reason) == ("again", "gate_failed", "g::a attempt 1")
+    assert (second.verdict, second.outcome, second.reason) == ("failed", "no_progress", "mine")
+    assert names == ["a", "g"] * 2
+
+
+def test_the_reason_of_a_failure_is_kept() -> None:
+    drive = Drive((agent("a"),), {"a": ["gate_failed"]}).run()
+    assert (drive.settled[-1].reason, drive.settled[-1].why) == ("a attempt 1", "")
+
+
+def test_a_restart_from_an_earlier_step_starts_its_list_over() -> None:
+    steps = (
+        agent("a", on_failure=flat(5, "same", "escalate: sonnet", "escalate: opus")),
+        agent("b", on_failure=flat(2, "same", restart_from="a")),
+    )
+    drive = Drive(steps, {"a": ["gate_failed", "passed", "gate_failed"], "b": ["gate_failed"]}).run()
+    assert drive.log == ["a 1 haiku", "a 2 sonnet", "b 1 haiku", "a 3 haiku", "a 4 sonnet", "b 2 haiku"]
+
+
+def test_each_part_of_a_replan_may_crash_once() -> None:
+    part = "a--replan::item[one]"
+    fails = {"a": ["gate_failed"], "a--replan::plan": ["crashed", "passed"], part: ["crashed", "passed"]}
+    drive = Drive((agent("a", on_failure=flat(2, "same", "replan: opus")),), fails).run()
+    assert [settled.verdict for settled in drive.settled] == [
+        "escalated",
+        "retried",
+        "passed",
+        "retried",
+        *["passed"] * 3,
+    ]
+    assert [settled.step for settled in drive.settled[2:]] == [
+        StepPath(("a",)), None, StepPath(("a",)), StepPath(("a",)), None,
+    ]  # fmt: skip
+
+
+def test_replans_of_two_steps_are_numbered_apart() -> None:
+    steps = [agent(name, on_failure=flat(2, "same", "replan: opus")) for name in ("a", "b")]
+    drive = Drive((*steps,), {"a": ["gate_failed"], "b": ["gate_failed"]}).run()
+    assert [line for line in drive.log if "plan " in line] == ["a--replan::plan 1 opus", "b--replan::plan 1 opus"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "gates", "source", "gate_name", "failing"),
+    [
+        ("gate_failed", {"test": "failed", "lint: src": "failed"}, "gate_fail", "test", ("test", "lint: src")),
+        ("gate_failed", {"compile": "passed", "lint: a: b": "failed"}, "gate_fail", "lint", ("lint: a: b",)),
+        ("gate_error", {"test": "skipped", "lint": "error"}, "gate_fail", "lint", ("lint",)),
+        ("no_change", {}, "gate_fail", None, ("no_change",)),
+        ("guard", {}, "guard_fail", None, ()),
+        ("review_failed", {}, "review_fail", None, ()),
+        ("agent_error", {}, "gate_fail", None, ()),
+    ],
+)
+def test_policies_see_what_an_attempt_failed_of(
+    outcome: str, gates: dict[str, str], source: str, gate_name: str | None, failing: tuple[str, ...]
+) -> None:
+    results = tuple(GateResult(name, status) for name, status in gates.items())  # type: ignore[arg-type]
+    done = ended(
+        StepPath(("a",)), 3, outcome, "haiku", commit="t", reason="why", gates=results, guard="max_time", final=True
+    )
+    failure = Failure(
+        3, outcome, source, "why", "haiku", gate_name, failing, "max_time", "t", final=True,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert failure_of(done.result) == failure

@@ -73,7 +73,7 @@ def test_an_item_runs_as_early_as_the_plan_has_it_behind_those_that_it_needs(pla
 @pytest.mark.parametrize("needs", [("i0",), ("i1",), ("nobody",)])
 def test_a_circle_is_refused(needs: tuple[str, ...]) -> None:
     items = [PlanItem("a", "i0", "do", (), needs), PlanItem("b", "i1", "do", (), ("i0",)), PlanItem("c", "i2", "do")]
-    with pytest.raises(ValueError, match="in a circle"):
+    with pytest.raises(ValueError, match=r"^items of the plan depend on each other in a circle$"):
         in_order(items)
 
 
@@ -94,3 +94,7 @@ def test_an_item_waits_for_the_last_of_those_that_it_needs_or_overlaps(
     ]
     after = tuple(max(needed | others, default=-1) + 1 for needed, others in zip(needs, shared, strict=True))
     assert waits(items, serialize=serialize) == (Waits(needs, after) if any(after) else Waits())
+
+
+def test_nobody_waits_where_no_files_are_shared() -> None:
+    assert waits(plan_of(("/a.py",), ("/b.py",)), serialize=True) == Waits()

@@ -159,7 +159,7 @@ def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() ->
     schedule = fold(workflow, run.dones, run.settled)
     (ready,) = schedule.ready()
     assert (str(ready.path), ready.attempt, ready.agent, ready.entry) == ("impl", 3, "haiku", "resume")
-    assert (ready.base, ready.session) == ("tests#1", "fresh")
+    assert (ready.base, ready.step_base, ready.session) == ("tests#1", "tests#1", "fresh")
     assert ready.failure is not None
     assert ready.failure.attempt == 2
     schedule.start(ready.path)
@@ -505,3 +505,39 @@ def test_an_agent_that_takes_over_a_part_of_a_replan_does_not_take_over_the_step
     run.schedule.complete(*ended(part, 1, "gate_failed"), own_policy)
     (ready,) = run.schedule.ready()
     assert (str(ready.path), ready.agent) == ("a", "haiku")
+
+
+def test_merges_that_may_start_wait_for_a_member_that_begins_again_before_them() -> None:
+    both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
+    run = Resumed(both, fails={"g::a": "gate_failed", "g::c": "gate_error"})
+    run.schedule.ready()
+    run.end("g::a", "g::b", "g::c")
+    assert run.resume() == ["g::a 2 from base: resume fresh after g::a", "g::c 2 from base: resume fresh after g::c"]
+
+
+def test_a_failure_after_the_first_resume_stands_at_the_second() -> None:
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
+    run = Resumed(both, fails={"g::a": "gate_error"})
+    run.schedule.ready()
+    run.end("g::a")
+    assert len(run.resume()) == 2
+    run.fails["g::a"] = "gate_failed"
+    run.end("g::a", attempt=2)
+    assert run.resume() == ["g::b 1 from base: first policy"]
+
+
+@given(st.booleans())
+def test_a_past_merge_may_count_for_nothing_like_any_attempt(counts: bool) -> None:
+    run = Resumed(group("g", agent("a"), parallel=True), fails={}).end("g::a")
+    done = ended(StepPath.parse("g::merge[a]"), 1, commit="m")
+    assert run.schedule.replay(*done, own_policy, counts=counts).verdict == "passed"
+    assert run.schedule.passed
+
+
+def test_failures_that_count_are_part_of_the_state() -> None:
+    states = set()
+    for counts in (True, False):
+        run = Resumed(agent("a", on_failure=flat(3, "same: 3")), fails={})
+        run.schedule.replay(*ended(StepPath(("a",)), 1, "gate_failed"), own_policy, counts=counts)
+        states.add(run.schedule.signature())
+    assert len(states) == 2

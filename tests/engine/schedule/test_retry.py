@@ -130,6 +130,8 @@ def test_failures_before_a_restart_say_nothing_about_progress_after_it() -> None
     [
         (Entry(), Retry(worktree="keep")),
         (Entry(session="fresh", worktree="reset"), Retry(session="fresh", worktree="reset")),
+        (Entry(prompt="p"), Retry(prompt="p")),
+        (Entry(agent="x"), Retry()),
         (Entry(kind="escalate", agent="x"), Retry("x", session="fresh", worktree="reset")),
         (Entry(kind="escalate", agent="x", worktree="keep", prompt="p"), Retry("x", session="fresh", prompt="p")),
         (Entry(kind="replan", agent="x"), Replan("x", session="fresh", worktree="reset")),

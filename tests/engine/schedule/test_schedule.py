@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 from pytest_gump.workflow.path import StepPath
 
-from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, plan, tdd
+from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy, plan, tdd
 
 
 def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:
@@ -124,6 +124,7 @@ def test_crash_is_repeated_once_with_the_same_number_and_entry() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["gate_failed", "crashed", "passed"]}).run()
     assert drive.log == ["a 1 haiku", "a 2 haiku", "a 2 haiku"]
     assert drive.orders[1] == drive.orders[2]
+    assert drive.settled[1].notes == ["the worker was lost: the attempt is repeated once under the same number"]
     assert drive.schedule.passed
 
 
@@ -182,6 +183,32 @@ def test_abort_names_the_attempts_in_flight_of_a_run_that_had_failed() -> None:
     drive.schedule.complete(*ended(first.path, 1, "gate_error"), drive.decide)
     assert drive.schedule.abort("interrupted") == (second.path,)
     assert (drive.schedule.done, drive.schedule.reason) == (True, "g::a failed: gate_error")
+
+
+def test_no_more_members_begin_than_may_run() -> None:
+    schedule = Drive((group("g", agent("a"), agent("b"), agent("c"), parallel=True),)).schedule
+    schedule.ready(1)
+    assert [leaf.status for leaf in schedule.leaves() if "merge" not in str(leaf.path)] == [
+        "running",
+        "pending",
+        "pending",
+    ]
+    schedule.start(StepPath(("g", "c")))
+    assert [str(ready.path) for ready in schedule.ready()] == ["g::a", "g::b"]
+
+
+def test_a_merge_is_offered_behind_what_is_left_of_its_member_and_before_the_next() -> None:
+    schedule = Drive((group("g", agent("a"), group("h", agent("x"), agent("y")), agent("z"), parallel=True),)).schedule
+    for name in ("g::a", "g::h::x"):
+        (ready,) = [ready for ready in schedule.ready() if str(ready.path) == name]
+        schedule.complete(*ended(ready.path, 1, commit=name), own_policy)
+    assert [str(ready.path) for ready in schedule.ready()] == ["g::merge[a]", "g::h::y", "g::z"]
+    assert [str(ready.path) for ready in schedule.ready(2)] == ["g::merge[a]", "g::h::y"]
+
+
+def test_a_step_that_is_not_open_is_named() -> None:
+    with pytest.raises(ValueError, match=r"^no attempt of b is open$"):
+        Drive((agent("a"), agent("b"))).schedule.start(StepPath(("b",)))
 
 
 def test_completing_what_is_not_open_is_refused() -> None:

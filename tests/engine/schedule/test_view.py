@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import GateSpec, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
@@ -109,6 +110,25 @@ def test_the_members_that_run_are_those_between_their_first_step_and_their_merge
     assert living(schedule) == {"build[two]"}
     finish(schedule, "build::merge[one]", "build::a[two]", "build::b[two]")
     assert living(schedule) == set()
+
+
+def test_members_behind_one_that_has_to_wait_run() -> None:
+    schedule = schedule_of(PLAN, group("build", agent("a"), foreach="plan", parallel=True, gate=GATES))
+    items = PlanItem("x", "x"), PlanItem("y", "y", depends_on=("x",)), PlanItem("z", "z")
+    schedule.complete(*ended(StepPath(("plan",)), 1, plan=items), own_policy)
+    schedule.ready()
+    assert living(schedule) == {"build[x]", "build[z]"}
+    finish(schedule, *(f"build::{step}[{slug}]" for slug in "xyz" for step in ("a", "merge")))
+    assert [str(ready.path) for ready in schedule.ready()] == ["build::gate"]
+    assert living(schedule) == set()
+
+
+def test_a_plan_that_is_known_is_listed_before_its_foreach_begins() -> None:
+    schedule = schedule_of(PLAN, agent("between"), group("build", agent("a"), foreach="plan", parallel=True))
+    finish(schedule, "plan")
+    assert [line.split()[0] for line in listed(schedule)] == [
+        "plan", "between", "build::a[one]", "build::merge[one]", "build::a[two]", "build::merge[two]",
+    ]  # fmt: skip
 
 
 def test_a_member_that_failed_runs_no_more() -> None:
