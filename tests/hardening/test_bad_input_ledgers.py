@@ -19,6 +19,8 @@ from tests.kits.examples import examples
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 ANYTHING = st.recursive(
     st.none()
     | st.booleans()
@@ -42,11 +44,15 @@ COMMANDS = (
 
 
 @pytest.fixture
-def project(gump_project: GumpProject) -> GumpProject:
+def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
     """A project with one finished run."""
-    prepare(gump_project)
-    gump_project.run("one").assert_outcomes(passed=1)
+    saved.give("one that passed", gump_project, _pass)
     return gump_project
+
+
+def _pass(project: GumpProject) -> None:
+    prepare(project)
+    project.run("one").assert_outcomes(passed=1)
 
 
 def check_commands(project: GumpProject) -> None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 THREE: Final = """\
 name: three
 steps:
@@ -32,16 +34,20 @@ WAYS: Final = {
 
 
 @pytest.fixture
-def project(gump_project: GumpProject) -> GumpProject:
+def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
     """A project with a run whose second step failed, and what the next attempt of it will do."""
-    gump_project.write({"app.py": "value = 1\n"})
-    gump_project.workflow("three", THREE)
-    gump_project.answer("tests", writes={"test_it.py": "x = 1\n"})
-    gump_project.answer("impl", writes={"it.py": "def broken(:\n"})
-    gump_project.run("three").assert_outcomes(passed=1, failed=1, skipped=1)
-    gump_project.answer("impl", writes={"it.py": "ok = 1\n"})
-    gump_project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
+    saved.give("to be damaged", gump_project, _fail)
     return gump_project
+
+
+def _fail(project: GumpProject) -> None:
+    project.write({"app.py": "value = 1\n"})
+    project.workflow("three", THREE)
+    project.answer("tests", writes={"test_it.py": "x = 1\n"})
+    project.answer("impl", writes={"it.py": "def broken(:\n"})
+    project.run("three").assert_outcomes(passed=1, failed=1, skipped=1)
+    project.answer("impl", writes={"it.py": "ok = 1\n"})
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
 
 
 def go_on(project: GumpProject, way: str) -> pytest.RunResult:

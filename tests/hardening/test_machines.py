@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import subprocess
@@ -11,10 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.hardening.plain_runs import check_session, prepare, session
+from tests.kits.sizes import full_size
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
+LEAVERS = full_size(
+    small=[(0, ()), (1, ("-s",)), (3, ("-vv",)), (7, ())],
+    full=[*itertools.product((0, 1, 3, 7), ((), ("-s",), ("-vv",)))],
+)
+"""How many lines a reader takes, and options of the session that prints them."""
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
@@ -28,25 +35,39 @@ def ours(done: subprocess.CompletedProcess[str]) -> str:
     return done.stdout + done.stderr
 
 
+# Each of these four sessions is in another time zone, on which nothing depends either.
+
+
 def test_without_home_the_account_says_where_the_cache_is(project: GumpProject) -> None:
-    check_session(project, session(project, env={"HOME": None}))
+    check_session(project, session(project, env={"HOME": None, "TZ": "Pacific/Kiritimati"}))
+    check_times(project)
 
 
 def test_a_home_that_does_not_exist_is_no_obstacle(project: GumpProject) -> None:
-    check_session(project, session(project, env={"HOME": "/nonexistent/home"}))
+    check_session(project, session(project, env={"HOME": "/nonexistent/home", "TZ": "America/St_Johns"}))
+    check_times(project)
 
 
 def test_without_any_cache_variable_worktrees_are_in_the_home(project: GumpProject) -> None:
     home = project.path.parent / f"{project.path.name}-home"
     home.mkdir()
-    check_session(project, session(project, env={"XDG_CACHE_HOME": None, "HOME": str(home)}))
+    check_session(project, session(project, env={"XDG_CACHE_HOME": None, "HOME": str(home), "TZ": "UTC+12"}))
     assert (home / ".cache" / "gump" / "worktrees").is_dir()
+    check_times(project)
 
 
 def test_a_strict_umask_hinders_nothing(project: GumpProject) -> None:
-    done = session(project, shell='umask 077; exec "$@"')
+    done = session(project, env={"TZ": "No/Such"}, shell='umask 077; exec "$@"')
     check_session(project, done)
     assert project.git("ls-tree", project.record().head, "new.py").startswith("100644")
+    check_times(project)
+
+
+def check_times(project: GumpProject) -> None:
+    """Hold that times are those of UTC."""
+    header = project.folders()[0].read_header()
+    assert header["created"].endswith("+00:00")
+    assert header["created"][:10].replace("-", "") == project.folders()[0].run_id[:8]
 
 
 def test_a_locale_without_letters_gets_ascii_marks(project: GumpProject) -> None:
@@ -109,10 +130,9 @@ def test_a_missing_stream_is_not_mistaken_for_a_file(project: GumpProject, close
     check_session(project, session(project, shell=f'exec "$@" {closed}'))
 
 
-@pytest.mark.parametrize("options", [(), ("-s",), ("-vv",)])
-@pytest.mark.parametrize("lines", [0, 1, 3, 7])
+@pytest.mark.parametrize(("lines", "options"), LEAVERS)
 def test_a_reader_that_leaves_early_ends_the_run_cleanly(
-    project: GumpProject, options: tuple[str, ...], lines: int
+    project: GumpProject, lines: int, options: tuple[str, ...]
 ) -> None:
     done = session(project, *options, shell=f'"$@" | head -n {lines}; echo "exit ${{PIPESTATUS[0]}}"')
     assert "Traceback" not in ours(done)
@@ -134,14 +154,6 @@ def test_a_reader_that_leaves_while_an_agent_works_loses_no_work(project: GumpPr
         result = record.attempts[0].result
         assert result is not None
         assert result.snapshot is not None
-
-
-@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "America/St_Johns", "UTC+12", "No/Such"])
-def test_times_do_not_depend_on_the_zone(project: GumpProject, zone: str) -> None:
-    check_session(project, session(project, env={"TZ": zone}))
-    header = project.folders()[0].read_header()
-    assert header["created"].endswith("+00:00")
-    assert header["created"][:10].replace("-", "") == project.folders()[0].run_id[:8]
 
 
 def test_a_cache_folder_that_is_a_file_is_told_or_left_aside(project: GumpProject) -> None:

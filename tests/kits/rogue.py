@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 PRELUDE = """
 import json, os, pathlib, shutil, signal, subprocess, sys, time
 step, attempt = sys.argv[1], int(sys.argv[3])
@@ -91,13 +93,17 @@ class Rogue:
 
     limit_s = 60.0
 
-    def __init__(self, project: GumpProject) -> None:
+    def __init__(self, project: GumpProject, saved: Saved) -> None:
         self.project = project
         self.script = project.path.parent / f"{project.path.name}-agent.py"
+        saved.give("rogue", project, self._prepare)
+
+    def _prepare(self, project: GumpProject) -> None:
+        beside = "__file__.removesuffix('/conftest.py') + '-agent.py'"  # also where the project is a copy
         project.write(
             {
                 "app.py": "value = 1\n",
-                "conftest.py": CONFTEST.format(script=str(self.script)),
+                "conftest.py": CONFTEST.format(script="SCRIPT").replace("'SCRIPT'", beside),
                 ".gitignore": "__pycache__/\n.pytest_cache/\n*.log\n",
             }
         )

@@ -51,6 +51,7 @@ def _restore(kept: Path, project: GumpProject, before: Path) -> None:
         for path in place.iterdir():  # the test stands in the project's folder: it must stay
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(kept / part, place, symlinks=True, dirs_exist_ok=True)
+    project.git("update-index", "-q", "--refresh")  # git knows files by their inodes too
     _rename(project.path.glob(".gump/runs/*/run.json"), before, project.path)
     for slots in _parts(project)["cache"].glob("gump/worktrees/*"):
         _move(slots, Slots.default_root(Repository.open(project.path)), before, project.path)

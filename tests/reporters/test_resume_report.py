@@ -17,6 +17,8 @@ from pytest_gump.engine.reporting.summary import runs_data
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 THREE: Final = """\
 name: three
 steps:
@@ -28,15 +30,19 @@ HOUR: Final = 3600.0
 
 
 @pytest.fixture
-def failed(project: GumpProject) -> GumpProject:
+def failed(project: GumpProject, saved: Saved) -> GumpProject:
     """A run whose second step failed twice, and an edit of the first one's prompt since."""
+    saved.give("failed twice", project, _fail)
+    return project
+
+
+def _fail(project: GumpProject) -> None:
     project.workflow("three", THREE)
     project.answer("tests", writes={"test_it.py": "x = 1\n"}, cost_usd=0.10)
     for attempt in (1, 2):
         project.answer("impl", attempt=attempt, writes={"it.py": "def broken(:\n"}, cost_usd=0.20)
     project.run("three").assert_outcomes(passed=1, failed=1, skipped=1)
     project.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"}, cost_usd=0.40)
-    return project
 
 
 def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
