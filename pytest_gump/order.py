@@ -92,7 +92,7 @@ class Limits:
     budget_spent: float = 0.0
     """USD of that budget that earlier attempts spent. The limit in the workflow is the sum of this and `max_budget`."""
     time_scope: Literal["guard", "run"] = "guard"
-    """Source of `max_time_s`."""
+    """Source of `max_time_s`. The outcome is `guard` for both."""
     time_spent_s: float = 0.0
     """Seconds of that limit that are already spent. The limit in the workflow is the sum of this and `max_time_s`."""
 

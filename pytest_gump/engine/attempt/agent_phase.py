@@ -166,7 +166,7 @@ class _Listener:
 
     def tick(self) -> str | None:
         self.tools.listen(None)
-        breach = self.breach or self.guards.tick() or self._asked()
+        breach = self.breach or self.guards.tick() or self._shared_breach()
         if has_ended(self.reader):  # the work is done: a time limit only stops a CLI that hangs
             late = breach is not None and breach.guard in TIME_GUARDS and breach is not self.breach
             if late or self.guards.silent_s >= self.tools.settings.end_grace_s:
@@ -223,7 +223,7 @@ class _Listener:
             return "a write into the user's checkout"
         return self.breach.guard if self.breach is not None else None
 
-    def _asked(self) -> Breach | None:
+    def _shared_breach(self) -> Breach | None:
         reason = self.tools.stop_asked()
         return None if reason is None else shared_breach(reason)
 

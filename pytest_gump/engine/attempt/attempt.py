@@ -17,7 +17,7 @@ from pytest_gump.engine.attempt import lost_session
 from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.attempt.context_phase import read_material
 from pytest_gump.engine.attempt.facts import Facts, masked_result, result_of, write_result
-from pytest_gump.engine.attempt.gate_phase import Judged, run_step_gates
+from pytest_gump.engine.attempt.gate_phase import GateInput, run_step_gates
 from pytest_gump.engine.attempt.handover import read_handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_no_change, judge_work
 from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
@@ -81,7 +81,7 @@ class _Attempt:
 
     def execute(self) -> AttemptResult:
         try:
-            judgement = self._judged()
+            judgement = self._judge()
         except KeyboardInterrupt:
             judgement = Judgement(Outcome.CANCELLED, "interrupted")
             if self.facts.run is not None and self.snapshots.snapshot is None:
@@ -89,7 +89,7 @@ class _Attempt:
                     self._keep()
         except (GumpError, OSError) as error:
             judgement = self._broken(error)
-        result = self._finish_somehow(judgement)
+        result = self._finish_despite_errors(judgement)
         if result.outcome is Outcome.CANCELLED:
             raise Cancelled(result)
         return result
@@ -111,7 +111,7 @@ class _Attempt:
         reason = reason_of(error).replace(self.workplace.files.access, str(self.workplace.files.path))
         return Judgement.failed(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
 
-    def _finish_somehow(self, judgement: Judgement) -> AttemptResult:
+    def _finish_despite_errors(self, judgement: Judgement) -> AttemptResult:
         """Return a result even if its files cannot be written, so that the cost of the agent is recorded."""
         try:
             result = self._finish(judgement)
@@ -127,7 +127,7 @@ class _Attempt:
             return recover(self.order, self.tools, result, self.workplace.files.path, self.facts.started)
         return result
 
-    def _judged(self) -> Judgement:
+    def _judge(self) -> Judgement:
         problem = self._prepare() or (self._work(self.agent) if self.agent is not None else None)
         if problem is not None:
             return problem
@@ -268,8 +268,8 @@ class _Attempt:
         patch = self.snapshots.patch() if custom else None
         began = self.tools.clock()
         try:
-            judged = Judged(self.snapshots.changed, patch, facts.handover.payload)
-            facts.gates = run_step_gates(order, self.tools, self.workplace, judged)
+            gate_input = GateInput(self.snapshots.changed, patch, facts.handover.payload)
+            facts.gates = run_step_gates(order, self.tools, self.workplace, gate_input)
             facts.named += count_notes(facts.gates, order.known_tests, order.known_skipped)
         finally:
             facts.gates_s = self.tools.clock() - began

@@ -37,7 +37,7 @@ RECORD_BYTES = 256 * 1024 * 1024
 """Limit of a gate's test records; longer records are invalid."""
 
 
-class Judged(NamedTuple):
+class GateInput(NamedTuple):
     """The input of the gates."""
 
     changed: Sequence[ChangedFile]
@@ -46,7 +46,7 @@ class Judged(NamedTuple):
     payload: Payload = None
 
 
-def run_step_gates(order: Order, tools: Tools, workplace: Workplace, judged: Judged) -> tuple[GateResult, ...]:
+def run_step_gates(order: Order, tools: Tools, workplace: Workplace, given: GateInput) -> tuple[GateResult, ...]:
     settings = tools.settings
     passed = child_environment(settings.gate_env, workplace.environment)
     caches = tools.slots.root / f"{order.run_id}.scratch" / CACHES
@@ -56,18 +56,18 @@ def run_step_gates(order: Order, tools: Tools, workplace: Workplace, judged: Jud
         name=order.step,
         attempt=order.attempt,
         worktree=workplace.worktree,
-        changed=judged.changed,
-        diff=Diff(file=judged.diff),
+        changed=given.changed,
+        diff=Diff(file=given.diff),
         item=order.item,
-        output=judged.payload,
+        output=given.payload,
     )
     context = GateContext(
         worktree=workplace.worktree,
-        changed=judged.changed,
+        changed=given.changed,
         run=CommandRunner(tools, workplace, environment, settings.gate_timeout_s),
         commands=dict(order.commands),
         mode="gate" if order.mode == "merge" else order.mode,
-        payload=judged.payload,
+        payload=given.payload,
         read_base=lambda path: tools.repository.read_file(base, path),
         custom=tools.gates,
         step=view,

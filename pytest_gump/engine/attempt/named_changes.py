@@ -52,7 +52,7 @@ def named_changes(order: Order, tools: Tools, slot: Slot, changed: Sequence[Chan
     if standard := standard_stand_ins(added, slot.path, read_base):
         notes.append(f"files imported in place of a module of the standard library: {listed(standard)}")
     if copies := second_copies(added, slot.path, read_base):
-        notes.append(f"named like a module in another source folder, so only one is imported: {listed(copies)}")
+        notes.append(f"files named like a module in another source folder, so only one is imported: {listed(copies)}")
     return notes
 
 

@@ -108,7 +108,7 @@ class Setup:
         except BaseException:
             self._slot.discard()
             raise
-        again = f"setup ran again, because {listed(changed)} changed"
+        again = f"setup ran again because lock files were changed: {listed(changed)}"
         if problem is not None and self._at == self._order.step_base:
             self._slot.discard()
             return problem

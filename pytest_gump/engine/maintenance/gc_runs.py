@@ -81,6 +81,6 @@ def all_known(project: Path, now: float) -> list[KnownRun]:
         if is_run_id(path.name) and path.is_dir() and not path.is_symlink():
             try:
                 found.append(look_at(RunFolder(path), now))
-            except FileNotFoundError:  # removed meanwhile
+            except FileNotFoundError:  # removed since the folder was listed
                 continue
     return sorted(found, key=lambda run: by_time(run.id), reverse=True)

@@ -112,7 +112,7 @@ def _decided(record: RunRecord, event: Event) -> None:
         record.waiting_by_step[attempt.step] = attempt
     step = record.steps[attempt.step]
     whole = record.steps[event["replanned"]] if event["replanned"] else step
-    outcome, reason = _last_word(event, whole.path)
+    outcome, reason = _end_of(event, whole.path)
     if attempt.verdict in {"passed", "failed"}:
         step.status = attempt.verdict
     if attempt.verdict in {"passed", "failed", "again"}:
@@ -124,7 +124,7 @@ def _decided(record: RunRecord, event: Event) -> None:
         record.steps[path].status = "failed"
 
 
-def _last_word(event: Event, path: str) -> tuple[str, str]:
+def _end_of(event: Event, path: str) -> tuple[str, str]:
     """Return the outcome and reason that the step ends with if no attempt follows.
 
     They come from the last decision of the step's own policy to stop, or else from the attempt.

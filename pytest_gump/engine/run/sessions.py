@@ -55,7 +55,7 @@ def choose_session(
         session = _newest(record, cli, is_target)
     if session is not None:
         return Beginning(_as_it_is(record, session), fork)
-    return FRESH if target is None else Beginning(missed=_last_words(record, is_target))
+    return FRESH if target is None else Beginning(missed=_last_message(record, is_target))
 
 
 def _newest(record: RunRecord, cli: str, is_wanted: Callable[[StepPath], bool]) -> SessionRef | None:
@@ -75,7 +75,7 @@ def _as_it_is(record: RunRecord, session: SessionRef) -> SessionRef:
     return next(same, session)
 
 
-def _last_words(record: RunRecord, is_wanted: Callable[[StepPath], bool]) -> str | None:
+def _last_message(record: RunRecord, is_wanted: Callable[[StepPath], bool]) -> str | None:
     wanted = (result for result in _newest_first(record) if is_wanted(StepPath.parse(result.step)))
     return next((result.message for result in wanted), None)
 

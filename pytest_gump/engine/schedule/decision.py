@@ -29,7 +29,7 @@ class Failure:
     tree: str | None = None
     """Git tree after the attempt."""
     final: bool = False
-    """True if no other attempt can succeed: the failure is then final, whatever the policy allows."""
+    """True if no other attempt can succeed: the failure is final, even if the policy allows more attempts."""
 
 
 @dataclass(frozen=True, slots=True)

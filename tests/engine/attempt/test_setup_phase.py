@@ -206,7 +206,7 @@ def test_setup_runs_again_when_a_lock_file_changed(kit: Kit) -> None:
     assert (slot_of(kit) / "build.log").read_text() == "x\n"
     changed = kit.commit({"web/package-lock.json": "2\n"})
     result = kit.run("", setup=setup, base=changed)
-    assert result.notes == ("setup ran again, because web/package-lock.json changed",)
+    assert result.notes == ("setup ran again because lock files were changed: web/package-lock.json",)
     kit.run("", setup=setup, base=changed)
     assert (slot_of(kit) / "build.log").read_text() == "x\nx\n"
 
