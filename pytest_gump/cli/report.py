@@ -62,8 +62,10 @@ def _report_last(arguments: argparse.Namespace, out: Out) -> int:
             problems.append(run.problem)
         else:
             records.append(run.record)
+    if not records and not problems:
+        find(None)  # raises the error for a project without runs
     if not records:
-        raise RunError("there are no readable runs", hint="gump status lists the problems")
+        raise RunError(f"the newest {plural(len(problems), 'run')} cannot be read", hint="gump status shows why")
     data = runs_data(records)
     if arguments.json:
         out.json(data)

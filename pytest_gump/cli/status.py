@@ -64,7 +64,7 @@ def _write_json(runs: list[StoredRun | Unreadable], older: int, out: Out) -> Non
 
 def _write_table(runs: list[StoredRun | Unreadable], older: int, out: Out) -> None:
     if not runs:
-        out.line("no runs yet; start one: gump run spec.md --workflow tdd")
+        out.line("no runs yet; start one: pytest --gump-workflow=tdd spec.md")
         return
     rows = [_row(run) if isinstance(run, StoredRun) else (run.id, "", "unreadable", *[""] * 5) for run in runs]
     head = ("run", "workflow", "status", "step", "attempt", "cost", "time", "pid")

@@ -88,7 +88,7 @@ def _missing_agents(job: Job) -> Iterator[str]:
             if reason is not None and path not in needed.setdefault(reason, []):
                 needed[reason].append(path)
     for reason, paths in needed.items():
-        yield f"{reason} (needed by {', '.join(paths)})"
+        yield f"cannot start the agent of {', '.join(paths)}: {reason}"
 
 
 def _refuse_without_assertions(job: Job) -> None:

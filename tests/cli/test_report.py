@@ -186,6 +186,12 @@ def test_guards_and_turns_of_a_run_are_summed_up(gump: Gump) -> None:
     assert ", 2 stops by max_turns, " in gump.good("report")
 
 
+def test_last_without_runs_has_the_same_error_as_without_an_option(gump: Gump) -> None:
+    error = gump.bad("report", "--last", "2")
+    assert error == gump.bad("report")
+    assert "no runs in" in error
+
+
 def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     assert "--last cannot be combined with RUN" in passed.bad("report", run_id, "--last", "2", code=2)
@@ -197,3 +203,4 @@ def test_a_result_of_another_shape_is_named_and_not_a_traceback(passed: Gump) ->
     assert "cannot read the ledger" in passed.bad("report")
     ledger.write_text(ledger.read_text().replace('"input":', '"inptu":'))
     assert "unreadable" in passed.good("status")
+    assert "the newest 1 run cannot be read" in passed.bad("report", "--last", "3")

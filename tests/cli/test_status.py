@@ -89,7 +89,7 @@ def test_status_shows_the_newest_runs_and_how_to_see_the_older_ones(passed: Gump
 
 
 def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
-    assert "no runs yet; start one: gump run" in gump.good("status")
+    assert "no runs yet; start one: pytest --gump-workflow=tdd spec.md" in gump.good("status")
 
 
 def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:

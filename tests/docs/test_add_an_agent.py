@@ -89,4 +89,4 @@ def test_the_agent_of_the_guide_is_missed_before_anything_starts(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: house-agent is not on PATH; ask the platform team (needed by impl)"])
+    result.stderr.fnmatch_lines(["ERROR: cannot start the agent of impl: house-agent is not on PATH; *"])

@@ -58,5 +58,5 @@ def test_a_missing_claude_is_one_error_before_anything_starts(
     monkeypatch.setenv("PATH", "/usr/bin:/bin")
     result = project.pytester.runpytest_inprocess("--gump-workflow=plan", "spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines(["ERROR: *claude*(needed by decompose, build::tests, build::impl)*"])
+    result.stderr.fnmatch_lines(["ERROR: cannot start the agent of decompose, build::tests, build::impl: claude*"])
     assert project.folders() == []
