@@ -126,13 +126,16 @@ def test_a_selection_that_leaves_out_what_a_step_needs_is_refused(project: GumpP
     assert project.folders() == []
 
 
-def test_ordinary_tests_run_first_and_as_always(project: GumpProject) -> None:
+def test_ordinary_tests_run_first_and_durations_name_the_steps_of_one_agent(project: GumpProject) -> None:
     project.write({"test_ordinary.py": "def test_ordinary(): pass\n"})
     project.commit()
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    result = project.run("one", "test_ordinary.py")
+    project.answer("impl", agent="claude-sonnet", writes={"new.py": "x = 1\n"})
+    words = ["--gump-agent=claude-sonnet", "--durations=0", "--durations-min=0", "test_ordinary.py"]
+    result = project.run("one", *words)
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["test_ordinary.py .*", "one on spec.md: run *", "✓ impl *"])
+    result.stdout.fnmatch_lines(["*s call *spec.md::one::impl"])
+    assert [one.agent for one in project.record().attempts] == ["claude-sonnet"]
 
 
 def test_several_specs_are_several_runs(project: GumpProject) -> None:
@@ -170,14 +173,8 @@ def test_verbose_shows_gates_and_twice_verbose_the_agents_tools(project: GumpPro
     project.run("one", "-vv").stdout.fnmatch_lines(["*Write new.py*"])
 
 
-def test_durations_name_the_steps(project: GumpProject) -> None:
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    result = project.run("one", "--durations=1", "--durations-min=0")
-    result.stdout.fnmatch_lines(["*s call *spec.md::one::impl"])
-
-
 def test_without_the_plugin_the_options_are_unknown(project: GumpProject) -> None:
-    result = project.run_apart("one", "-p", "no:gump")
+    result = project.run_apart("one", "-p", "no:gump", "-p", "no:hypothesispytest")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unrecognized arguments: --gump-workflow=one*"])
 
@@ -185,12 +182,6 @@ def test_without_the_plugin_the_options_are_unknown(project: GumpProject) -> Non
 def test_help_lists_the_options_in_a_group_of_their_own(project: GumpProject) -> None:
     result = project.pytester.runpytest_inprocess("--help")
     result.stdout.fnmatch_lines(["gump: workflows for AI coding agents:", "*--gump-workflow*NAME*", "*gump_test *"])
-
-
-def test_one_agent_for_all_steps(project: GumpProject) -> None:
-    project.answer("impl", agent="claude-sonnet", writes={"new.py": "x = 1\n"})
-    project.run("one", "--gump-agent=claude-sonnet").assert_outcomes(passed=1)
-    assert [one.agent for one in project.record().attempts] == ["claude-sonnet"]
 
 
 def test_one_agent_in_the_place_of_another(project: GumpProject) -> None:

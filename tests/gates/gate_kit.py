@@ -35,7 +35,8 @@ class Shell:
 
     def _run(self, command: str, label: str, env: Mapping[str, str] | None) -> CommandOutcome:
         started = time.monotonic()
-        environment = {"PATH": os.environ["PATH"], "HOME": str(self.worktree), **(env or {})}
+        kept = {name: os.environ[name] for name in ("PATH", "PYTEST_DISABLE_PLUGIN_AUTOLOAD") if name in os.environ}
+        environment = {**kept, "HOME": str(self.worktree), **(env or {})}
         try:
             ended = subprocess.run(
                 command,

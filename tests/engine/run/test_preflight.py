@@ -33,18 +33,15 @@ def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project:
     assert record.reason == "preflight: compile: command not found: no-such-compiler"
 
 
-def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run(project: GumpProject) -> None:
+def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run_and_the_report_says_how_long_it_took(
+    project: GumpProject,
+) -> None:
     project.write({"app.py": BROKEN})
     project.commit()
     project.answer("impl", writes={"app.py": "value = 1\n"})
     result = project.run("one")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["already fails on base: compile: 1 of 1 Python files do not compile", "✓ impl *"])
-
-
-def test_the_report_tells_how_long_the_preflight_took(project: GumpProject) -> None:
-    project.answer("impl", writes={"new.py": "x = 1\n"})
-    project.run("one")
     words = [sys.executable, "-m", "pytest_gump", "report"]
     data = json.loads(project.pytester.run(*words, "--json").stdout.str())
     took = data["preflight"]["duration_s"]

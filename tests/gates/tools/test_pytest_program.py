@@ -29,6 +29,12 @@ def gate(folder: Path, files: dict[str, str], **others: Any) -> GateResult:
     return BUILTIN["test"](None, gate_context(folder, commands={"test": COMMAND}, **others))
 
 
+@pytest.fixture
+def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The installed plugins of pytest are half of the start of a session. The honest projects load them."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 def test_only_detected_commands_get_another_form(tmp_path: Path) -> None:
     assert guarded(f"{COMMAND} tests", tmp_path) is None
     assert guarded("make test", tmp_path) is None
@@ -68,6 +74,7 @@ def test_honest_project_passes_with_a_record_per_test(tmp_path: Path, files: dic
     assert result.tests["passed"] == result.tests["collected"] == (2 if "d.py" in files else 1)
 
 
+@pytest.mark.usefixtures("without_plugins")
 @pytest.mark.parametrize(
     ("files", "why"),
     [
@@ -87,6 +94,7 @@ def test_exit_code_0_without_passed_tests_fails(tmp_path: Path, files: dict[str,
     assert why in result.summary
 
 
+@pytest.mark.usefixtures("without_plugins")
 @pytest.mark.parametrize(
     "option",
     ["-m unit", "-k other", "--deselect=tests/test_app.py", "--ignore=tests/test_app.py", "--ignore-glob=tests*"],
