@@ -13,22 +13,19 @@ from pytest_gump.engine.attempt.snapshots import attempt_ref, stored_result
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.order import AttemptResult, ContextPart, Outcome, PlanItem, Section, from_wire, to_wire
 from pytest_gump.settings.settings import Settings
-from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, json_of, scratch_of
 from tests.kits.processes import running
 from tests.system.git_project import files_of, logging_git
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_gump.order import Mode
+    from pytest_gump.system.processes.process import Supervisor
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    with Supervisor() as supervisor:
-        yield Kit(tmp_path, supervisor)
+def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
+    return Kit(tmp_path, supervisor)
 
 
 def test_change_that_passes_its_gates_is_kept_as_a_commit_on_the_base(kit: Kit) -> None:

@@ -9,23 +9,21 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.agents.base import ToolCall
 from pytest_gump.order import Outcome, PlanItem
-from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.gates.view import StepView
+    from pytest_gump.system.processes.process import Supervisor
 
 ITEM = PlanItem("The Item", "the-item", "do it", ("src/", "tests/"))
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    with Supervisor() as supervisor:
-        yield Kit(tmp_path, supervisor)
+def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
+    return Kit(tmp_path, supervisor)
 
 
 # -- bounds ----------------------------------------------------------------------------------------------------------

@@ -11,15 +11,14 @@ from pytest_gump.agents.cassettes.neutral import NeutralReader
 from pytest_gump.agents.usage import Provenance, Tokens, Usage
 from pytest_gump.engine.attempt.lost_session import added
 from pytest_gump.order import Limits, Outcome
-from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import FINISH, Kit, ScriptAgent, scratch_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.agents.base import Ending, StreamReader, Task
+    from pytest_gump.system.processes.process import Supervisor
 
 GONE = """
 if "Another conversation" not in prompt:
@@ -47,11 +46,10 @@ class Forgetful(ScriptAgent):
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    with Supervisor() as supervisor:
-        kit = Kit(tmp_path, supervisor)
-        kit.agent = Forgetful(GONE + FINISH)
-        yield kit
+def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
+    kit = Kit(tmp_path, supervisor)
+    kit.agent = Forgetful(GONE + FINISH)
+    return kit
 
 
 def test_the_attempt_is_one_and_what_both_starts_used_is_summed(kit: Kit) -> None:

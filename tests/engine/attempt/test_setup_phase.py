@@ -10,29 +10,28 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.errors import WorktreeError
 from pytest_gump.order import Outcome
-from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, bash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from pytest_gump.system.processes.process import Supervisor
 
 IGNORES = "*.log\nbuild/\n.env\nnode_modules/\n"
 
 
 @pytest.fixture
-def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kit]:
+def kit(tmp_path: Path, supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> Kit:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-    with Supervisor() as supervisor:
-        kit = Kit(tmp_path, supervisor)
-        kit.base = kit.commit({".gitignore": IGNORES, "package-lock.json": "1\n"})
-        write(kit, ".env", "PORT=1\n")
-        write(kit, "node_modules/dep/index.js", "dep\n")
-        write(kit, "other.log", "not wanted\n")
-        (kit.root / "node_modules/.bin").mkdir()
-        (kit.root / "node_modules/.bin/dep").symlink_to("../dep/index.js")
-        yield kit
+    kit = Kit(tmp_path, supervisor)
+    kit.base = kit.commit({".gitignore": IGNORES, "package-lock.json": "1\n"})
+    write(kit, ".env", "PORT=1\n")
+    write(kit, "node_modules/dep/index.js", "dep\n")
+    write(kit, "other.log", "not wanted\n")
+    (kit.root / "node_modules/.bin").mkdir()
+    (kit.root / "node_modules/.bin/dep").symlink_to("../dep/index.js")
+    return kit
 
 
 def write(kit: Kit, name: str, text: str) -> Path:

@@ -18,13 +18,13 @@ from pytest_gump.engine.schedule.retry import no_progress
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Order, Outcome, Section, Timings
-from pytest_gump.system.processes.process import Supervisor
 
 from tests.engine.attempt_kit import Kit, bash
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
+
+    from pytest_gump.system.processes.process import Supervisor
 
 RECORDED = """\
 What to hand over
@@ -37,9 +37,8 @@ ANSWERED = replace(SILENT, message="Which database do you mean?", usage=Usage(tu
 
 
 @pytest.fixture
-def kit(tmp_path: Path) -> Iterator[Kit]:
-    with Supervisor() as supervisor:
-        yield Kit(tmp_path, supervisor)
+def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
+    return Kit(tmp_path, supervisor)
 
 
 def judged(kit: Kit, script: str = "", **changes: Any) -> AttemptResult:
