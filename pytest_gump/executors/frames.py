@@ -37,7 +37,7 @@ class Frames:
 
         Raises:
             OSError: The other end is closed, or does not read.
-            KeyboardInterrupt: A signal arrived while sending; the whole message was sent.
+            KeyboardInterrupt: A signal arrived while sending. The whole message was sent.
         """
         body = execnet.dumps(message or None)
         with _uninterrupted(), self._lock:

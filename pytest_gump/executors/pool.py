@@ -226,7 +226,7 @@ class WorkerPool:
         arrived, self._arrived = self._arrived, []
         return arrived
 
-    def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the result says `interrupted`
+    def cancel(self, ticket: int, reason: str) -> None:  # noqa: ARG002 - the reason in the result is `interrupted`
         if worker := self._worker_with(ticket):
             worker.liveness.expect_answer()
             worker.send("cancel", ticket)

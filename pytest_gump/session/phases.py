@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from _pytest.runner import runtestprotocol  # private; the only way to run phases and log one report; tested
+from _pytest.runner import runtestprotocol  # private; the only way to run phases without logging each; tested
 
 from pytest_gump.collect import StepItem, describe_failure
 from pytest_gump.engine.attempt.attempt import Cancelled

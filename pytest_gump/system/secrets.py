@@ -118,7 +118,10 @@ class Secrets:
 
 
 def _secret_part(name: str, value: str) -> str:
-    """Return the secret in a value: all of it, or the password in a URL; empty for a path or a URL without password."""
+    """Return the password in a URL, or the whole value if `name` is that of a secret and the value is not a path.
+
+    Otherwise, return an empty string.
+    """
     if "://" in value:
         try:
             return unquote(urlsplit(value).password or "")

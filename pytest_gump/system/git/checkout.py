@@ -37,7 +37,7 @@ def fast_forward(repository: Repository, commit: str) -> None:
 
     Raises:
         WorktreeError: Tracked files are modified, untracked files are in the way (the message lists them), or the
-            commit is not ahead of HEAD; nothing was changed. Or git failed to move HEAD or to write the files.
+            commit is not ahead of HEAD. In these cases, nothing was changed. Or git failed to merge.
     """
     commit = commit_id(commit)
     head = repository.head()

@@ -65,8 +65,8 @@ class Repository:
         """Find the repository that contains `path`.
 
         Raises:
-            WorktreeError: git is missing or too old; there is no repository; or it is bare, has no commits or belongs
-                to another user.
+            WorktreeError: Git is missing or too old, or there is no repository, or it is bare, has no commits or
+                belongs to another user.
         """
         here = path if path.is_dir() else path.parent
         places = ("--is-bare-repository", "--git-common-dir", "--absolute-git-dir", "--show-toplevel")

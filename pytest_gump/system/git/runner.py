@@ -146,7 +146,7 @@ class GitRunner:
             using: Folders that arguments or variables refer to with `Directory.access`.
 
         Raises:
-            WorktreeError: git cannot be started.
+            WorktreeError: Git cannot be started.
         """
         started = self.start(
             *arguments,
@@ -260,7 +260,7 @@ def check_version(events: str = "") -> str:
         events: stderr of a command that ran with `VERSION_EVENT`; without it, `git version` is run.
 
     Raises:
-        WorktreeError: git is too old for a run.
+        WorktreeError: Git is missing, or too old for a run.
     """
     found = _EXE.search(events)
     printed = f"git version {found[1]}" if found else GitRunner().check("version").line

@@ -1,7 +1,7 @@
 """A control group (cgroup v2) for all processes that one supervisor starts, if the system delegates groups to the user.
 
 `cgroup.kill` ends all members at once, even if they fork fast or change their session or parent. It is the last resort.
-Joining a group can take 20 ms, so only the supervisor joins; commands inherit the group.
+Joining a group can take 20 ms, so only the supervisor joins, and commands inherit the group.
 
 Source: Documentation/admin-guide/cgroup-v2.rst of the kernel. Creating or joining a group fails without write access
 (no delegation) and below a threaded group. Then no group is used.

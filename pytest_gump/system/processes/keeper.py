@@ -246,7 +246,7 @@ def drain(descriptor: int) -> None:
 
 
 def become_subreaper(*, wanted: bool = True) -> bool:
-    """Become the parent of all orphaned descendants; if `wanted` is false, stop that. Return False if unsupported."""
+    """Become the parent of all orphaned descendants, or stop that if `wanted` is False. Return False if unsupported."""
     return HAS_PROC and _prctl(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 

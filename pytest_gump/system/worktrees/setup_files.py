@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 Stamps = dict[str, list[int]]
-"""Stamps by path relative to the slot. The stamp of a folder is only its type; its entries have their own."""
+"""Stamps by path relative to the slot. The stamp of a folder is only its type. Its entries have their own stamps."""
 
 
 def stamps(root: str, tops: Iterable[str]) -> Stamps:

@@ -39,7 +39,7 @@ class Snapshot(NamedTuple):
     commit: str
     tree: str
     problems: tuple[str, ...] = ()
-    """Messages about files that were left out or changed. They are reported; the attempt does not fail."""
+    """Messages about files that were left out or changed. They are reported, but the attempt does not fail."""
     bad: tuple[str, ...] = ()
     """Paths that cannot be stored unchanged (unreadable files, links out of the tree). The attempt fails."""
 
