@@ -151,7 +151,7 @@ class Order:
     slot: str
     """Name of the worktree slot. A conversation can be resumed only in its own slot."""
     head: tuple[Section, ...] = ()
-    """Prompt sections before the additional context."""
+    """Prompt sections that the controller builds. Project conventions and additional context follow them."""
     context: tuple[ContextPart, ...] = ()
     gates: tuple[GateSpec, ...] = ()
     commands: tuple[tuple[str, str], ...] = ()
@@ -276,7 +276,7 @@ def to_wire(record: Order | AttemptResult) -> dict[str, Any]:
 
 
 def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
-    """Convert back from `to_wire`.
+    """Convert a dict from `to_wire` back to a record.
 
     Unknown fields are ignored.
 

@@ -1,1 +1,1 @@
-"""What a run is, independent of pytest."""
+"""Runs: their attempts, schedule, records and reports, independent of pytest."""

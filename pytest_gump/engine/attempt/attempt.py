@@ -112,7 +112,7 @@ class _Attempt:
         return Judgement.failed(Outcome.AGENT_ERROR, f"after the agent ended: {reason}")
 
     def _finish_despite_errors(self, judgement: Judgement) -> AttemptResult:
-        """Return a result even if its files cannot be written, so that the cost of the agent is recorded."""
+        """Return a result even if its files cannot be written, so that the cost of an agent that ran is recorded."""
         try:
             result = self._finish(judgement)
         except (GumpError, OSError) as error:
@@ -144,7 +144,7 @@ class _Attempt:
         return problem
 
     def _unchanged_interpreter(self) -> Judgement | None:
-        """Return a gate error if the gates' Python has changed: they could not check the agent's work."""
+        """Return a gate error if the gates' Python has changed: gates could then not check the agent's work."""
         why = None if self.agent is None else self._interpreter_changes()
         return None if why is None else Judgement.failed(Outcome.GATE_ERROR, why)
 

@@ -18,7 +18,7 @@ HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "a
 
 
 class Handover(NamedTuple):
-    """The output of a step. In the modes with a file, either plan, verdict or artifact is set, or `errors`."""
+    """The output of a step. In a mode with an output file, one of plan, verdict, artifact and `errors` is set."""
 
     plan: tuple[PlanItem, ...] | None = None
     verdict: Verdict | None = None

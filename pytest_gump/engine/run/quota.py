@@ -36,7 +36,7 @@ class Repeat:
     verdict: Literal["waited", "failover"]
     why: str
     agent: str | None = None
-    """Agent that repeats it in a fresh conversation; None: the same agent, from the same start."""
+    """Agent that repeats it in a fresh conversation; None: the same agent, with the same order."""
     until: float | None = None
     """Earliest time of the repetition, in seconds since the epoch."""
 
