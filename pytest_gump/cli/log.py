@@ -154,7 +154,7 @@ def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, pr
         if prompt:
             _file(folder / "prompt.md", "prompt", out, clean)
         if attempt.agent is not None:
-            _work(attempt, folder, run.id, out, clean)
+            _work(attempt, folder, out, clean)
         _file(folder / "stderr.txt", "stderr", out, clean)
     if result is not None:
         _gates(result, folder, out)
@@ -167,8 +167,8 @@ def _file(path: Path, title: str, out: Out, clean: Callable[[str], str]) -> None
         out.text(clean(bounded_output(path, OUTPUT_CHARS)), indent="  ")
 
 
-def _work(attempt: AttemptRecord, folder: Path, slot: str, out: Out, clean: Callable[[str], str]) -> None:
-    lines = read_stream(attempt, folder, slot=slot, arrow=out.marks.arrow)
+def _work(attempt: AttemptRecord, folder: Path, out: Out, clean: Callable[[str], str]) -> None:
+    lines = read_stream(attempt, folder, arrow=out.marks.arrow)
     if lines is not None:
         out.heading(f"agent activity ({folder / 'stream.ndjson'})")
         for line in lines:

@@ -61,7 +61,7 @@ def follow(run: StoredRun, attempt: AttemptRecord, out: Out) -> StoredRun:
         ended = now.state != "running" or now.record.attempts[attempt.number - 1].usage is not None
         folder = None if is_open else files_of_running(run, attempt)
         if folder is not None:
-            lines, is_open = follow_stream(attempt, folder, slot=run.id, arrow=out.marks.arrow), True
+            lines, is_open = follow_stream(attempt, folder, arrow=out.marks.arrow), True
         for line in lines:
             if line is None:
                 break

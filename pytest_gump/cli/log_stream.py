@@ -23,10 +23,10 @@ TEXT_CHARS: Final = 6_000
 _NEUTRAL_KINDS: Final = frozenset({"started", "turn", "text", "tool_call", "tool_result", "usage", "note"})
 
 
-def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str] | None:
+def read_stream(attempt: AttemptRecord, folder: Path, *, arrow: str) -> Iterator[str] | None:
     """Return the agent's messages and tool calls as lines, in order; None if the stream is missing or empty.
 
-    `slot` is the name of the worktree. Paths inside it are shown relative to it.
+    Paths in the attempt's worktree are shown relative to it.
     """
     path = folder / "stream.ndjson"
     if not path.is_file() or not path.stat().st_size:
@@ -34,7 +34,7 @@ def read_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) 
     reader = _reader(attempt, path)
     if reader is None:
         return _as_printed(attempt, path)
-    return _lines(reader, path, slot, arrow)
+    return _lines(reader, path, attempt.slot, arrow)
 
 
 def _as_printed(attempt: AttemptRecord, path: Path) -> Iterator[str]:
@@ -57,7 +57,7 @@ def _lines(reader: StreamReader, path: Path, slot: str, arrow: str) -> Iterator[
         yield bounded_text(ending.message, TEXT_CHARS)
 
 
-def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str) -> Iterator[str | None]:
+def follow_stream(attempt: AttemptRecord, folder: Path, *, arrow: str) -> Iterator[str | None]:
     """Like `read_stream`, for a growing file. Yield None if there is nothing new."""
     path = folder / "stream.ndjson"
     while not path.is_file() or not path.stat().st_size:
@@ -70,7 +70,7 @@ def follow_stream(attempt: AttemptRecord, folder: Path, *, slot: str, arrow: str
                 continue
             reader = reader or _reader(attempt, path)
             events = reader.feed(line) if reader is not None else ()
-            texts = [_describe(event, slot, arrow) for event in events]
+            texts = [_describe(event, attempt.slot, arrow) for event in events]
             if reader is None:
                 texts = [line.decode("utf-8", "replace")]
             yield from (bounded_text(text, TEXT_CHARS) for text in texts if text)

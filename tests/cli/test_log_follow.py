@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.cli.log_stream import follow_stream
+from pytest_gump.cli.log_stream import follow_stream, read_stream
 from pytest_gump.engine.record.records import AttemptRecord
 
 from tests.kits.processes import replayed, wait_until
@@ -54,9 +55,19 @@ def test_there_may_be_nothing_to_follow(passed: Gump) -> None:
     assert "cannot be combined with --all" in passed.bad("log", "--follow", "second", "--all", code=2)
 
 
+def test_paths_are_shown_relative_to_the_worktree(tmp_path: Path) -> None:
+    attempt = AttemptRecord(1, "impl", 1, "diff", "claude-haiku", "first", 0.0, slot="w1")
+    call = {"type": "tool_call", "tool": "Write", "path": "/home/me/.cache/gump/worktrees/app-0a1b2c3d/w1/src/a.py"}
+    (tmp_path / "stream.ndjson").write_text(json.dumps(call) + "\n", encoding="utf-8")
+    assert next(follow_stream(attempt, tmp_path, arrow="->")) == "-> Write src/a.py"
+    read = read_stream(attempt, tmp_path, arrow="->")
+    assert read is not None
+    assert next(read) == "-> Write src/a.py"
+
+
 def test_lines_are_shown_when_they_are_whole(tmp_path: Path) -> None:
     attempt = AttemptRecord(1, "impl", 1, "diff", "claude-haiku", "first", 0.0)
-    lines = follow_stream(attempt, tmp_path, slot="s", arrow="->")
+    lines = follow_stream(attempt, tmp_path, arrow="->")
     assert next(lines) is None
     with (tmp_path / "stream.ndjson").open("w", encoding="utf-8") as stream:
         stream.write('{"type": "text", "te')

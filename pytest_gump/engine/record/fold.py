@@ -87,6 +87,7 @@ def _attempt_started(record: RunRecord, event: Event) -> None:
         entry=event["entry"],
         started=event["at"],
         step_base=event["step_base"],
+        slot=event.get("slot") or "",
         session_resumed=event.get("session_resumed", False),
         reused=event.get("reused") is not None,
     )

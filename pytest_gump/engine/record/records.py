@@ -90,6 +90,8 @@ class AttemptRecord:
     started: float
     step_base: str = ""
     """Commit at which the step began."""
+    slot: str = ""
+    """Name of its worktree: `w1`; empty if the ledger does not have it."""
     folder: str | None = None
     verdict: str = ""
     """passed, retried, escalated, again (an enclosing step continues), failed; waited or failover if the attempt is
