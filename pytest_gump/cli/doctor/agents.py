@@ -166,8 +166,8 @@ def environment_of(agent: Agent, worktree: Path) -> dict[str, str]:
 
 
 def _why(finished: Exit, timeout_s: float) -> str:
-    if finished.stopped is not None:
-        return f"timed out after {timeout_s:.0f}s"
     if finished.error is not None:
         return finished.error
+    if finished.stopped is not None:
+        return f"timed out after {timeout_s:.0f}s"
     return f"ended by signal {finished.signal}" if finished.signal is not None else f"exit code {finished.exit_code}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import resource
 import shutil
 import sys
 from fnmatch import fnmatch
@@ -323,6 +325,17 @@ def test_a_request_that_fails_is_told_in_the_words_of_the_cli(gump: Gump, bin_fo
     assert code == 1
     assert "Not logged in" in output
     assert output.splitlines()[-1].endswith("failed checks: call of claude")
+
+
+def test_output_of_a_request_that_cannot_be_stored_is_no_timeout(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "claude", "2.1.330", "exec cat /dev/zero")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
+    try:
+        [call] = diagnosis(gump, "--live", "claude", code=1)["live"]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert call["message"] == f"its output cannot be stored: {os.strerror(errno.EFBIG)}"
 
 
 def test_a_workflow_calls_its_own_agents(gump: Gump, bin_folder: Path) -> None:
