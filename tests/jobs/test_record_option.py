@@ -62,7 +62,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_a_recorded_run_plays_to_the_identical_trees_and_figures(
+def test_a_recorded_run_plays_to_the_identical_trees_figures_and_costs(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(project, monkeypatch)
@@ -76,28 +76,27 @@ def test_a_recorded_run_plays_to_the_identical_trees_and_figures(
         (1, "claude-haiku"),
     ]
     assert len({row["tree"] for row in recorded}) == 4
+    assert [take.resumed for take in Cassette.open(tape_of(project)).takes] == [False, False, True, False, False]
     replay(project, monkeypatch).assert_outcomes(passed=3)
     assert figures(project) == recorded
+    costs = [row["usage"].cost_usd for row in recorded]
+    assert [costs[number] for number in (0, 1, 2, 4)] == [0.25] * 4, "that of a resumed session is subtracted"
     assert project.git("rev-parse", f"{project.record().head}^{{tree}}") == project.git("rev-parse", f"{head}^{{tree}}")
     assert project.git("diff", head, project.record().head) == ""
 
 
-def test_cost_of_a_resumed_session_is_subtracted_in_the_replay_too(
+def test_a_cassette_holds_what_the_format_says_and_neither_secrets_nor_places(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     install(project, monkeypatch)
     record(project).assert_outcomes(passed=3)
-    assert [take.resumed for take in Cassette.open(tape_of(project)).takes] == [False, False, True, False, False]
-    replay(project, monkeypatch)
-    costs = [row["usage"].cost_usd for row in figures(project)]
-    assert [costs[number] for number in (0, 1, 2, 4)] == [0.25] * 4
+    check_takes(project)
+    check_nothing_is_told(project)
+    check_secrets_are_masked_at_their_own_length(project)
 
 
-def test_nothing_in_the_cassette_tells_a_secret_or_where_the_home_and_the_worktree_were(
-    project: GumpProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    install(project, monkeypatch)
-    record(project).assert_outcomes(passed=3)
+def check_nothing_is_told(project: GumpProject) -> None:
+    """Hold that nothing tells a secret, or where the home and the worktree were."""
     worktrees = os.environ["XDG_CACHE_HOME"]
     told = {
         SECRET,
@@ -116,17 +115,13 @@ def test_nothing_in_the_cassette_tells_a_secret_or_where_the_home_and_the_worktr
     assert b"{{home}}/.claude/projects/-worktree-" in streams
 
 
-def test_a_secret_is_masked_at_its_own_length(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(project, monkeypatch)
-    record(project)
+def check_secrets_are_masked_at_their_own_length(project: GumpProject) -> None:
     stream = (tape_of(project) / "01-decompose-a1" / "stream.ndjson").read_text(encoding="utf-8")
     assert f"token {'*' * len(TOKEN)} home" in stream
     assert f"key {'*' * len(SECRET)} token" in stream
 
 
-def test_the_takes_hold_what_the_format_says(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(project, monkeypatch)
-    record(project).assert_outcomes(passed=3)
+def check_takes(project: GumpProject) -> None:
     takes = Cassette.open(tape_of(project)).takes
     assert [(take.label, take.attempt, take.agent, take.cli, take.model) for take in takes] == [
         ("decompose", 1, "claude-haiku", "claude", "claude-haiku-4-5"),

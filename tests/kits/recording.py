@@ -72,7 +72,7 @@ def end(**more):
 change()
 path = ".gump/out/plan.json" if step == "decompose" else ".gump/out/review.json" if step == "review" else "app.py"
 answer(1, {"type": "tool_use", "id": "t1", "name": "Write", "input": {"file_path": str(here / path), "content": secret}})
-time.sleep(0.05)
+time.sleep(0.4 if step == "decompose" else 0.05)  # whoever reads may come late
 noise = f"key {secret} token TOKEN home {home}/.claude/projects/{re.sub('[^A-Za-z0-9]', '-', str(here))}"
 say(type="user", message={"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": noise}]})
 print(f"claude: {here} {home}/x {secret} TOKEN", file=sys.stderr)

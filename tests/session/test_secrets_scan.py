@@ -74,9 +74,14 @@ def holding(folder: Path) -> list[str]:
     return [str(path) for path in files if any(word in path.read_bytes() for word in WORDS)]
 
 
-def test_neither_process_table_nor_ledger_prompts_streams_and_gates_hold_a_key(
-    spied: Path, project: GumpProject
-) -> None:
+def test_nothing_that_a_run_leaves_holds_a_key(spied: Path, project: GumpProject) -> None:
+    check_processes_and_files_of_the_run(spied, project)
+    check_what_was_printed(spied, project)
+    check_repository_and_worktrees(project)
+
+
+def check_processes_and_files_of_the_run(spied: Path, project: GumpProject) -> None:
+    """Hold that neither process table nor ledger, prompts, streams and gates have a key."""
     assert len((spied / "words").read_text(encoding="utf-8").splitlines()) == 3
     assert not (spied / "seen").exists()
     run = project.folders()[0].path
@@ -87,7 +92,8 @@ def test_neither_process_table_nor_ledger_prompts_streams_and_gates_hold_a_key(
     assert b"the gate has ***" in gates
 
 
-def test_terminal_junit_cassette_summary_and_what_commands_print_hold_no_key(spied: Path, project: GumpProject) -> None:
+def check_what_was_printed(spied: Path, project: GumpProject) -> None:
+    """Hold that terminal, JUnit, cassette, summary and what commands print have no key."""
     for words in ("report", "report --json", "log impl --all", "diff impl", "status"):
         command = [sys.executable, "-m", "pytest_gump", *words.split()]
         done = subprocess.run(command, cwd=project.path, capture_output=True, check=False)
@@ -97,7 +103,8 @@ def test_terminal_junit_cassette_summary_and_what_commands_print_hold_no_key(spi
     assert holding(spied) == []
 
 
-def test_neither_objects_of_the_repository_nor_worktrees_hold_a_key(spied: Path, project: GumpProject) -> None:
+def check_repository_and_worktrees(project: GumpProject) -> None:
+    """Hold that neither objects of the repository nor worktrees have a key."""
     words = ["git", "cat-file", "--batch-all-objects", "--batch"]
     objects = subprocess.run(words, cwd=project.path, capture_output=True, check=True).stdout
     assert b"compile" in objects
@@ -105,4 +112,3 @@ def test_neither_objects_of_the_repository_nor_worktrees_hold_a_key(spied: Path,
     worktrees = Path(os.environ["XDG_CACHE_HOME"]) / "gump"
     assert holding(worktrees) == []
     assert list(worktrees.rglob("*.scratch")) == []
-    assert spied.exists()
