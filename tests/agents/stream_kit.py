@@ -1,4 +1,4 @@
-"""Recorded streams, played to a reader, and how each of them has to end."""
+"""Recorded streams, how a reader gets them, and the ending that each must have."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK: Final = Task(step="impl", item=None, attempt=1, agent="any", prompt="", wo
 
 @dataclasses.dataclass(frozen=True)
 class End:
-    """All that a reader tells of a run. What is left out is nothing: no turn, no token, no note."""
+    """All that a reader reports about a run. An omitted field is empty: no turn, no token, no note."""
 
     outcome: str = "ok"
     reason: str = ""
@@ -33,10 +33,10 @@ class End:
     tokens: tuple[int, ...] = ()
     """Input, cache read, cache write, output, reasoning, without zeros at the end."""
     context: int = 0
-    """The most that one answer had before it."""
+    """The largest context of one answer, in tokens."""
     usd: float | None = 0.0
     by: Provenance | None = None
-    """None: as the CLI does, or `unknown` where there is no sum."""
+    """None means the provenance of the CLI, or `unknown` if there is no cost."""
     limit: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -51,20 +51,20 @@ def failed(reason: str, **more: Any) -> End:
 
 @dataclasses.dataclass(frozen=True)
 class Resumed:
-    """A run that went on with the session of another, and what it used itself."""
+    """A run that resumed the session of another, and its own usage."""
 
     first: str
     second: str
     tokens: tuple[int, ...]
     usd: float | None = None
     session_tokens: tuple[int, ...] = ()
-    """What is handed on, to be subtracted next time."""
+    """The total that the session keeps, to be subtracted from the next total."""
     same_id: bool = True
 
 
 @dataclasses.dataclass(frozen=True)
 class Recorded:
-    """The streams of one CLI, how its reader is made, and what it has to tell."""
+    """The streams of one CLI, its reader, and what that reader must report."""
 
     cli: str
     reader: Callable[[Task], StreamReader]
@@ -75,17 +75,17 @@ class Recorded:
     message: str
     resumed: tuple[Resumed, ...]
     shows: Mapping[str, str]
-    """Which scenario shows each way to fail."""
+    """The scenario of each kind of failure."""
     total: int
-    """What the CLI itself says, or the model server said, of all tokens of `basic`."""
+    """All tokens of `basic`, as the CLI or the model server reports them."""
     rates: tuple[float, float, float, float]
-    """Dollars for a million tokens: input, cache read, cache write, output and reasoning."""
+    """Dollars per million tokens: input, cache read, cache write, output and reasoning."""
     unfinished: str
     """Of `basic` without its last line and with exit code 0."""
     bad_exit: str
     """Of `basic` with exit code 1, after which `boom` was printed."""
     meaningless: tuple[bytes, ...] = ()
-    """Lines of which a reader tells nothing."""
+    """Lines for which a reader reports nothing."""
     large: Callable[[str], bytes] | None = None
     """A line with a text of any length."""
 
@@ -125,7 +125,7 @@ class Recorded:
         return reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
 
     def mutated(self, scenario: str, which: int, path: list[int], replacement: Any) -> list[bytes]:
-        """The lines of a stream with something else at one place of one of them."""
+        """Generate the lines of a stream with one value of one line replaced."""
         lines = self.lines(scenario)
         if lines:
             number = which % len(lines)
@@ -138,7 +138,7 @@ PLAIN_MESSAGE: Final = "All done: hello.py written and run."
 
 
 def plain_run(started: Started, *, writes: ToolCall, runs: str) -> tuple[Event, ...]:
-    """What all five CLIs did when they were told to write a file and run it."""
+    """The events of all five CLIs for the request to write a file and run it."""
     return (
         started,
         *(Turn(1), Text("I will write the file."), writes, ToolResult()),
@@ -164,7 +164,7 @@ PATHS = st.lists(st.integers(0, 40), min_size=1, max_size=4)
 
 
 def mutate(value: Any, path: list[int], replacement: Any) -> Any:
-    """Put something else at a place of a JSON document."""
+    """Replace the value at one place of a JSON document."""
     if not path or not isinstance(value, dict | list) or not value:
         return replacement
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Prices of the user's own, and models that the table knows under another name."""
+"""Prices that the user sets, and models that the table lists under another name."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _only_the_table() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("model", ["qwen3-coder", "qwen3-coder-plus", "openrouter/qwen/qwen3-coder-plus"])
-def test_a_model_that_the_table_has_under_another_name_has_that_price(model: str) -> None:
+def test_a_model_has_the_price_of_its_other_name_in_the_table(model: str) -> None:
     bare = model.rpartition("/")[2]
     assert prices.source(model) == f"{prices.table_version()}, openrouter qwen/{bare}"
     assert (prices.estimate(model, MILLION) or 0) > 0
@@ -41,14 +41,14 @@ def test_a_model_that_the_table_has_under_another_name_has_that_price(model: str
 
 
 @pytest.mark.parametrize("name", ["house-7b", "House-7B", "provider/house-7b", "claude-sonnet-4-5"])
-def test_a_price_of_ones_own_comes_before_the_table(name: str) -> None:
+def test_a_price_of_the_user_overrides_the_table(name: str) -> None:
     prices.use({"house-7b": Rates.of_million(1, 2, 3, 4), "claude-sonnet-4-5": Rates.of_million(1, 2, 3, 4)})
     assert prices.estimate(name, MILLION) == pytest.approx(10)
     assert prices.estimate_answers(name, MILLION, 2) == pytest.approx(10)
     assert prices.source(name) == "gump_prices"
 
 
-def test_prices_of_ones_own_are_replaced_as_a_whole() -> None:
+def test_setting_prices_replaces_all_earlier_prices() -> None:
     prices.use({"house-7b": Rates.of_million(1, 1, 1, 1)})
     assert prices.rates("house-7b") is not None
     prices.use({"other": Rates.of_million(1, 1, 1, 1)})
@@ -57,7 +57,7 @@ def test_prices_of_ones_own_are_replaced_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize("name", ["codex", "gemini", "qwen", "qwen-local"])
-def test_a_price_for_a_cli_counts_where_its_model_has_none(name: str) -> None:
+def test_a_price_for_a_cli_applies_if_its_model_has_no_price(name: str) -> None:
     assert registry.resolve(name).cost == "unknown"
     prices.use({name.partition("-")[0]: Rates.of_million(1, 2, 0.1, 1)})
     assert registry.resolve(name).cost == "estimated"
@@ -65,7 +65,7 @@ def test_a_price_for_a_cli_counts_where_its_model_has_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("recorded", [CODEX_WITHOUT_PRICE, QWEN, GEMINI], ids=lambda recorded: recorded.cli)
-def test_an_attempt_with_a_model_without_a_price_is_estimated_by_the_price_of_its_cli(recorded: Recorded) -> None:
+def test_an_unpriced_model_is_estimated_with_the_price_of_its_cli(recorded: Recorded) -> None:
     lines = [
         line.replace(b"qwen3-coder-plus", b"house").replace(b"gemini-2.5-pro", b"house")
         for line in recorded.lines("basic")
@@ -87,5 +87,5 @@ def test_an_attempt_with_a_model_without_a_price_is_estimated_by_the_price_of_it
         ("own", "the price table has no price for 'house': set one in gump_prices"),
     ],
 )
-def test_why_a_cost_is_unknown_names_the_way_out(name: str, reason: str) -> None:
+def test_the_reason_for_an_unknown_cost_says_how_to_set_a_price(name: str, reason: str) -> None:
     assert registry.why_unknown(registry.resolve(name, {"own": "codex:house env:A=b"})) == reason

@@ -1,4 +1,4 @@
-"""The shipped price table gives the prices that genai-prices gives, which the `dev` extra pins to the table's release."""
+"""The shipped price table agrees with genai-prices, which the `dev` extra pins to the release of the table."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SAMPLES = (
 
 
 def answers(name: str, provider: str | None, tokens: Tokens) -> tuple[object, object]:
-    """Cost, provider, model and window, by our table and by genai-prices at the table's date."""
+    """Return cost, provider, model and window by our table and by genai-prices, at the date of the table."""
     ours = price_table.look_up(name, provider, tokens)
     usage = Usage(
         input_tokens=tokens.input + tokens.cache_read + tokens.cache_write,
@@ -48,7 +48,7 @@ def answers(name: str, provider: str | None, tokens: Tokens) -> tuple[object, ob
 
 
 def examples_of(clause: dict[str, Any]) -> list[str]:
-    """Names that a clause says, with and without more behind or before them."""
+    """Return names that match a clause, with and without a prefix or suffix."""
     ((kind, value),) = clause.items()
     if kind in {"or", "and"}:
         return [name for one in value for name in examples_of(one)]
@@ -70,7 +70,7 @@ NAMES = sorted(
 )
 
 
-def test_the_table_is_made_from_the_release_that_is_installed_here() -> None:
+def test_the_table_is_generated_from_the_installed_release() -> None:
     made = subprocess.run(
         [sys.executable, "tools/make_price_table.py", TABLE["date"]],
         cwd=Path(__file__).parents[2],
@@ -82,7 +82,7 @@ def test_the_table_is_made_from_the_release_that_is_installed_here() -> None:
     assert (TABLE["licence"], TABLE["unit"]) == ("MIT", "dollars per million tokens")
 
 
-def test_every_name_of_the_table_has_the_price_of_genai_prices() -> None:
+def test_each_name_in_the_table_has_the_price_of_genai_prices() -> None:
     assert len(NAMES) > 3000
     found = [answers(name, provider, SAMPLES[0]) for name, provider in NAMES]
     assert [(one, pair) for one, pair in zip(NAMES, found, strict=True) if pair[0] != pair[1]] == []
@@ -90,7 +90,7 @@ def test_every_name_of_the_table_has_the_price_of_genai_prices() -> None:
 
 
 @pytest.mark.parametrize("tokens", SAMPLES, ids=str)
-def test_every_model_of_the_table_has_the_price_of_genai_prices(tokens: Tokens) -> None:
+def test_each_model_in_the_table_has_the_price_of_genai_prices(tokens: Tokens) -> None:
     for provider, entry in ENTRIES:
         ours, theirs = answers(entry["id"], "openrouter" if provider == "openrouter" else None, tokens)
         assert ours == theirs
@@ -127,11 +127,11 @@ def test_an_unknown_name_has_no_price(name: str) -> None:
     assert price_table.look_up(name, None, Tokens(1)) is None
 
 
-def test_prices_come_from_genai_prices_where_it_is_installed() -> None:
+def test_prices_come_from_genai_prices_if_it_is_installed() -> None:
     assert prices.table_version() == installed_prices.version() == TABLE["source"]
 
 
-def test_prices_come_from_the_shipped_table_where_genai_prices_is_not_installed() -> None:
+def test_prices_come_from_the_shipped_table_without_genai_prices() -> None:
     program = (
         "import sys; sys.modules['genai_prices'] = None\n"
         "from pytest_gump.agents import prices\n"

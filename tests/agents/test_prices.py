@@ -22,14 +22,14 @@ def test_reasoning_costs_what_output_costs() -> None:
 
 
 @pytest.mark.parametrize("model", [None, "", "scripted-model", "opus"])
-def test_a_model_that_is_not_in_the_table_has_no_price(model: str | None) -> None:
+def test_a_model_outside_the_table_has_no_price(model: str | None) -> None:
     assert prices.estimate(model, Tokens(input=10)) is None
     assert prices.rates(model) is None
     assert prices.estimate_answers(model, Tokens(input=10)) is None
     assert prices.estimated_usage(model, Tokens(input=10)).provenance == "unknown"
 
 
-def test_a_model_without_a_price_is_searched_once_however_many_answers_it_gives(
+def test_a_model_without_a_price_is_looked_up_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names: list[str] = []
@@ -46,7 +46,7 @@ def test_a_model_without_a_price_is_searched_once_however_many_answers_it_gives(
     assert names == ["unpriced-7b", "house/unpriced-7b"]
 
 
-def test_nothing_costs_nothing() -> None:
+def test_no_tokens_cost_nothing() -> None:
     assert prices.estimate("claude-sonnet-4-5", Tokens()) == 0
 
 
@@ -55,7 +55,7 @@ TOKENS = st.integers(0, 90_000)
 
 @given(input_=TOKENS, cache_read=TOKENS, cache_write=TOKENS, output=TOKENS, reasoning=TOKENS)
 @example(input_=150_000, cache_read=150_000, cache_write=0, output=1, reasoning=0)
-def test_an_answer_is_priced_as_the_table_does(
+def test_an_answer_has_the_price_of_the_table(
     input_: int, cache_read: int, cache_write: int, output: int, reasoning: int
 ) -> None:
     tokens = Tokens(input_, cache_read, cache_write, output, reasoning)
@@ -64,7 +64,7 @@ def test_an_answer_is_priced_as_the_table_does(
         assert prices.estimate_answers(model, tokens) == pytest.approx(prices.estimate(model, tokens))
 
 
-def test_the_table_is_imported_late_and_starts_no_thread() -> None:
+def test_the_table_is_imported_on_demand_and_starts_no_thread() -> None:
     program = (
         "import sys, threading\n"
         "from pytest_gump.agents import prices, registry\n"

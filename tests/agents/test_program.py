@@ -1,4 +1,4 @@
-"""What is known of each CLI as a program: tried versions, and where a login can be seen."""
+"""Each CLI as a program: tested versions and where its login is found."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RANGE = Program("x", "X", "see x.org", Versions("1.9.0", "1.10.2", on="2026-11-2
         ("no idea", None),
     ],
 )
-def test_the_version_is_found_in_what_a_cli_prints(output: str, version: str | None) -> None:
+def test_the_version_is_found_in_the_output_of_a_cli(output: str, version: str | None) -> None:
     assert read_version(output) == version
 
 
@@ -42,12 +42,12 @@ def test_the_version_is_found_in_what_a_cli_prints(output: str, version: str | N
         (None, "unknown"),
     ],
 )
-def test_a_version_is_compared_with_the_tried_ones_as_numbers(version: str | None, standing: str) -> None:
+def test_a_version_is_compared_with_the_tested_versions_as_numbers(version: str | None, standing: str) -> None:
     assert RANGE.standing(version) == standing
 
 
 @pytest.mark.parametrize("cli", [cli for cli in FAMILIES if cli != "cursor"])
-def test_every_adapter_but_one_names_the_versions_it_was_tested_with_and_the_date(cli: str) -> None:
+def test_all_adapters_but_one_name_their_tested_versions_and_the_date(cli: str) -> None:
     tested = FAMILIES[cli].program.tested
     assert tested is not None
     assert re.fullmatch(r"\d{4}-\d\d-\d\d", tested.on)
@@ -69,28 +69,28 @@ def test_cursor_is_untested_in_every_version() -> None:
     assert FAMILIES["cursor"].program.standing("2026.11.1") == "untested"
 
 
-def test_a_login_is_a_variable_that_is_set(tmp_path: Path) -> None:
+def test_a_set_variable_is_a_login(tmp_path: Path) -> None:
     assert CLAUDE.login.found({"HOME": str(tmp_path), "ANTHROPIC_API_KEY": "sk-x"}) == "ANTHROPIC_API_KEY"
 
 
-def test_a_login_is_the_file_that_the_cli_writes(tmp_path: Path) -> None:
+def test_the_login_file_of_the_cli_is_a_login(tmp_path: Path) -> None:
     (tmp_path / ".claude").mkdir()
     (tmp_path / ".claude" / ".credentials.json").write_text("{}", encoding="utf-8")
     assert CLAUDE.login.found({"HOME": str(tmp_path)}) == "~/.claude/.credentials.json"
 
 
-def test_a_folder_of_ones_own_is_looked_into(tmp_path: Path) -> None:
+def test_a_configured_folder_is_searched_for_the_login(tmp_path: Path) -> None:
     (tmp_path / "auth.json").write_text("{}", encoding="utf-8")
     login = FAMILIES["codex"].program.login
     assert login.found({"HOME": "/nowhere", "CODEX_HOME": str(tmp_path)}) == f"{tmp_path}/auth.json"
 
 
-def test_the_adapter_of_cursor_says_that_it_was_written_from_documentation_and_when() -> None:
+def test_the_cursor_adapter_names_the_date_of_its_documentation() -> None:
     for text in (cursor.__doc__, cursor_stream.__doc__):
         assert re.search(r"document.*2026-11-22", " ".join((text or "").split()))
 
 
-def test_where_nothing_is_seen_nothing_is_said(tmp_path: Path) -> None:
+def test_without_a_sign_of_a_login_the_result_is_unknown(tmp_path: Path) -> None:
     assert [one.program.login.found({"HOME": str(tmp_path)}) for one in FAMILIES.values()] == [None] * len(FAMILIES)
 
 

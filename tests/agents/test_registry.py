@@ -13,7 +13,7 @@ from tests.agents.stream_kit import TASK
 
 
 class HookAgent(ClaudeAgent):
-    """Stands for an agent that a project's hook made."""
+    """An agent created by the hook of a project."""
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ class HookAgent(ClaudeAgent):
         ("claude-sonnet-4-5[1m]", "claude-sonnet-4-5[1m]"),
     ],
 )
-def test_claude_names_give_a_model(name: str, model: str | None) -> None:
+def test_claude_names_select_a_model(name: str, model: str | None) -> None:
     assert registry.resolve(name) == ClaudeAgent(name, model=model)
 
 
@@ -49,7 +49,7 @@ def test_claude_names_give_a_model(name: str, model: str | None) -> None:
         ("codex:vendor/model", CodexAgent("codex:vendor/model", "vendor/model")),
     ],
 )
-def test_names_of_every_cli_give_its_agent_and_model(name: str, agent: Agent) -> None:
+def test_names_of_each_cli_select_its_agent_and_model(name: str, agent: Agent) -> None:
     assert registry.resolve(name) == agent
 
 
@@ -61,7 +61,7 @@ def test_every_listed_name_can_be_resolved(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "near"), [("claude-opsu", "claude-opus"), ("gemini-flsh", "gemini-flash")])
-def test_a_slip_of_the_pen_is_no_model_id(name: str, near: str) -> None:
+def test_a_typo_is_not_a_model_id(name: str, near: str) -> None:
     with pytest.raises(AgentError) as caught:
         registry.resolve(name)
     start = f"unknown agent {name!r}\n  hint: did you mean {near!r}? known agents: claude, codex, gemini"
@@ -85,12 +85,12 @@ def test_a_slip_of_the_pen_is_no_model_id(name: str, near: str) -> None:
         "Claude",
     ],
 )
-def test_anything_else_is_unknown(name: str) -> None:
+def test_other_names_are_unknown(name: str) -> None:
     with pytest.raises(AgentError, match=r"^unknown agent"):
         registry.resolve(name)
 
 
-def test_an_agent_of_a_hook_is_given_back_as_it_is() -> None:
+def test_an_agent_of_a_hook_is_returned_unchanged() -> None:
     agent = HookAgent("mine")
     assert registry.resolve("mine", {"mine": agent}) is agent
     assert isinstance(agent, Agent)
@@ -100,7 +100,7 @@ def test_an_alias_keeps_its_own_name() -> None:
     assert registry.resolve("cheap", {"cheap": "claude-haiku"}) == ClaudeAgent("cheap", model="haiku")
 
 
-def test_an_alias_may_add_words_for_the_command_line() -> None:
+def test_an_alias_can_add_arguments() -> None:
     extra = {"trusted": "big --allowedTools 'Bash(make *)'", "big": "claude-opus --effort high"}
     agent = registry.resolve("trusted", extra)
     assert agent == ClaudeAgent(
@@ -108,34 +108,34 @@ def test_an_alias_may_add_words_for_the_command_line() -> None:
     )
 
 
-def test_a_built_in_name_can_be_given_more_words() -> None:
+def test_arguments_can_be_added_to_a_built_in_name() -> None:
     agent = registry.resolve("claude-opus", {"claude-opus": "claude-opus --effort high"})
     assert agent == ClaudeAgent("claude-opus", model="opus", arguments=("--effort", "high"))
 
 
-def test_aliases_in_a_circle_are_refused() -> None:
+def test_circular_aliases_are_refused() -> None:
     with pytest.raises(AgentError, match="agent 'a' refers to itself: a -> b -> a"):
         registry.resolve("a", {"a": "b", "b": "a"})
 
 
 @pytest.mark.parametrize("text", ["", "claude 'open"])
-def test_an_alias_that_cannot_be_read_is_refused(text: str) -> None:
+def test_an_alias_with_invalid_syntax_is_refused(text: str) -> None:
     with pytest.raises(AgentError, match="agent 'a': cannot read"):
         registry.resolve("a", {"a": text})
 
 
-def test_words_cannot_be_added_to_an_agent_of_a_hook() -> None:
+def test_arguments_cannot_be_added_to_an_agent_of_a_hook() -> None:
     with pytest.raises(AgentError, match="'mine' comes from a hook and takes no arguments"):
         registry.resolve("a", {"a": "mine --fast", "mine": HookAgent("mine")})
 
 
-def test_the_family_is_the_head_of_the_name() -> None:
+def test_the_family_is_the_first_part_of_the_name() -> None:
     assert family_of("codex-gpt54") == "codex"
     assert family_of("claude") == "claude"
     assert family_of("mine") is None
 
 
-def test_sessions_pass_between_agents_of_one_family_only() -> None:
+def test_only_agents_of_one_family_share_sessions() -> None:
     extra = {"cheap": "claude-haiku"}
     assert registry.same_cli("claude-opus", "claude-haiku")
     assert registry.same_cli("claude-opus", "cheap", extra)
@@ -144,7 +144,7 @@ def test_sessions_pass_between_agents_of_one_family_only() -> None:
     assert not registry.same_cli("who", "who")
 
 
-def test_words_for_the_environment_do_not_reach_the_command_line() -> None:
+def test_variables_of_an_alias_are_not_arguments() -> None:
     extra = {"near": "codex-gpt54 env:CODEX_HOME=/x env:MY_KEY -p fast", "nearer": "near env:CODEX_HOME=/y"}
     near = registry.resolve("near", extra).command(TASK)
     plain = CodexAgent("near", "gpt-5.4", ("-p", "fast")).command(TASK)
@@ -154,7 +154,7 @@ def test_words_for_the_environment_do_not_reach_the_command_line() -> None:
     assert registry.resolve("nearer", extra).command(TASK).env["CODEX_HOME"] == "/y"
 
 
-def test_an_agent_with_an_environment_is_the_same_agent_otherwise() -> None:
+def test_an_agent_with_variables_is_otherwise_unchanged() -> None:
     agent: Agent = registry.resolve("near", {"near": "claude-opus env:A=b"})
     assert (agent.name, agent.cli, agent.cost) == ("near", "claude", "reported")
     assert agent.missing() == ClaudeAgent("near").missing()
@@ -162,12 +162,12 @@ def test_an_agent_with_an_environment_is_the_same_agent_otherwise() -> None:
 
 
 @pytest.mark.parametrize("word", ["env:", "env:=x", "env:A-B=1", "env:1A"])
-def test_a_word_for_the_environment_names_a_variable(word: str) -> None:
+def test_a_variable_of_an_alias_needs_a_name(word: str) -> None:
     with pytest.raises(AgentError, match=r"is not an environment variable\n  hint: write env:NAME=VALUE or env:NAME$"):
         registry.resolve("a", {"a": f"claude {word}"})
 
 
-def test_a_problem_is_told_as_text() -> None:
+def test_a_problem_is_returned_as_text() -> None:
     assert registry.problem("claude-opus") is None
     assert str(registry.problem("nobody")).startswith(
         "unknown agent 'nobody'\n  hint: known agents: claude, codex, gemini"

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_take_is_a_folder_of_readable_files(tmp_path: Path) -> None:
-    take = write_take(
+def test_a_recording_is_a_folder_of_readable_files(tmp_path: Path) -> None:
+    recording = write_take(
         tmp_path,
         step="build::impl[item-2]",
         item="item-2",
@@ -43,7 +43,7 @@ def test_a_take_is_a_folder_of_readable_files(tmp_path: Path) -> None:
         out={"plan.json": "[]"},
     )
     folder = tmp_path / "01-build-impl-item-2-a3"
-    assert take.folder == folder.name
+    assert recording.folder == folder.name
     contents = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     assert contents == {
         "stream.ndjson": b'{"type": "turn"}\n{"type": "note"}\n{"type": "result"}\n',
@@ -59,7 +59,7 @@ def test_a_take_is_a_folder_of_readable_files(tmp_path: Path) -> None:
     }
 
 
-def test_the_index_can_be_read_by_people(tmp_path: Path) -> None:
+def test_the_index_is_readable_json(tmp_path: Path) -> None:
     write_take(tmp_path, step="impl", agent="claude-opus", prompt="é")
     assert json.loads((tmp_path / "index.json").read_text()) == {
         "version": 1,
@@ -78,7 +78,7 @@ def test_the_index_can_be_read_by_people(tmp_path: Path) -> None:
     }
 
 
-def test_what_was_written_is_found_again(tmp_path: Path) -> None:
+def test_written_recordings_are_found_by_step_and_attempt(tmp_path: Path) -> None:
     written = [write_take(tmp_path, step="build::impl[item-1]", item="item-1", attempt=number) for number in (1, 2)]
     cassette = Cassette.open(tmp_path)
     assert cassette.takes == tuple(written)
@@ -88,42 +88,42 @@ def test_what_was_written_is_found_again(tmp_path: Path) -> None:
     assert cassette.labels() == ["build::impl[item-1]"]
 
 
-def test_the_item_may_be_written_apart_from_the_step(tmp_path: Path) -> None:
-    take = write_take(tmp_path, step="build::impl", item="item-1")
-    assert Cassette.open(tmp_path).find("build::impl[item-1]", "item-1", 1) == (take,)
+def test_a_recording_may_name_its_item_outside_the_step_name(tmp_path: Path) -> None:
+    recording = write_take(tmp_path, step="build::impl", item="item-1")
+    assert Cassette.open(tmp_path).find("build::impl[item-1]", "item-1", 1) == (recording,)
     assert label_of("build::impl", None) == "build::impl"
     replanned = "build::impl--replan[item-1]::plan"
     assert label_of(replanned, "item-1") == replanned
 
 
-def test_a_second_recording_replaces_the_first(tmp_path: Path) -> None:
+def test_a_second_write_replaces_the_first(tmp_path: Path) -> None:
     first = write_take(tmp_path, step="impl", files={"a": "1"}, prompt="old")
     write_take(tmp_path, step="tests")
     again = write_take(tmp_path, step="impl", files={"b": "2"})
     cassette = Cassette.open(tmp_path)
     assert again.folder == first.folder
-    assert [take.step for take in cassette.takes] == ["impl", "tests"]
+    assert [recording.step for recording in cassette.takes] == ["impl", "tests"]
     assert not (tmp_path / first.folder / "files" / "a").exists()
     assert cassette.prompt(again) is None
 
 
-def test_agents_have_takes_of_their_own(tmp_path: Path) -> None:
+def test_each_agent_has_its_own_recording(tmp_path: Path) -> None:
     takes = [write_take(tmp_path, step="impl", agent=agent) for agent in ("claude-haiku", "claude-opus")]
     assert Cassette.open(tmp_path).find("impl", None, 1) == tuple(takes)
     assert takes[0].folder != takes[1].folder
 
 
-def test_a_step_name_of_odd_characters_gives_a_plain_folder_name(tmp_path: Path) -> None:
+def test_a_step_name_with_special_characters_gets_a_plain_folder_name(tmp_path: Path) -> None:
     assert write_take(tmp_path, step="../Größe: x::日本").folder == "01-gr-e-x-a1"
     assert write_take(tmp_path, step="日本").folder == "02-step-a1"
 
 
-def take_record(**changes: Any) -> dict[str, Any]:
+def index_entry(**changes: Any) -> dict[str, Any]:
     return {"step": "impl", "attempt": 1, "folder": "one", **changes}
 
 
-def test_a_take_written_by_hand_needs_little(tmp_path: Path) -> None:
-    (tmp_path / "index.json").write_text(json.dumps({"version": 1, "takes": [take_record()]}))
+def test_an_index_entry_written_by_hand_needs_three_keys(tmp_path: Path) -> None:
+    (tmp_path / "index.json").write_text(json.dumps({"version": 1, "takes": [index_entry()]}))
     assert Cassette.open(tmp_path).takes == (Take("impl", None, 1, "", "replay", None, "", "one"),)
 
 
@@ -134,16 +134,16 @@ def test_a_take_written_by_hand_needs_little(tmp_path: Path) -> None:
         ('{"version": 2, "takes": []}', "not the index of a cassette of version 1"),
         ('{"version": 1, "takes": {}}', "'takes' must be a list"),
         ('{"version": 1, "takes": [3]}', "recording 1: must be an object"),
-        (json.dumps({"version": 1, "takes": [take_record(step="")]}), "recording 1: needs 'step'"),
-        (json.dumps({"version": 1, "takes": [take_record(attempt=0)]}), "recording 1: needs 'step'"),
+        (json.dumps({"version": 1, "takes": [index_entry(step="")]}), "recording 1: needs 'step'"),
+        (json.dumps({"version": 1, "takes": [index_entry(attempt=0)]}), "recording 1: needs 'step'"),
         (
-            json.dumps({"version": 1, "takes": [take_record(), take_record(folder="../x")]}),
+            json.dumps({"version": 1, "takes": [index_entry(), index_entry(folder="../x")]}),
             "recording 2: 'folder' must be",
         ),
-        (json.dumps({"version": 1, "takes": [take_record(folder="..")]}), "recording 1: 'folder' must be a plain name"),
+        (json.dumps({"version": 1, "takes": [index_entry(folder="..")]}), "recording 1: 'folder' must be a plain name"),
     ],
 )
-def test_a_broken_index_is_told_with_its_place(tmp_path: Path, index: str, message: str) -> None:
+def test_an_error_in_the_index_names_the_file_and_the_entry(tmp_path: Path, index: str, message: str) -> None:
     (tmp_path / "index.json").write_text(index)
     with pytest.raises(ConfigError) as caught:
         Cassette.open(tmp_path)
@@ -151,13 +151,13 @@ def test_a_broken_index_is_told_with_its_place(tmp_path: Path, index: str, messa
     assert message in str(caught.value)
 
 
-def test_a_folder_without_index_is_no_cassette(tmp_path: Path) -> None:
+def test_a_folder_without_an_index_is_not_a_cassette(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"not a cassette: No such file or directory: index\.json"):
         Cassette.open(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["/etc/passwd", "../up", "a/../../b", ""])
-def test_a_take_changes_nothing_outside_the_worktree(tmp_path: Path, name: str) -> None:
+def test_a_recording_cannot_name_paths_outside_the_worktree(tmp_path: Path, name: str) -> None:
     every: list[dict[str, Any]] = [{"files": {name: "x"}}, {"delete": [name]}, {"out": {name: "x"}}]
     for changes in every:
         with pytest.raises(ConfigError, match="paths in a cassette must be inside the worktree"):
@@ -166,26 +166,26 @@ def test_a_take_changes_nothing_outside_the_worktree(tmp_path: Path, name: str) 
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_the_path_of_the_slot_is_taken_out_of_a_line(tmp_path: Path, ascii_only: bool) -> None:
+def test_the_path_of_the_slot_is_replaced_in_a_line(tmp_path: Path, ascii_only: bool) -> None:
     slot = tmp_path / 'odd "name" é'
     line = json.dumps({"cwd": str(slot), "text": f"in {slot}/a.py"}, ensure_ascii=ascii_only).encode()
     assert json.loads(portable(line, slot)) == {"cwd": "{{worktree}}", "text": "in {{worktree}}/a.py"}
 
 
-# -- takes that are recorded -----------------------------------------------------------------------------------------
+# -- recording attempts ---------------------------------------------------------------------------------------------
 
 
 def recorded(attempt: int = 1, agent: str = "claude-haiku") -> Take:
     return Take("impl", None, attempt, agent, "claude", None, "", "", resumed=attempt > 1)
 
 
-def add(cassette: Path, take: Take, text: str = "{}\n", *, may_replace: bool = False) -> Take:
+def add(cassette: Path, recording: Take, text: str = "{}\n", *, may_replace: bool = False) -> Take:
     with staged(cassette) as folder:
         (folder / "stream.ndjson").write_text(text, encoding="utf-8")
-        return install(cassette, take, folder, may_replace=may_replace)
+        return install(cassette, recording, folder, may_replace=may_replace)
 
 
-def test_a_take_that_is_there_is_not_replaced_unless_that_is_asked_for(tmp_path: Path) -> None:
+def test_a_recording_is_replaced_only_if_that_is_allowed(tmp_path: Path) -> None:
     add(tmp_path, recorded(), "first\n")
     with pytest.raises(ConfigError, match="attempt 1 of impl by claude-haiku is already recorded"):
         add(tmp_path, recorded(), "second\n")
@@ -195,28 +195,28 @@ def test_a_take_that_is_there_is_not_replaced_unless_that_is_asked_for(tmp_path:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01-impl-a1", "index.json"]
 
 
-def break_off(cassette: Path) -> None:
+def interrupt(cassette: Path) -> None:
     with staged(cassette) as folder:
         (folder / "stream.ndjson").write_text("half a li", encoding="utf-8")
         raise KeyboardInterrupt
 
 
-def test_a_take_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
+def test_an_interrupted_recording_leaves_no_files(tmp_path: Path) -> None:
     add(tmp_path, recorded())
     with pytest.raises(KeyboardInterrupt):
-        break_off(tmp_path)
+        interrupt(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["01-impl-a1", "index.json"]
     assert len(Cassette.open(tmp_path).takes) == 1
 
 
-def test_whether_a_take_went_on_with_a_session_is_kept(tmp_path: Path) -> None:
+def test_the_index_keeps_whether_an_attempt_was_resumed(tmp_path: Path) -> None:
     add(tmp_path, recorded(1))
     add(tmp_path, recorded(2))
     write_take(tmp_path, step="other")
-    assert [take.resumed for take in Cassette.open(tmp_path).takes] == [False, True, None]
+    assert [recording.resumed for recording in Cassette.open(tmp_path).takes] == [False, True, None]
 
 
-def test_processes_that_record_at_once_lose_no_take(tmp_path: Path) -> None:
+def test_processes_that_record_in_parallel_lose_no_recording(tmp_path: Path) -> None:
     script = """
         import sys
         from pathlib import Path
@@ -228,11 +228,13 @@ def test_processes_that_record_at_once_lose_no_take(tmp_path: Path) -> None:
     writers = [subprocess.Popen([*words, step]) for step in ("one", "two", "three")]
     assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     takes = Cassette.open(tmp_path).takes
-    assert len({(take.step, take.attempt) for take in takes}) == 30
-    assert sorted(take.folder for take in takes) == sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
+    assert len({(recording.step, recording.attempt) for recording in takes}) == 30
+    assert sorted(recording.folder for recording in takes) == sorted(
+        path.name for path in tmp_path.iterdir() if path.is_dir()
+    )
 
 
-def test_a_new_cassette_is_empty_and_an_empty_one_is_taken_again(tmp_path: Path) -> None:
+def test_creating_a_cassette_twice_leaves_it_empty(tmp_path: Path) -> None:
     create(tmp_path / "deep" / "tape")
     create(tmp_path / "deep" / "tape")
     assert Cassette.open(tmp_path / "deep" / "tape").takes == ()

@@ -44,7 +44,7 @@ def play(
     return events, reader.finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
 
 
-def test_a_conversation_tells_a_whole_attempt() -> None:
+def test_a_conversation_is_read_as_a_whole_attempt() -> None:
     tokens = Tokens(input=900, output=120)
     events, ending = play(
         conversation(
@@ -74,36 +74,36 @@ def test_a_conversation_tells_a_whole_attempt() -> None:
 
 
 @pytest.mark.parametrize("turns", [1, 3, 11])
-def test_a_conversation_has_as_many_turns_as_asked_for(turns: int) -> None:
+def test_a_conversation_has_the_requested_number_of_turns(turns: int) -> None:
     _, ending = play(conversation(writes=["a", "b"], turns=turns))
     assert ending.usage.turns == turns
     assert ending.usage.tool_calls == 2
 
 
-def test_a_session_belongs_to_the_family_that_is_played() -> None:
+def test_the_session_belongs_to_the_family_of_the_replayed_agent() -> None:
     _, ending = play(conversation(session_id="s"), cli="claude")
     assert ending.session == SessionRef("s", "claude", "/slot")
 
 
-def test_cost_that_is_not_given_is_estimated_from_the_model() -> None:
+def test_a_missing_cost_is_estimated_from_the_model() -> None:
     tokens = Tokens(input=3300, cache_read=1530, cache_write=600, output=153)
     _, ending = play(conversation(model="claude-sonnet-4-5", tokens=tokens))
     assert ending.usage.cost_usd == pytest.approx(0.014904)
     assert ending.usage.provenance == "estimated"
 
 
-def test_cost_that_nobody_knows_is_unknown() -> None:
+def test_the_cost_of_an_unpriced_model_is_unknown() -> None:
     _, ending = play(conversation(tokens=Tokens(input=5)))
     assert (ending.usage.cost_usd, ending.usage.provenance) == (None, "unknown")
 
 
 @pytest.mark.parametrize(("outcome", "reason"), [("quota", "limit reached"), ("agent_error", "gave up")])
-def test_a_result_may_say_that_it_failed(outcome: Any, reason: str) -> None:
+def test_a_result_can_report_a_failure(outcome: Any, reason: str) -> None:
     _, ending = play(conversation(outcome=outcome, reason=reason))
     assert (ending.outcome, ending.reason) == (outcome, reason)
 
 
-def test_a_limit_may_tell_its_end() -> None:
+def test_a_quota_result_can_name_the_reset_time() -> None:
     now = time.time()
     _, ending = play([{"type": "result", "outcome": "quota", "reason": "limit reached", "resets_at": now + 90}])
     assert ending.resets_at == now + 90
@@ -124,19 +124,19 @@ def test_a_limit_may_tell_its_end() -> None:
         ([{"type": "result", "outcome": "strange"}], 0, False, "the agent reports a failure"),
     ],
 )
-def test_every_other_end_is_an_error(
+def test_any_other_ending_is_an_error(
     records: list[dict[str, Any]], exit_code: int | None, stopped: bool, reason: str
 ) -> None:
     _, ending = play(records, exit_code=exit_code, stopped=stopped)
     assert (ending.outcome, ending.reason) == ("agent_error", reason)
 
 
-def test_the_last_words_on_stderr_are_told() -> None:
+def test_the_reason_quotes_the_end_of_stderr() -> None:
     _, ending = play([], exit_code=1, stderr="one\ntwo\n\n")
     assert ending.reason == "exit code 1 without a result: two"
 
 
-def test_usage_is_a_total_and_may_hold_the_turns() -> None:
+def test_usage_is_a_total_and_may_include_the_turns() -> None:
     events, ending = play(
         [usage_event(Tokens(input=1)), {**usage_event(Tokens(input=3), cost_usd=1.5), "turns": 11}, {"type": "result"}]
     )
@@ -144,7 +144,7 @@ def test_usage_is_a_total_and_may_hold_the_turns() -> None:
     assert ending.usage == Usage(Tokens(input=3), 1.5, "reported", turns=11)
 
 
-def test_the_context_may_be_told_and_is_the_greatest() -> None:
+def test_the_largest_reported_context_counts() -> None:
     told = [{**usage_event(Tokens(input=number)), "context_tokens": number * 1000} for number in (90, 150, 20)]
     events, ending = play([*told, {"type": "result", "usage": usage_event(Tokens(input=30))}])
     assert [event.usage.context_tokens for event in events if isinstance(event, UsageSeen)][:3] == [
@@ -155,14 +155,14 @@ def test_the_context_may_be_told_and_is_the_greatest() -> None:
     assert ending.usage.context_tokens == 150_000
 
 
-def test_notes_are_kept_once_and_bounded() -> None:
+def test_notes_are_bounded_and_without_duplicates() -> None:
     notes = [{"type": "note", "text": f"note {number % 50}"} for number in range(200)]
     _, ending = play([*notes, {"type": "result"}])
     assert len(ending.notes) == 21
     assert ending.notes[-1] == "120 more notes left out"
 
 
-def test_broken_lines_are_noted_and_unknown_ones_passed_over() -> None:
+def test_broken_lines_become_notes_and_unknown_lines_are_ignored() -> None:
     events, ending = play([b"{", b"[]", b"", {"type": "new"}, {"type": ["x"]}, {"type": "result"}])
     assert events == [Note("a line of the stream is not a JSON object")]
     assert ending.outcome == "ok"
@@ -189,6 +189,6 @@ VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_s
         )
     )
 )
-def test_feed_never_raises_on_wrong_values(records: list[dict[str, Any]]) -> None:
+def test_feed_never_raises_on_values_of_the_wrong_type(records: list[dict[str, Any]]) -> None:
     _, ending = play(records)
     assert (ending.usage.cost_usd is None) == (ending.usage.provenance == "unknown")

@@ -1,4 +1,4 @@
-"""What must not be in a cassette, and what must not be taken for it."""
+"""Secrets and local paths are redacted from cassettes; ordinary text is not."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ def redaction(*secrets: str) -> Redaction:
     ],
     ids=["worktree", "home", "home-alone", "other-names", "name-of-a-folder"],
 )
-def test_paths_of_this_machine_become_stand_ins(line: bytes, cleaned: bytes) -> None:
+def test_local_paths_become_placeholders(line: bytes, cleaned: bytes) -> None:
     assert redaction().clean(line) == cleaned
 
 
 @pytest.mark.parametrize("home", ["", "/", "/x", "relative"])
-def test_a_home_that_is_in_every_path_is_left_alone(home: str) -> None:
+def test_a_home_that_is_in_every_path_is_not_replaced(home: str) -> None:
     assert Redaction(Secrets(), worktree=SLOT, home=home).clean(b"/x/y relative/z") == b"/x/y relative/z"
 
 
-def test_a_worktree_behind_a_link_is_found_by_both_names(tmp_path: Path) -> None:
+def test_a_worktree_behind_a_link_is_replaced_under_both_paths(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     cleaning = Redaction(Secrets(), worktree=tmp_path / "link", home="/nowhere")
@@ -48,14 +48,14 @@ def test_a_worktree_behind_a_link_is_found_by_both_names(tmp_path: Path) -> None
     assert cleaning.clean(line) == b"{{worktree}}/a.py {{worktree}}/b.py"
 
 
-def test_a_secret_is_found_as_it_is_in_json_and_in_an_address() -> None:
+def test_a_secret_is_found_plain_in_json_and_in_a_url() -> None:
     texts = [SECRET, json.dumps({"a": SECRET}), "https://x/?key=very%20%22secret%22%2Fvalue%2B1"]
     masked = [redaction(SECRET).clean(text.encode()).decode() for text in texts]
     stars = "*" * len(SECRET)
     assert masked == [stars, json.dumps({"a": stars}), f"https://x/?key={stars}"]
 
 
-def test_a_secret_that_begins_another_does_not_leave_the_rest_of_it() -> None:
+def test_a_secret_that_is_a_prefix_of_another_leaves_no_rest() -> None:
     assert redaction("secret-1", "secret-1-and-more").clean(b"<secret-1-and-more>") == b"<" + b"*" * 17 + b">"
 
 
@@ -74,11 +74,11 @@ def test_a_secret_that_begins_another_does_not_leave_the_rest_of_it() -> None:
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NSJ9.SflKxwRJSMeKKF2QT4",
     ],
 )
-def test_a_token_is_known_by_its_form(token: str) -> None:
+def test_tokens_are_recognised_by_their_form(token: str) -> None:
     assert redaction().clean(f"is {token}, so".encode()) == f"is {'*' * len(token)}, so".encode()
 
 
-def test_what_follows_bearer_and_a_private_key_are_masked_whole() -> None:
+def test_bearer_tokens_and_private_keys_are_masked_completely() -> None:
     key = b"-----BEGIN RSA PRIVATE KEY-----\\nMIIEow==\\n-----END RSA PRIVATE KEY-----"
     assert redaction().clean(b"Authorization: Bearer abc.def-ghi_jkl~mno==") == b"Authorization: Bearer " + b"*" * 21
     assert redaction().clean(b"<" + key + b">") == b"<" + b"*" * len(key) + b">"
@@ -94,5 +94,5 @@ def test_what_follows_bearer_and_a_private_key_are_masked_whole() -> None:
         "eyJ.not.a token",
     ],
 )
-def test_ordinary_words_stay(text: str) -> None:
+def test_ordinary_text_is_not_changed(text: str) -> None:
     assert redaction(SECRET).clean(text.encode()) == text.encode()

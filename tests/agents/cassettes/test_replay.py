@@ -50,7 +50,7 @@ def play(cassette: Path, task: Task, **options: Any) -> tuple[list[Event], Endin
     return events, reader.finish(exit_code=done.returncode, stderr=done.stderr.decode(), stopped=False)
 
 
-def test_a_neutral_take_plays_for_the_agent_it_was_written_for(cassette: Path, task: Task) -> None:
+def test_a_neutral_recording_plays_for_its_agent(cassette: Path, task: Task) -> None:
     stream = conversation("Done.", session_id="s", writes=["{{worktree}}/a.py"], tokens=Tokens(input=9), cost_usd=0.5)
     write_take(cassette, step=task.step, agent="claude-haiku", stream=stream, files={"a.py": "x = 1\n"})
     events, ending = play(cassette, task)
@@ -62,7 +62,7 @@ def test_a_neutral_take_plays_for_the_agent_it_was_written_for(cassette: Path, t
     assert (task.worktree / "a.py").read_text() == "x = 1\n"
 
 
-def test_a_recorded_claude_stream_is_read_as_claudes(cassette: Path, task: Task) -> None:
+def test_a_recorded_claude_stream_is_read_as_a_claude_stream(cassette: Path, task: Task) -> None:
     lines = (CLAUDE / "basic" / "stream.ndjson").read_bytes().splitlines()
     write_take(cassette, step=task.step, agent="claude-haiku", cli="claude", stream=lines)
     events, ending = play(cassette, task)
@@ -70,7 +70,7 @@ def test_a_recorded_claude_stream_is_read_as_claudes(cassette: Path, task: Task)
     assert ending.usage.cost_usd == pytest.approx(0.014904)
 
 
-def test_the_agent_takes_name_and_family_of_the_one_it_stands_for(cassette: Path, task: Task) -> None:
+def test_the_replay_agent_has_the_name_and_family_of_the_replaced_agent(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step)
     agent = ReplayAgent(Cassette.open(cassette), "codex-gpt54", cli="codex")
     assert isinstance(agent, Agent)
@@ -85,17 +85,17 @@ def refusal(cassette: Path, task: Task, **options: Any) -> str:
     return ending.reason
 
 
-@pytest.mark.parametrize(("recorded", "told"), [([1, 2], "attempts 1, 2"), ([2], "attempt 2")])
-def test_a_missing_attempt_is_told_with_the_ones_there_are(
-    cassette: Path, task: Task, recorded: list[int], told: str
+@pytest.mark.parametrize(("recorded", "named"), [([1, 2], "attempts 1, 2"), ([2], "attempt 2")])
+def test_the_reason_for_a_missing_attempt_names_the_recorded_attempts(
+    cassette: Path, task: Task, recorded: list[int], named: str
 ) -> None:
     for attempt in recorded:
         write_take(cassette, step=task.step, attempt=attempt)
     reason = refusal(cassette, dataclasses.replace(task, attempt=3))
-    assert reason == f"cassette has no attempt 3 of build::impl[item-2]; it has {told}"
+    assert reason == f"cassette has no attempt 3 of build::impl[item-2]; it has {named}"
 
 
-def test_a_missing_step_is_told_with_the_ones_there_are(cassette: Path, task: Task) -> None:
+def test_the_reason_for_a_missing_step_names_the_recorded_steps(cassette: Path, task: Task) -> None:
     write_take(cassette, step="decompose")
     write_take(cassette, step="build::tests[item-2]")
     assert refusal(cassette, task) == (
@@ -103,7 +103,7 @@ def test_a_missing_step_is_told_with_the_ones_there_are(cassette: Path, task: Ta
     )
 
 
-def test_another_agent_is_told(cassette: Path, task: Task) -> None:
+def test_a_recording_of_another_agent_is_refused(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, agent="claude-sonnet")
     write_take(cassette, step=task.step, agent="claude-opus")
     reason = "cassette has attempt 1 of build::impl[item-2] by claude-opus and claude-sonnet, not by claude-haiku"
@@ -111,20 +111,20 @@ def test_another_agent_is_told(cassette: Path, task: Task) -> None:
     assert refusal(cassette, task, lenient=True) == reason
 
 
-def test_a_take_of_no_agent_plays_for_all_but_the_agents_own_is_preferred(cassette: Path, task: Task) -> None:
+def test_a_recording_without_an_agent_plays_if_the_agent_has_none(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, stream=conversation("anyone"))
     assert play(cassette, task)[1].message == "anyone"
     write_take(cassette, step=task.step, agent="claude-haiku", stream=conversation("mine"))
     assert play(cassette, task)[1].message == "mine"
 
 
-def test_the_prompt_that_was_recorded_plays(cassette: Path, task: Task) -> None:
+def test_an_unchanged_prompt_plays(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, prompt=task.prompt, stream=conversation())
     assert play(cassette, task)[1].outcome == "ok"
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "difference"),
     [
         ("Do it.\nBadly.\n", "line 2 was 'Well.', is 'Badly.'"),
         ("Do it.\n", "line 2 was 'Well.', is absent"),
@@ -132,19 +132,19 @@ def test_the_prompt_that_was_recorded_plays(cassette: Path, task: Task) -> None:
         ("Do it.\nWell.", "only line endings differ"),
     ],
 )
-def test_a_changed_prompt_is_told_with_its_first_differing_line(
-    cassette: Path, task: Task, now: str, told: str
+def test_a_changed_prompt_is_refused_with_its_first_different_line(
+    cassette: Path, task: Task, now: str, difference: str
 ) -> None:
     write_take(cassette, step=task.step, prompt=task.prompt, stream=conversation())
     changed = dataclasses.replace(task, prompt=now)
     assert refusal(cassette, changed) == (
-        f"attempt 1 of build::impl[item-2]: prompt changed since it was recorded: {told}"
+        f"attempt 1 of build::impl[item-2]: prompt changed since it was recorded: {difference}"
     )
 
 
-def test_a_changed_prompt_is_told_without_the_recorded_text_too(cassette: Path, task: Task) -> None:
-    take = write_take(cassette, step=task.step, prompt="other")
-    (cassette / take.folder / "prompt.md").unlink()
+def test_a_changed_prompt_is_refused_without_the_recorded_text(cassette: Path, task: Task) -> None:
+    recording = write_take(cassette, step=task.step, prompt="other")
+    (cassette / recording.folder / "prompt.md").unlink()
     assert refusal(cassette, task) == (
         "attempt 1 of build::impl[item-2]: prompt changed since it was recorded (--gump-replay-lenient plays it anyway)"
     )
@@ -155,7 +155,7 @@ def test_lenient_plays_a_changed_prompt(cassette: Path, task: Task) -> None:
     assert play(cassette, task, lenient=True)[1].outcome == "ok"
 
 
-def test_the_declared_parts_are_compared_where_they_are_given(cassette: Path, task: Task) -> None:
+def test_only_the_declared_parts_of_a_prompt_are_compared(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, prompt="declared", stream=conversation())
     declared = dataclasses.replace(task, prompt="declared, and what failed", prompt_key="declared")
     assert play(cassette, declared)[1].outcome == "ok"
@@ -166,14 +166,12 @@ def test_the_path_of_the_slot_does_not_change_a_prompt(task: Task) -> None:
     assert prompt_text(named) == "work in {{worktree}} only"
 
 
-def test_a_stream_that_nothing_can_read_yet_is_told(cassette: Path, task: Task) -> None:
+def test_a_stream_of_an_unknown_cli_is_refused(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, cli="mine")
     assert refusal(cassette, task) == "attempt 1 of build::impl[item-2]: no adapter reads the recorded stream of mine"
 
 
-def test_a_recorded_stream_is_read_by_the_agent_that_it_is_of_so_that_it_costs_the_same(
-    cassette: Path, task: Task
-) -> None:
+def test_a_recorded_stream_has_the_cost_of_its_live_agent(cassette: Path, task: Task) -> None:
     lines = (STREAMS / "codex" / "basic" / "stream.ndjson").read_bytes().splitlines()
     write_take(cassette, step=task.step, agent="codex-gpt55", cli="codex", stream=lines)
     by_codex = dataclasses.replace(task, agent="codex-gpt55")
@@ -184,19 +182,19 @@ def test_a_recorded_stream_is_read_by_the_agent_that_it_is_of_so_that_it_costs_t
     assert priced.usage.cost_usd == pytest.approx(0.024855)
 
 
-def test_a_change_that_does_not_fit_is_told(cassette: Path, task: Task) -> None:
+def test_a_path_outside_the_worktree_is_refused(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, stream=conversation(), files={"a": ""}, delete=["x"])
-    take = Cassette.open(cassette).takes[0]
-    (cassette / take.folder / "delete.json").write_text('["../x"]')
+    recording = Cassette.open(cassette).takes[0]
+    (cassette / recording.folder / "delete.json").write_text('["../x"]')
     assert refusal(cassette, task) == "cassette: not a path inside the worktree: '../x'"
 
 
-def test_a_recorded_exit_code_3_is_not_taken_for_a_refusal(cassette: Path, task: Task) -> None:
+def test_a_recorded_exit_code_3_is_not_a_refusal(cassette: Path, task: Task) -> None:
     write_take(cassette, step=task.step, exit_code=3, stderr="it broke\n")
     assert refusal(cassette, task) == "exit code 3 without a result: it broke"
 
 
-def test_the_folder_of_a_take_may_be_gone(cassette: Path, task: Task) -> None:
-    take = write_take(cassette, step=task.step)
-    shutil.rmtree(cassette / take.folder)
+def test_a_missing_folder_of_a_recording_is_refused(cassette: Path, task: Task) -> None:
+    recording = write_take(cassette, step=task.step)
+    shutil.rmtree(cassette / recording.folder)
     assert refusal(cassette, task).startswith("cassette: [Errno 2] No such file or directory")

@@ -1,4 +1,4 @@
-"""What holds of the adapter of every CLI. What is particular to one has a file of its own."""
+"""Tests of all adapters. Tests of one CLI are in its own module."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ each_adapter = pytest.mark.parametrize(("agent", "cli", "words"), ADAPTERS, ids=
 
 
 @each_adapter
-def test_a_missing_program_is_named_with_the_way_to_get_it(
+def test_the_message_for_a_missing_program_says_how_to_install_it(
     agent: Agent, cli: str, words: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -40,7 +40,7 @@ def test_a_missing_program_is_named_with_the_way_to_get_it(
 
 
 @each_adapter
-def test_it_is_an_agent_of_its_family(agent: Agent, cli: str, words: str) -> None:
+def test_the_adapter_is_an_agent_of_its_family(agent: Agent, cli: str, words: str) -> None:
     assert isinstance(agent, Agent)
     assert (agent.name, agent.cli) == ("mine", cli)
     assert words.startswith(cli)

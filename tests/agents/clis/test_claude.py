@@ -31,7 +31,7 @@ def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
     assert not any("do it" in word for word in command.argv)
 
 
-def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
     assert value_of(OPUS.command(TASK).argv, "--model") == "opus"
     assert "--model" not in ClaudeAgent("claude").command(TASK).argv
 
@@ -41,21 +41,21 @@ def test_the_stream_is_json_with_all_events() -> None:
     assert argv[:5] == ("claude", "-p", "--output-format", "stream-json", "--verbose")
 
 
-def test_files_may_be_changed_in_the_worktree_only() -> None:
+def test_only_files_in_the_worktree_may_be_changed() -> None:
     argv = OPUS.command(TASK).argv
     assert value_of(argv, "--permission-mode") == "acceptEdits"
     assert "--settings" not in argv
     assert "--allowedTools" not in argv
 
 
-def test_exactly_the_allowed_commands_may_be_run() -> None:
+def test_only_the_allowed_commands_may_run() -> None:
     commands = ("python -m pytest -q, really", "ruff check .")
     argv = OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
     assert allowed(argv) == ["Bash(python -m pytest -q, really)", "Bash(ruff check .)"]
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+def test_a_read_only_step_may_write_only_its_output_file(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
     task = dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))
@@ -71,14 +71,14 @@ def test_settings_and_servers_of_the_worktree_are_not_loaded() -> None:
     assert "--strict-mcp-config" in argv
 
 
-def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
     session = SessionRef("-rm", "claude", "/slot")
     argv = OPUS.command(dataclasses.replace(TASK, session=session)).argv
     assert "--resume=-rm" in argv
     assert "-rm" not in argv
 
 
-def test_limits_are_passed_as_a_second_line_of_defence() -> None:
+def test_limits_are_also_passed_to_the_cli() -> None:
     argv = OPUS.command(dataclasses.replace(TASK, max_turns=7, max_budget=0.1)).argv
     assert value_of(argv, "--max-turns") == "7"
     assert value_of(argv, "--max-budget-usd") == "0.100000"
@@ -93,7 +93,7 @@ def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPa
     assert command.env["DISABLE_AUTOUPDATER"] == "1"
 
 
-def test_the_users_own_words_come_last() -> None:
+def test_the_users_arguments_come_last() -> None:
     agent = ClaudeAgent("mine", model="opus", arguments=("--allowedTools", "Bash"))
     assert agent.command(TASK).argv[-2:] == ("--allowedTools", "Bash")
 
@@ -116,7 +116,7 @@ def test_the_users_own_words_come_last() -> None:
     ids=lambda words: " ".join(words)[:30],
 )
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_wider_grant_is_not_for_steps_that_only_read(
+def test_read_only_steps_ignore_arguments_that_grant_more(
     words: tuple[str, ...], mode: Literal["plan", "artifact", "review"]
 ) -> None:
     agent = ClaudeAgent("mine", arguments=("--effort", "high", *words, "--bare"))
@@ -126,7 +126,7 @@ def test_a_wider_grant_is_not_for_steps_that_only_read(
     assert agent.command(TASK).argv[-len(words) - 1 :] == (*words, "--bare")
 
 
-def test_variables_of_a_cloud_pass_only_when_it_is_chosen() -> None:
+def test_cloud_variables_are_passed_only_for_the_chosen_cloud() -> None:
     chosen = cloud_names({"CLAUDE_CODE_USE_BEDROCK": "1", "CLAUDE_CODE_USE_VERTEX": ""})
     assert {"CLAUDE_CODE_USE_BEDROCK", "AWS_PROFILE", "AWS_REGION"} <= {*chosen}
     assert not any(name.startswith(("GOOGLE", "CLAUDE_CODE_USE_VERTEX")) for name in chosen)

@@ -23,12 +23,12 @@ def result_line(**changes: Any) -> bytes:
 # -- events --------------------------------------------------------------------------------------------------------
 
 
-def test_a_subagents_tool_calls_are_seen() -> None:
+def test_tool_calls_of_a_subagent_are_reported() -> None:
     events, _ = CLAUDE.play("subagent")
     assert ToolCall("Bash", command="echo sub > sub.txt") in events
 
 
-def test_a_second_init_is_no_second_start() -> None:
+def test_a_second_init_is_not_a_second_start() -> None:
     events, _ = CLAUDE.play("subagent")
     assert sum(isinstance(event, Started) for event in events) == 1
 
@@ -44,7 +44,7 @@ def test_a_second_init_is_no_second_start() -> None:
         ("Bash", {"command": ["ls"]}, ToolCall("Bash")),
     ],
 )
-def test_tool_calls_name_what_they_write_or_run(tool: str, arguments: dict[str, Any], call: ToolCall) -> None:
+def test_tool_calls_name_the_path_or_the_command(tool: str, arguments: dict[str, Any], call: ToolCall) -> None:
     block = {"type": "tool_use", "id": "t", "name": tool, "input": arguments}
     message = {"id": "m", "model": "claude-sonnet-4-5", "content": [block]}
     assert call in feed(ClaudeReader(TASK), [line(type="assistant", message=message)])
@@ -52,20 +52,20 @@ def test_tool_calls_name_what_they_write_or_run(tool: str, arguments: dict[str, 
 
 @pytest.mark.parametrize("text", ["plain " * 600, 'says "is_error":true and {"type":"tool_result"} ' * 80, "\\" * 4000])
 @pytest.mark.parametrize("is_error", [True, False])
-def test_a_long_answer_of_a_tool_is_read_like_a_short_one(text: str, is_error: bool) -> None:
+def test_a_long_tool_result_is_read_like_a_short_one(text: str, is_error: bool) -> None:
     block = {"type": "tool_result", "content": [{"type": "text", "text": text}], "is_error": is_error}
     record = {"type": "user", "message": {"role": "user", "content": [block, {**block, "content": "short"}]}}
     compact = json.dumps(record, separators=(",", ":")).encode()
-    parsed = json.dumps(record).encode()  # with spaces, as no CLI prints it: read in full
+    parsed = json.dumps(record).encode()  # with spaces, which no CLI prints: read completely
     assert feed(ClaudeReader(TASK), [compact]) == feed(ClaudeReader(TASK), [parsed]) == [ToolResult(is_error)] * 2
 
 
-def test_half_a_line_is_told_however_long_it_is() -> None:
+def test_an_incomplete_line_becomes_a_note_whatever_its_length() -> None:
     half = json.dumps({"type": "user", "message": {"content": "x" * 5000}}, separators=(",", ":")).encode()[:-9]
     assert feed(ClaudeReader(TASK), [half]) == [Note("a line of the stream is not a JSON object")]
 
 
-def test_answers_of_a_long_run_are_counted_without_being_kept() -> None:
+def test_the_answers_of_a_long_run_are_counted_but_not_stored() -> None:
     reader = ClaudeReader(TASK)
     answers = [line(type="assistant", message={"id": f"msg_{number}", "content": []}) for number in range(3000)]
     assert [event.number for event in feed(reader, answers) if isinstance(event, Turn)] == list(range(1, 3001))
@@ -79,7 +79,7 @@ def test_api_retries_are_notes() -> None:
     assert ending.outcome == "ok"
 
 
-def test_refused_tools_are_notes_even_though_the_run_says_success() -> None:
+def test_refused_tools_are_notes_even_in_a_successful_run() -> None:
     events, ending = CLAUDE.play("acceptedits-outside")
     assert ending.outcome == "ok"
     assert ending.notes == ("permission denied: Write: /sandbox/home/claude/outside2.txt",)
@@ -89,7 +89,7 @@ def test_refused_tools_are_notes_even_though_the_run_says_success() -> None:
 # -- money and tokens ----------------------------------------------------------------------------------------------
 
 
-def test_a_session_carries_the_running_cost() -> None:
+def test_a_session_contains_the_cost_so_far() -> None:
     _, first = CLAUDE.play("resume-1")
     _, resumed = CLAUDE.play("resume", session=first.session)
     assert first.session is not None
@@ -105,7 +105,7 @@ def test_a_resumed_run_with_an_unknown_earlier_total_is_estimated() -> None:
     assert ending.usage.cost_usd == pytest.approx(0.009618)
 
 
-def test_a_resumed_run_that_its_budget_stopped_is_charged_for_its_own_part() -> None:
+def test_a_resumed_run_stopped_by_its_budget_costs_only_its_own_part() -> None:
     before = SessionRef("2168017a", "claude", "/slot", cost_usd=0.014904, tokens=THREE_ANSWERS)
     _, ending = CLAUDE.play("budget-resume", session=before)
     assert ending.usage.cost_usd == pytest.approx(0.020508)
@@ -113,14 +113,14 @@ def test_a_resumed_run_that_its_budget_stopped_is_charged_for_its_own_part() -> 
     assert ending.limit == "max_budget"
 
 
-def test_the_last_of_two_results_counts_and_holds_the_subagents() -> None:
+def test_the_last_result_counts_and_includes_the_subagents() -> None:
     _, ending = CLAUDE.play("subagent")
     assert ending.usage.cost_usd == pytest.approx(0.024522)
     assert ending.usage.tokens == Tokens(input=5400, cache_read=2540, cache_write=1000, output=254)
     assert ending.message == "(script over)"
 
 
-def test_a_subagents_context_is_not_that_of_the_conversation() -> None:
+def test_the_context_of_a_subagent_is_not_the_context_of_the_conversation() -> None:
     lines = CLAUDE.lines("subagent")
     for number, record in enumerate(map(json.loads, lines)):
         if record.get("parent_tool_use_id") is not None and record["type"] == "assistant":
@@ -129,7 +129,7 @@ def test_a_subagents_context_is_not_that_of_the_conversation() -> None:
     assert CLAUDE.end(lines).usage.context_tokens == 1200 + 520 + 200
 
 
-def test_the_context_is_told_while_the_run_goes_on_and_after_the_conversation_was_made_short() -> None:
+def test_the_context_is_reported_during_the_run_and_after_a_compaction() -> None:
     reader = ClaudeReader(TASK)
     seen = []
     for number, cached in enumerate((90_000, 150_000, 20_000)):
@@ -140,7 +140,7 @@ def test_the_context_is_told_while_the_run_goes_on_and_after_the_conversation_wa
     assert reader.finish(exit_code=None, stderr="", stopped=True).usage.context_tokens == 150_703
 
 
-def test_a_killed_run_is_estimated_from_what_was_seen() -> None:
+def test_the_cost_of_a_killed_run_is_estimated_from_its_stream() -> None:
     _, ending = CLAUDE.play("sigterm", stopped=True)
     assert ending.usage.provenance == "estimated"
     assert ending.usage.tokens.input == 1000
@@ -149,7 +149,7 @@ def test_a_killed_run_is_estimated_from_what_was_seen() -> None:
     assert 0.0039 < ending.usage.cost_usd < 0.0055
 
 
-def test_a_killed_run_of_an_unpriced_model_costs_an_unknown_amount() -> None:
+def test_the_cost_of_a_killed_run_of_an_unpriced_model_is_unknown() -> None:
     _, ending = CLAUDE.play("unknown-model")
     lines = [text for text in CLAUDE.lines("unknown-model") if b'"total_cost_usd"' not in text]
     killed = CLAUDE.end(lines, exit_code=143, stopped=True)
@@ -158,7 +158,7 @@ def test_a_killed_run_of_an_unpriced_model_costs_an_unknown_amount() -> None:
     assert killed.usage.provenance == "unknown"
 
 
-def test_live_usage_only_grows_and_is_near_the_reported_cost() -> None:
+def test_live_usage_never_shrinks_and_is_near_the_reported_cost() -> None:
     events, ending = CLAUDE.play("basic")
     live = [event.usage for event in events if isinstance(event, UsageSeen)]
     costs = [usage.cost_usd or 0.0 for usage in live]
@@ -168,7 +168,7 @@ def test_live_usage_only_grows_and_is_near_the_reported_cost() -> None:
     assert live[-1].provenance == "reported"
 
 
-def test_what_comes_after_the_last_result_is_added_as_an_estimate() -> None:
+def test_usage_after_the_last_result_is_estimated_and_added() -> None:
     lines = CLAUDE.lines("subagent")
     last_answer = next(index for index, text in enumerate(lines) if b"(script over)" in text)
     first_result = next(text for text in lines if b'"result_index":0' in text)
@@ -178,17 +178,17 @@ def test_what_comes_after_the_last_result_is_added_as_an_estimate() -> None:
     assert killed.usage.cost_usd > 0.024522
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 
-def test_an_interrupted_run_with_exit_code_0_is_no_success() -> None:
+def test_an_interrupted_run_with_exit_code_0_is_not_a_success() -> None:
     assert CLAUDE.exit_code("sigint") == 0
     _, ending = CLAUDE.play("sigint")
     assert ending.outcome == "agent_error"
     assert ending.usage.cost_usd == pytest.approx(0.00465)
 
 
-def test_is_error_is_believed_more_than_the_subtype() -> None:
+def test_is_error_overrides_the_subtype() -> None:
     assert CLAUDE.end([result_line(is_error=True, result="it broke")]).reason == "it broke"
     assert CLAUDE.end([result_line(is_error=None)]).outcome == "agent_error"
     assert CLAUDE.end([result_line()]).outcome == "ok"
@@ -206,7 +206,7 @@ def test_is_error_is_believed_more_than_the_subtype() -> None:
         'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
     ],
 )
-def test_a_used_up_limit_is_quota_only_when_the_result_is_an_error(words: str) -> None:
+def test_an_exhausted_limit_is_quota_only_if_the_result_is_an_error(words: str) -> None:
     assert CLAUDE.end([result_line(is_error=True, result=words)], exit_code=1).outcome == "quota"
     assert CLAUDE.end([result_line(result=words)]).outcome == "ok"
 
@@ -219,7 +219,7 @@ def limit_line(status: str, resets_at: float | None = None, kind: str = "five_ho
 LIMIT = result_line(is_error=True, result="You've hit your limit", api_error_status=429)
 
 
-def test_the_end_of_a_limit_is_that_of_the_event_which_tells_it() -> None:
+def test_the_reset_time_comes_from_the_event_that_reports_the_limit() -> None:
     resets_at = time.time() // 1 + 3600
     assert CLAUDE.end([limit_line("rejected", resets_at), LIMIT], exit_code=1).resets_at == resets_at
     assert CLAUDE.end([limit_line("rejected", resets_at * 1000), LIMIT], exit_code=1).resets_at == resets_at
@@ -227,7 +227,7 @@ def test_the_end_of_a_limit_is_that_of_the_event_which_tells_it() -> None:
     assert CLAUDE.end([*both, LIMIT], exit_code=1).resets_at == resets_at
 
 
-def test_the_end_of_a_limit_that_let_requests_through_is_not_waited_for() -> None:
+def test_the_reset_time_of_a_limit_that_allowed_requests_is_ignored() -> None:
     resets_at = time.time() // 1 + 3600
     warning = limit_line("allowed_warning", resets_at)
     assert CLAUDE.end([warning, LIMIT], exit_code=1).resets_at is None
@@ -236,7 +236,7 @@ def test_the_end_of_a_limit_that_let_requests_through_is_not_waited_for() -> Non
     assert (ending.outcome, ending.resets_at) == ("ok", None)
 
 
-def test_the_end_of_a_limit_may_be_told_in_words_only() -> None:
+def test_the_reset_time_is_read_from_text_if_no_event_has_it() -> None:
     soon = int(time.time()) + 3600
     ending = CLAUDE.end([result_line(is_error=True, result=f"Claude AI usage limit reached|{soon}")], exit_code=1)
     assert (ending.outcome, ending.resets_at) == ("quota", soon)
@@ -245,12 +245,12 @@ def test_the_end_of_a_limit_may_be_told_in_words_only() -> None:
 
 
 @pytest.mark.parametrize("status", [503, 529])
-def test_a_status_of_overload_is_quota_whatever_the_words(status: int) -> None:
+def test_an_overload_status_is_quota_whatever_the_text(status: int) -> None:
     assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=status)]).outcome == "quota"
     assert CLAUDE.end([result_line(is_error=True, result="API Error", api_error_status=500)]).outcome == "agent_error"
 
 
-def test_a_limit_told_in_place_of_the_last_answer_is_quota_although_the_result_says_success() -> None:
+def test_a_limit_message_instead_of_the_last_answer_is_quota_despite_success() -> None:
     said = {"id": "m", "model": "<synthetic>", "content": [{"type": "text", "text": "Limit reached"}]}
     told = line(type="assistant", message=said, error="rate_limit")
     assert CLAUDE.end([told, result_line(result="Limit reached")]).outcome == "quota"
@@ -260,7 +260,7 @@ def test_a_limit_told_in_place_of_the_last_answer_is_quota_although_the_result_s
     assert CLAUDE.end([other, result_line()]).outcome == "ok"
 
 
-def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+def test_a_limit_in_the_output_of_a_tool_is_not_quota() -> None:
     printed = '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":4102444800}}'
     content = [
         {"type": "tool_result", "tool_use_id": "t", "content": f"usage limit reached\n{printed}", "is_error": True}
@@ -271,7 +271,7 @@ def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
     assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
-def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:
+def test_an_agent_that_mentions_rate_limits_is_not_out_of_quota() -> None:
     message = {
         "id": "m",
         "model": "claude-sonnet-4-5",
@@ -281,14 +281,14 @@ def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:
     assert ending.outcome == "agent_error"
 
 
-def test_an_answer_of_the_cli_itself_is_no_turn() -> None:
+def test_a_synthetic_answer_of_the_cli_is_not_a_turn() -> None:
     events, ending = CLAUDE.play("no-key")
     assert ending.usage.turns == 0
     assert ending.usage.cost_usd == 0
     assert not any(isinstance(event, Turn | Text) for event in events)
 
 
-def test_a_killed_run_keeps_the_total_that_was_reported_before() -> None:
+def test_a_killed_run_keeps_the_total_reported_before() -> None:
     before = SessionRef("old", "claude", "/slot", cost_usd=0.5, tokens=Tokens(input=7))
     _, ending = CLAUDE.play("sigterm", session=before, stopped=True)
     assert ending.session is not None
@@ -300,7 +300,7 @@ def test_a_killed_run_keeps_the_total_that_was_reported_before() -> None:
 
 
 @pytest.mark.parametrize("cost", ["1e999", "NaN", "-1", '"0.5"', "true", "null", "1" * 400])
-def test_a_cost_that_is_no_amount_is_not_believed(cost: str) -> None:
+def test_an_invalid_cost_is_ignored(cost: str) -> None:
     raw = f'{{"type": "result", "subtype": "success", "is_error": false, "total_cost_usd": {cost}}}'.encode()
     ending = CLAUDE.end([raw])
     assert ending.usage.provenance in {"estimated", "unknown"}

@@ -17,7 +17,7 @@ READING = dataclasses.replace(TASK, mode="review")
 
 
 def settings(argv: tuple[str, ...]) -> dict[str, Any]:
-    """What the `-c` words mean, read as the CLI reads them."""
+    """Parse the `-c` options as the CLI does."""
     given = [value for option, value in itertools.pairwise(argv) if option == "-c"]
     return tomllib.loads("\n".join(given))
 
@@ -30,25 +30,25 @@ def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
     assert not any("do it" in word for word in command.argv)
 
 
-def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
     argv = GPT.command(TASK).argv
     assert argv[argv.index("-m") + 1] == "gpt-5.5"
     assert "-m" not in CodexAgent("codex").command(TASK).argv
 
 
-def test_files_may_be_changed_in_the_worktree_only_and_there_is_no_network() -> None:
+def test_only_files_in_the_worktree_may_be_changed_and_the_network_is_off() -> None:
     given = settings(GPT.command(TASK).argv)
     assert given["sandbox_mode"] == "workspace-write"
     assert given["sandbox_workspace_write"] == {"writable_roots": [], "network_access": False}
     assert given["approval_policy"] == "never"
 
 
-def test_it_does_not_report_how_it_is_used() -> None:
+def test_telemetry_is_off() -> None:
     assert settings(GPT.command(TASK).argv)["analytics"] == {"enabled": False}
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_may_write_its_hand_over_folder_and_nothing_else(
+def test_a_read_only_step_may_write_only_to_its_output_folder(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
     given = settings(GPT.command(dataclasses.replace(TASK, mode=mode)).argv)
@@ -57,18 +57,18 @@ def test_a_read_only_step_may_write_its_hand_over_folder_and_nothing_else(
     assert "sandbox_mode" not in given
 
 
-def test_settings_of_the_worktree_are_not_loaded_whatever_its_name() -> None:
+def test_settings_of_the_worktree_are_not_loaded_whatever_its_path() -> None:
     odd = Path('/slot "x" \\ é')
     given = settings(GPT.command(dataclasses.replace(TASK, worktree=odd)).argv)
     assert given["projects"] == {str(odd): {"trust_level": "untrusted"}}
 
 
-def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
     argv = GPT.command(dataclasses.replace(TASK, session=SessionRef("--last", "codex", "/slot"))).argv
     assert argv[-4:] == ("resume", "--", "--last", "-")
 
 
-def test_the_users_own_words_come_before_the_session() -> None:
+def test_the_users_arguments_come_before_the_session() -> None:
     agent = CodexAgent("mine", arguments=("-s", "danger-full-access"))
     argv = agent.command(dataclasses.replace(TASK, session=SessionRef("id", "codex", "/slot"))).argv
     assert argv[-6:] == ("-s", "danger-full-access", "resume", "--", "id", "-")
@@ -84,7 +84,7 @@ def test_the_users_own_words_come_before_the_session() -> None:
         ("--add-dir", "/"),
     ],
 )
-def test_a_wider_grant_is_not_for_steps_that_only_read(words: tuple[str, ...]) -> None:
+def test_read_only_steps_ignore_arguments_that_grant_more(words: tuple[str, ...]) -> None:
     agent = CodexAgent("mine", arguments=(*words, "-c", 'model_reasoning_effort="high"'))
     argv = agent.command(READING).argv
     assert not set(words) & set(argv)
@@ -92,7 +92,7 @@ def test_a_wider_grant_is_not_for_steps_that_only_read(words: tuple[str, ...]) -
     assert set(words) <= set(agent.command(TASK).argv)
 
 
-def test_keys_are_passed_by_name_and_kept_from_the_commands_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_are_passed_by_name_and_hidden_from_commands_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     command = GPT.command(TASK)
     assert "OPENAI_API_KEY" in command.env_names
@@ -100,7 +100,7 @@ def test_keys_are_passed_by_name_and_kept_from_the_commands_of_the_model(monkeyp
     assert "OPENAI_API_KEY" in settings(command.argv)["shell_environment_policy"]["exclude"]
 
 
-def test_cost_is_estimated_where_the_model_has_a_price() -> None:
+def test_the_cost_is_estimated_if_the_model_has_a_price() -> None:
     assert GPT.cost == "estimated"
     assert CodexAgent("codex").cost == "unknown"
     assert CodexAgent("codex-gpt53-spark", "gpt-5.3-codex-spark").cost == "unknown"

@@ -26,13 +26,13 @@ def completed(**usage: int) -> bytes:
 # -- events --------------------------------------------------------------------------------------------------------
 
 
-def test_tools_that_one_answer_called_one_after_the_other_count_as_answers() -> None:
-    """Nothing in the stream tells them from two answers: there were two answers, three are counted."""
+def test_consecutive_tool_calls_of_one_answer_count_as_answers() -> None:
+    """The stream looks the same as for separate answers: three answers are counted instead of two."""
     _, ending = CODEX.play("x-parallel-calls")
     assert ending.usage.turns == 3
 
 
-def test_tools_that_run_at_the_same_time_belong_to_one_answer() -> None:
+def test_tools_that_run_in_parallel_belong_to_one_answer() -> None:
     started = [
         line(type="item.started", item={"id": name, "type": "command_execution", "command": "ls"}) for name in "ab"
     ]
@@ -41,14 +41,14 @@ def test_tools_that_run_at_the_same_time_belong_to_one_answer() -> None:
     assert sum(isinstance(event, ToolCall) for event in events) == 2
 
 
-def test_a_tool_whose_end_is_not_seen_does_not_stop_the_counting_of_answers() -> None:
-    """It runs in the background, or its output was too long a line to be read."""
+def test_answers_are_counted_after_a_tool_without_a_result() -> None:
+    """The tool runs in the background, or the line of its output was too long to be read."""
     started = line(type="item.started", item={"id": "a", "type": "command_execution", "command": "yes"})
     events = feed(CodexReader(TASK), [started, *[item("agent_message", text="Still there.")] * 3])
     assert [event.number for event in events if isinstance(event, Turn)] == [1, 2, 3, 4]
 
 
-def test_a_patch_of_several_files_names_each_and_is_one_tool_call() -> None:
+def test_a_patch_of_several_files_is_one_tool_call_with_all_paths() -> None:
     changes = [{"path": "/slot/a.py", "kind": "add"}, {"path": "/slot/b.py", "kind": "delete"}]
     reader = CodexReader(TASK)
     events = feed(reader, [item("file_change", changes=changes, status="completed")])
@@ -67,12 +67,12 @@ def test_a_patch_of_several_files_names_each_and_is_one_tool_call() -> None:
         ("", ""),
     ],
 )
-def test_commands_are_shown_without_the_shell_around_them(shown: str, command: str) -> None:
+def test_commands_are_shown_without_the_shell_wrapper(shown: str, command: str) -> None:
     events = feed(CodexReader(TASK), [item("command_execution", command=shown, status="completed")])
     assert ToolCall("shell", command=command) in events
 
 
-def test_other_tools_are_named() -> None:
+def test_other_tool_calls_have_a_name() -> None:
     events = feed(CodexReader(TASK), [item("mcp_tool_call", server="s", tool="lookup", status="failed")])
     assert ToolCall("lookup") in events
     assert ToolResult(is_error=True) in events
@@ -99,7 +99,7 @@ def test_a_model_without_a_price_has_no_cost(model: str | None) -> None:
     assert (usage.cost_usd, usage.provenance) == (None, "unknown")
 
 
-def test_a_killed_run_is_estimated_from_what_was_seen_and_hands_that_on() -> None:
+def test_the_estimate_for_a_killed_run_is_kept_in_its_session() -> None:
     before = SessionRef("x", "codex", "/slot", tokens=THREE_ANSWERS)
     _, ending = CODEX.play("sigterm", session=before, stopped=True)
     assert ending.usage.provenance == "estimated"
@@ -109,17 +109,17 @@ def test_a_killed_run_is_estimated_from_what_was_seen_and_hands_that_on() -> Non
     assert ending.session.tokens == THREE_ANSWERS + ending.usage.tokens
 
 
-def test_a_long_conversation_is_not_charged_as_one_long_context() -> None:
-    """Ten answers of 50,000 tokens each: the dearer rate for a long context does not apply."""
+def test_a_long_conversation_is_not_priced_as_one_long_context() -> None:
+    """Ten answers of 50,000 tokens each: the higher rate for a long context does not apply."""
     talk = [item("agent_message", text="x") for _ in range(10)]
     end = CODEX.end([*talk, completed(input_tokens=500_000, output_tokens=10_000)])
     assert end.usage.cost_usd == pytest.approx(500_000 * 5e-6 + 10_000 * 30e-6)
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 
-def test_a_failed_turn_is_believed_more_than_the_exit_code() -> None:
+def test_a_failed_turn_overrides_the_exit_code() -> None:
     assert CODEX.end([line(type="turn.failed", error={"message": "it broke"})]).reason == "it broke"
     assert CODEX.end([line(type="turn.failed")]).reason == "the turn failed without a reason"
 
@@ -135,21 +135,21 @@ def test_a_failed_turn_is_believed_more_than_the_exit_code() -> None:
         "exceeded retry limit, last status: 529 unknown",
     ],
 )
-def test_a_used_up_limit_is_quota_only_in_the_clis_own_failure(words: str) -> None:
+def test_an_exhausted_limit_is_quota_only_in_a_failure_of_the_cli(words: str) -> None:
     assert CODEX.end([line(type="turn.failed", error={"message": words})], exit_code=1).outcome == "quota"
     said = item("agent_message", text=words)
     assert CODEX.end([said, line(type="turn.failed", error={"message": "no"})], exit_code=1).outcome == "agent_error"
     assert CODEX.end([said, completed(input_tokens=1)]).outcome == "ok"
 
 
-def test_a_command_that_prints_a_limit_is_not_out_of_quota() -> None:
+def test_a_limit_in_the_output_of_a_command_is_not_quota() -> None:
     words = "You've hit your usage limit. Try again in 3 days."
     ran = item("command_execution", command="cat log", aggregated_output=words, status="failed", exit_code=1)
     ending = CODEX.end([ran, line(type="turn.failed", error={"message": "no"})], exit_code=1)
     assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
-def test_the_end_of_a_limit_is_told_in_words_or_by_the_api() -> None:
+def test_the_reset_time_is_read_from_text_or_from_the_api() -> None:
     now = time.time()
     _, recorded = CODEX.play("usage-limit")
     assert recorded.resets_at is not None

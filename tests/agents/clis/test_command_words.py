@@ -23,12 +23,12 @@ GRANTS = Grants(frozenset({"--mode", "-m"}), frozenset({"--yolo"}), frozenset({"
         ("a --tools b --mode --yolo c", "a c"),
     ],
 )
-def test_what_grants_is_left_out_with_its_values_and_the_rest_stays(words: str, kept: str) -> None:
+def test_granting_options_are_removed_with_their_values(words: str, kept: str) -> None:
     assert GRANTS.removed_from(words.split()) == tuple(kept.split())
 
 
 @given(st.lists(st.sampled_from(["--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y", "x", "-v", "-", ""])))
-def test_no_word_that_grants_is_kept(words: list[str]) -> None:
+def test_no_granting_option_is_kept(words: list[str]) -> None:
     kept = GRANTS.removed_from(words)
     assert not {"--mode", "--mode=x", "-mx", "--yolo", "--tools", "--tools=y"} & set(kept)
     assert kept.count("-v") <= words.count("-v")

@@ -1,4 +1,4 @@
-"""The stream here was written by hand, from the documentation of 2026-11-22: nothing of it was recorded."""
+"""The stream is not recorded. It was written by hand from the documentation of 2026-11-22."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ def result_line(**changes: Any) -> bytes:
     return line(**{"type": "result", "subtype": "success", "is_error": False, "result": "done", **changes})
 
 
-def test_a_model_call_id_tells_the_turns_apart() -> None:
+def test_a_turn_is_identified_by_its_model_call_id() -> None:
     events = feed(CursorReader(TASK), [line(type="assistant", model_call_id=name, message={}) for name in "aabbb"])
     assert events == [Turn(1), Turn(2)]
 
 
-def test_its_cost_is_unknown_and_never_zero() -> None:
+def test_the_cost_is_unknown_and_not_zero() -> None:
     ending = CURSOR.end(CURSOR.lines("basic"))
     assert (ending.usage.cost_usd, ending.usage.provenance) == (None, "unknown")
 
 
-def test_a_usage_in_the_result_is_read_if_there_is_one() -> None:
+def test_usage_in_the_result_is_read() -> None:
     usage = {"inputTokens": 10, "outputTokens": 4, "cacheReadTokens": 3, "cacheWriteTokens": 2}
     assert CURSOR.end([result_line(usage=usage)]).usage.tokens == Tokens(
         input=10, cache_read=3, cache_write=2, output=4
@@ -44,7 +44,7 @@ def test_a_rejected_tool_is_a_note() -> None:
     assert reader.finish(exit_code=0, stderr="", stopped=False).notes == ("permission denied: shell",)
 
 
-def test_a_missing_result_is_an_error_with_the_words_of_stderr_or_stdout() -> None:
+def test_a_missing_result_is_an_error_with_text_of_stderr_or_stdout() -> None:
     mirrored = '{"type":"system"}\n'
     assert CURSOR.end(CURSOR.lines("basic")[:-1]).reason == "exit code 0 without a result"
     told = CURSOR.end([], exit_code=1, stderr=f"Error: not logged in\n{mirrored}")
@@ -65,7 +65,9 @@ def test_a_missing_result_is_an_error_with_the_words_of_stderr_or_stdout() -> No
         ({}, 1, "agent_error", "exit code 1 after a successful result"),
     ],
 )
-def test_the_end_is_told_truthfully(changes: dict[str, Any], exit_code: int, outcome: str, reason: str) -> None:
+def test_the_outcome_follows_result_and_exit_code(
+    changes: dict[str, Any], exit_code: int, outcome: str, reason: str
+) -> None:
     ending = CURSOR.end([result_line(**changes)], exit_code=exit_code)
     assert (ending.outcome, ending.reason) == (outcome, reason)
 
@@ -78,7 +80,7 @@ KEYS = st.sampled_from(["tool_call", "function", "args", "result", "message", "c
     subtype=st.sampled_from(["init", "started", "completed", "error"]),
     record=st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6),
 )
-def test_no_shape_of_an_event_raises(kind: str, subtype: str, record: dict[str, Any]) -> None:
+def test_malformed_events_do_not_raise(kind: str, subtype: str, record: dict[str, Any]) -> None:
     reader = CursorReader(TASK)
     list(reader.feed(json.dumps({**record, "type": kind, "subtype": subtype}).encode()))
     assert reader.finish(exit_code=0, stderr="", stopped=False).outcome != "ok"

@@ -1,4 +1,4 @@
-"""How each CLI is told to begin with a copy of a conversation, and which of them can."""
+"""Which CLIs can fork a conversation, and how each is started with the fork."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ WORDS = {
 
 
 @pytest.mark.parametrize("cli", WORDS)
-def test_a_fork_is_asked_for_in_the_words_of_the_cli(cli: str) -> None:
+def test_a_fork_uses_the_options_of_the_cli(cli: str) -> None:
     argv = list(registry.resolve(cli).command(TASK).argv)
     place = argv.index(WORDS[cli][0])
     assert argv[place : place + len(WORDS[cli])] == WORDS[cli]
 
 
 @pytest.mark.parametrize("cli", WORDS)
-def test_a_session_that_is_resumed_is_not_forked(cli: str) -> None:
+def test_a_resumed_session_is_not_forked(cli: str) -> None:
     argv = registry.resolve(cli).command(dataclasses.replace(TASK, fork=False)).argv
     assert not {"fork", "--fork", "--fork-session"} & set(argv)
     assert any(ID in word for word in argv)
@@ -57,9 +57,7 @@ def conversation(home: Path, name: str, session_id: str, *, size: int = 0) -> Pa
     return path
 
 
-def test_gemini_begins_with_the_file_that_holds_the_whole_conversation(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gemini_starts_with_the_file_of_the_whole_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GEMINI_CLI_HOME", str(tmp_path))
     whole = conversation(tmp_path, "session-2026-11-22T14-38-11111111.jsonl", ID, size=100)
     conversation(tmp_path, "session-2026-11-22T14-39-11111111.jsonl", ID)
@@ -71,7 +69,7 @@ def test_gemini_begins_with_the_file_that_holds_the_whole_conversation(
     assert not any(word.startswith("--resume") for word in argv)
 
 
-def test_gemini_is_left_to_say_that_a_conversation_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gemini_itself_reports_a_missing_conversation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GEMINI_CLI_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     path = session_file(ID)
@@ -83,7 +81,7 @@ def test_gemini_is_left_to_say_that_a_conversation_is_gone(tmp_path: Path, monke
 
 
 class Plain:
-    """An adapter from before there were forks."""
+    """An adapter without support for forks."""
 
 
 @pytest.mark.parametrize(
@@ -97,19 +95,17 @@ class Plain:
         ("cursor", "never"),
     ],
 )
-def test_an_agent_says_where_it_can_begin_with_a_copy_also_with_an_environment_of_its_own(
-    name: str, where: str
-) -> None:
+def test_an_agent_declares_where_it_can_fork_also_with_its_own_environment(name: str, where: str) -> None:
     assert forks_of(registry.resolve(name)) == where
     assert forks_of(registry.resolve("mine", {"mine": f"{name} env:A=b"})) == where
 
 
-def test_an_adapter_that_says_nothing_cannot_fork() -> None:
+def test_an_adapter_without_a_declaration_cannot_fork() -> None:
     agent: Agent = Plain()  # type: ignore[assignment]
     assert forks_of(agent) == "never"
 
 
-def test_a_fork_that_names_no_session_hands_on_none() -> None:
+def test_a_fork_without_a_session_id_has_no_session() -> None:
     for fork, kept in ((True, None), (False, TASK.session)):
         reader = ClaudeReader(dataclasses.replace(TASK, fork=fork))
         list(reader.feed(b'{"type":"system","subtype":"init","model":"claude-sonnet-4-5"}'))

@@ -28,19 +28,19 @@ def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
     assert not any("do it" in word for word in command.argv)
 
 
-def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
     assert value_of(PRO.command(TASK).argv, "-m") == "gemini-2.5-pro"
     assert "-m" not in GeminiAgent("gemini").command(TASK).argv
 
 
-def test_files_may_be_changed_and_nothing_is_approved_in_general() -> None:
+def test_edits_are_approved_but_not_all_tools() -> None:
     argv = PRO.command(TASK).argv
     assert value_of(argv, "--approval-mode") == "default"
     assert value_of(argv, "--policy") == str(WRITE_POLICY)
     assert not any(word.startswith("--allowed-tools") for word in argv)
 
 
-def test_exactly_the_allowed_commands_may_be_run_but_none_with_a_comma() -> None:
+def test_only_the_allowed_commands_may_run_and_none_with_a_comma() -> None:
     commands = ("python -m pytest -q", "make a,b", "ruff check .")
     argv = PRO.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
     assert [word for word in argv if word.startswith("--allowed-tools")] == [
@@ -50,7 +50,7 @@ def test_exactly_the_allowed_commands_may_be_run_but_none_with_a_comma() -> None
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_has_a_policy_that_the_users_own_cannot_lift(
+def test_policies_of_the_user_cannot_weaken_the_read_only_policy(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
     argv = PRO.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))).argv
@@ -70,7 +70,7 @@ def test_a_read_only_step_has_a_policy_that_the_users_own_cannot_lift(
         ("evil.py", False),
     ],
 )
-def test_the_read_only_policy_lets_files_of_the_hand_over_folder_be_written(path: str, may_write: bool) -> None:
+def test_the_read_only_policy_allows_files_in_the_output_folder(path: str, may_write: bool) -> None:
     rules = tomllib.loads(READ_POLICY.read_text(encoding="utf-8"))["rule"]
     arguments = json.dumps({"content": "x", "file_path": path}, separators=(",", ":"))
     given = arguments.replace(f'"file_path":"{path}"', f'\0"file_path":"{path}"\0')
@@ -91,14 +91,14 @@ def test_settings_of_the_worktree_are_not_loaded() -> None:
     assert "GEMINI_CLI_TRUST_WORKSPACE" not in {*command.env, *command.env_names}
 
 
-def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
     argv = PRO.command(dataclasses.replace(TASK, session=SessionRef("-y", "gemini", "/slot"))).argv
     assert "--resume=-y" in argv
     assert "-y" not in argv
 
 
 @pytest.mark.parametrize("words", [("--approval-mode", "yolo"), ("--approval-mode=yolo",), ("-y",), ("--yolo",)])
-def test_a_wider_grant_takes_the_place_of_ours_and_is_not_for_steps_that_only_read(words: tuple[str, ...]) -> None:
+def test_a_wider_grant_replaces_the_default_except_in_read_only_steps(words: tuple[str, ...]) -> None:
     agent = GeminiAgent("mine", arguments=(*words, "--debug"))
     argv = agent.command(dataclasses.replace(TASK, allowed_commands=("make",))).argv
     assert argv[-len(words) - 1 :] == (*words, "--debug")
@@ -116,6 +116,6 @@ def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPa
     assert "secret" not in repr(command)
 
 
-def test_cost_is_estimated_where_the_model_has_a_price() -> None:
+def test_the_cost_is_estimated_if_the_model_has_a_price() -> None:
     assert PRO.cost == "estimated"
     assert GeminiAgent("gemini").cost == "unknown"

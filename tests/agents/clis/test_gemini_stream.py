@@ -23,14 +23,14 @@ def said(words: str) -> bytes:
 # -- events --------------------------------------------------------------------------------------------------------
 
 
-def test_the_pieces_of_the_last_answer_are_its_message() -> None:
+def test_the_message_joins_the_chunks_of_the_last_answer() -> None:
     lines = [said("not "), line(type="tool_use", tool_id="a"), line(type="tool_result", tool_id="a", status="success")]
     ending = GEMINI.end([*lines, said("All "), said("done."), result_line()])
     assert ending.message == "All done."
     assert ending.usage.turns == 2
 
 
-def test_a_result_of_a_tool_that_was_not_read_does_not_stop_the_counting_of_answers() -> None:
+def test_answers_are_counted_after_a_tool_without_a_result() -> None:
     lines = [line(type="tool_use", tool_id="lost")]
     for tool in "ab":
         use, told = line(type="tool_use", tool_id=tool), line(type="tool_result", tool_id=tool, status="success")
@@ -38,20 +38,20 @@ def test_a_result_of_a_tool_that_was_not_read_does_not_stop_the_counting_of_answ
     assert GEMINI.end([*lines, result_line()]).usage.turns == 3
 
 
-def test_a_refused_tool_is_an_error_of_the_tool_and_a_note_of_the_run() -> None:
+def test_a_refused_tool_is_a_tool_error_and_a_note() -> None:
     events, ending = GEMINI.play("readonly")
     assert events.count(ToolResult(is_error=True)) == 2
     assert ending.outcome == "ok"
     assert ending.notes[0].startswith("tool refused or failed: Access denied: plan path")
 
 
-def test_a_warning_is_a_note_and_an_error_event_is_told_where_there_is_no_result() -> None:
+def test_a_warning_is_a_note_and_an_error_event_is_the_reason_without_result() -> None:
     lines = [line(type="error", severity=severity, message=f"a {severity}") for severity in ("warning", "error")]
     assert feed(GeminiReader(TASK), lines) == [Note("a warning"), Note("a error")]
     assert GEMINI.end(lines, exit_code=1).reason == "exit code 1 without a result: a error"
 
 
-def test_a_run_that_the_cli_stopped_for_going_in_circles_is_no_success() -> None:
+def test_a_run_stopped_by_loop_detection_is_not_a_success() -> None:
     warning = line(type="error", severity="warning", message="Loop detected, stopping execution")
     ending = GEMINI.end([said("Again."), warning, result_line()])
     assert (ending.outcome, ending.reason) == ("agent_error", "Loop detected, stopping execution")
@@ -61,14 +61,14 @@ EMPTY = "Invalid stream: the model returned an empty response"
 
 
 @pytest.mark.parametrize("severity", ["warning", "error"])
-def test_a_run_in_which_the_model_said_nothing_fails_with_the_cause(severity: str) -> None:
+def test_a_run_without_an_answer_fails_with_the_cause(severity: str) -> None:
     lines = [line(type="error", severity=severity, message=EMPTY), result_line()]
     ending = GEMINI.end(lines)
     assert (ending.outcome, ending.reason) == ("agent_error", EMPTY)
     assert GEMINI.end([lines[0], said("Done."), lines[1]]).outcome == "ok"
 
 
-def test_a_failed_result_names_the_cause_that_came_before_it() -> None:
+def test_the_reason_of_a_failed_result_is_the_earlier_cause() -> None:
     error = {"status": "error", "error": {"message": "[API Error: unknown]"}}
     ending = GEMINI.end([line(type="error", severity="warning", message=EMPTY), result_line(**error)], exit_code=1)
     assert ending.reason == f"[API Error: unknown]: {EMPTY}"
@@ -79,7 +79,7 @@ def test_a_failed_result_names_the_cause_that_came_before_it() -> None:
 # -- money and tokens ----------------------------------------------------------------------------------------------
 
 
-def test_every_model_of_a_run_has_its_own_price() -> None:
+def test_each_model_of_a_run_has_its_own_price() -> None:
     """`auto`: 1700 tokens of flash-lite chose, 3510 of flash worked."""
     events, ending = GEMINI.play("x-auto-model")
     assert Started("becad635-2e9d-4524-831b-07799d6beb37", "auto") in events
@@ -96,14 +96,14 @@ def test_a_model_without_a_price_has_no_cost() -> None:
     assert ending.model == "new"
 
 
-def test_a_killed_run_is_estimated_from_what_was_seen() -> None:
+def test_the_cost_of_a_killed_run_is_estimated_from_its_stream() -> None:
     _, ending = GEMINI.play("sigterm-group", stopped=True)
     assert ending.usage.provenance == "estimated"
     assert ending.usage.cost_usd is not None
     assert ending.usage.cost_usd > 0
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 API_ERROR = '[API Error: {"error":{"code":400,"message":"scripted failure 400","status":"INVALID_ARGUMENT"}}]'
 
@@ -113,14 +113,14 @@ def test_a_status_that_is_not_success_is_an_error() -> None:
     assert GEMINI.end([result_line(status=None)]).outcome == "agent_error"
 
 
-def test_an_agent_that_talks_about_quota_is_not_out_of_it() -> None:
+def test_an_agent_that_mentions_quota_is_not_out_of_quota() -> None:
     words = said("429 RESOURCE_EXHAUSTED: quota exceeded")
     assert GEMINI.end([words, result_line()]).outcome == "ok"
     failure = result_line(status="error", error={"type": "unknown", "message": "no"})
     assert GEMINI.end([words, failure], exit_code=1).outcome == "agent_error"
 
 
-def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+def test_a_limit_in_the_output_of_a_tool_is_not_quota() -> None:
     error = {"type": "x", "message": "429 RESOURCE_EXHAUSTED"}
     printed = line(type="tool_result", tool_id="t", status="error", output="quota exceeded, retry in 5s", error=error)
     failure = result_line(status="error", error={"type": "unknown", "message": "no"})
@@ -128,7 +128,7 @@ def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
     assert (ending.outcome, ending.resets_at) == ("agent_error", None)
 
 
-def test_a_limit_that_was_recorded_tells_its_end() -> None:
+def test_the_reset_time_is_read_from_a_recorded_limit() -> None:
     _, ending = GEMINI.play("usage-limit")
     assert ending.resets_at == pytest.approx(time.time() + 7200, abs=60)
 
@@ -142,7 +142,7 @@ def test_a_limit_that_was_recorded_tells_its_end() -> None:
         ("[API Error: This model is currently experiencing high demand. Please try again later.]", None),
     ],
 )
-def test_a_limit_may_tell_its_end(words: str, seconds: float | None) -> None:
+def test_the_reset_time_is_read_from_the_text(words: str, seconds: float | None) -> None:
     ending = GEMINI.end([result_line(status="error", error={"type": "unknown", "message": words})], exit_code=173)
     assert ending.outcome == "quota"
     assert ending.resets_at == (None if seconds is None else pytest.approx(time.time() + seconds, abs=60))

@@ -1,4 +1,4 @@
-"""What each CLI says when the session that it was to resume is gone."""
+"""How each CLI reports that the session to resume is missing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def session(recorded: Recorded) -> SessionRef:
 
 
 @each_cli
-def test_a_session_that_the_cli_does_not_know_is_lost(recorded: Recorded) -> None:
+def test_a_session_unknown_to_the_cli_is_lost(recorded: Recorded) -> None:
     _, ending = recorded.play("resume-unknown", session=session(recorded))
     assert ending.lost_session
     assert ending.outcome == "agent_error"
@@ -24,13 +24,13 @@ def test_a_session_that_the_cli_does_not_know_is_lost(recorded: Recorded) -> Non
 
 
 @each_cli
-def test_a_run_that_resumed_nothing_has_lost_nothing(recorded: Recorded) -> None:
+def test_a_run_that_resumed_no_session_has_no_lost_session(recorded: Recorded) -> None:
     _, ending = recorded.play("resume-unknown")
     assert not ending.lost_session
 
 
 @each_cli
-def test_a_resume_that_we_stopped_has_lost_nothing(recorded: Recorded) -> None:
+def test_a_stopped_run_has_no_lost_session(recorded: Recorded) -> None:
     _, ending = recorded.play("resume-unknown", session=session(recorded), stopped=True)
     assert not ending.lost_session
 
@@ -52,7 +52,7 @@ WORDS = {
 
 
 @each_cli
-def test_the_words_of_a_run_that_has_begun_lose_no_session(recorded: Recorded) -> None:
+def test_text_of_a_started_run_does_not_mark_its_session_as_lost(recorded: Recorded) -> None:
     lines = [*recorded.lines("basic")[:1], line(type="error", message=WORDS[recorded.cli])]
     reader = recorded.reader_for(session(recorded))
     for text in lines:

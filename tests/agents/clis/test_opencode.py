@@ -26,16 +26,16 @@ def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
     assert not any("do it" in word for word in command.argv)
 
 
-def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
     assert "--model=anthropic/claude-opus-5-5" in OPUS.command(TASK).argv
     assert not any(word.startswith("--model") for word in OpencodeAgent("opencode").command(TASK).argv)
 
 
-def test_events_are_json_and_a_title_is_given_so_that_none_is_asked_for() -> None:
+def test_events_are_json_and_the_title_is_set_to_save_a_request() -> None:
     assert OPUS.command(TASK).argv[:5] == ("opencode", "run", "--format", "json", "--title=gump impl")
 
 
-def test_nothing_is_left_to_be_asked_and_nothing_approved_unseen() -> None:
+def test_every_permission_is_allowed_or_denied_in_advance() -> None:
     command = OPUS.command(TASK)
     assert "--auto" not in command.argv
     assert permission(command)["edit"] == "allow"
@@ -43,14 +43,14 @@ def test_nothing_is_left_to_be_asked_and_nothing_approved_unseen() -> None:
     assert '"ask"' not in command.env["OPENCODE_PERMISSION"]
 
 
-def test_exactly_the_allowed_commands_may_be_run() -> None:
+def test_only_the_allowed_commands_may_run() -> None:
     commands = ("python -m pytest -q, really", "ruff check .")
     rules = permission(OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)))["bash"]
     assert list(rules.items()) == [("*", "deny"), *((command, "allow") for command in commands)]
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+def test_a_read_only_step_may_write_only_its_output_file(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
     rules = permission(OPUS.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))))
@@ -58,7 +58,7 @@ def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
     assert rules["bash"] == "deny"
 
 
-def test_subagents_are_off_as_their_tokens_are_on_no_stream() -> None:
+def test_subagents_are_off_because_no_stream_reports_their_tokens() -> None:
     assert permission(OPUS.command(TASK))["task"] == "deny"
 
 
@@ -69,13 +69,13 @@ def test_settings_of_the_worktree_are_not_loaded_and_nothing_is_shared_or_update
     assert env["OPENCODE_DISABLE_AUTOUPDATE"] == "1"
 
 
-def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
     argv = OPUS.command(dataclasses.replace(TASK, session=SessionRef("-rm", "opencode", "/slot"))).argv
     assert "--session=-rm" in argv
     assert "-rm" not in argv
 
 
-def test_only_the_keys_of_the_models_provider_are_passed_and_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_keys_of_the_provider_are_passed_and_only_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "secret")
     command = OPUS.command(TASK)
     assert "ANTHROPIC_API_KEY" in command.env_names
@@ -84,7 +84,7 @@ def test_only_the_keys_of_the_models_provider_are_passed_and_by_name(monkeypatch
     assert "OPENAI_API_KEY" in OpencodeAgent("opencode").command(TASK).env_names
 
 
-def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not_change() -> None:
+def test_the_users_arguments_come_last_and_grant_nothing_in_read_only_steps() -> None:
     agent = OpencodeAgent("mine", arguments=("--auto", "--thinking"))
     assert agent.command(TASK).argv[-2:] == ("--auto", "--thinking")
     argv = agent.command(dataclasses.replace(TASK, mode="review")).argv
@@ -92,7 +92,7 @@ def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not
     assert "--auto" not in argv
 
 
-def test_its_cost_is_reported() -> None:
+def test_the_cost_is_reported() -> None:
     assert OPUS.cost == "reported"
 
 
@@ -105,6 +105,6 @@ def test_its_cost_is_reported() -> None:
         ("opencode-/x", None),
     ],
 )
-def test_a_name_with_a_provider_passes_a_model_through(name: str, model: str | None) -> None:
+def test_the_provider_and_model_in_a_name_are_passed_to_the_cli(name: str, model: str | None) -> None:
     found = OpencodeAgent.model_name.fullmatch(name)
     assert (found["model"] if found else None) == model

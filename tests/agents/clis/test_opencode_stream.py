@@ -65,14 +65,14 @@ def step(reason: str = "stop", cost: float = 0.0, **tokens: Any) -> list[bytes]:
         ("patch", {"patchText": "odd"}, [ToolCall("patch")]),
     ],
 )
-def test_tool_calls_name_what_they_wrote_or_ran(tool: str, arguments: dict[str, Any], calls: list[ToolCall]) -> None:
+def test_tool_calls_name_the_path_or_the_command(tool: str, arguments: dict[str, Any], calls: list[ToolCall]) -> None:
     reader = OpencodeReader(TASK)
     events = feed(reader, [tool_line(tool, arguments)])
     assert events == [Started("ses_1", None), *calls, ToolResult()]
     assert reader.finish(exit_code=0, stderr="", stopped=False).usage.tool_calls == 1
 
 
-def test_a_refused_tool_names_no_path_and_is_a_note() -> None:
+def test_a_refused_tool_is_a_note_without_a_path() -> None:
     events, ending = OPENCODE.play("outside-no-auto")
     calls = [event for event in events if isinstance(event, ToolCall)]
     assert calls == [ToolCall("write")]
@@ -83,7 +83,7 @@ def test_a_refused_tool_names_no_path_and_is_a_note() -> None:
     )
 
 
-def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
+def test_a_read_only_step_writes_only_its_output_file() -> None:
     events, ending = OPENCODE.play("read-only-step")
     paths = [event.path for event in events if isinstance(event, ToolCall)]
     assert (ending.outcome, paths) == ("ok", ["/sandbox/repo/.gump/out/plan.json", None, None])
@@ -93,7 +93,7 @@ def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
     )
 
 
-def test_a_step_that_changes_files_stays_in_the_worktree_and_runs_what_is_allowed() -> None:
+def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
     events, ending = OPENCODE.play("diff-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
@@ -103,7 +103,7 @@ def test_a_step_that_changes_files_stays_in_the_worktree_and_runs_what_is_allowe
     )
 
 
-def test_a_tool_that_is_not_offered_is_a_note() -> None:
+def test_a_call_of_an_unavailable_tool_is_a_note() -> None:
     events, ending = OPENCODE.play("readonly")
     assert ToolCall("write") in events
     assert ToolCall("bash") in events
@@ -124,7 +124,7 @@ def test_a_tool_that_is_not_offered_is_a_note() -> None:
         (None, None, "unknown"),
     ],
 )
-def test_a_step_that_costs_nothing_has_a_model_without_a_price(
+def test_a_reported_cost_of_zero_means_a_model_without_a_price(
     model: str | None, cost_usd: float | None, provenance: str
 ) -> None:
     ending = end(step(input=1000, output=60, reasoning=40, cache={"read": 400, "write": 0}), model=model)
@@ -132,12 +132,12 @@ def test_a_step_that_costs_nothing_has_a_model_without_a_price(
     assert ending.usage.provenance == provenance
 
 
-def test_one_step_of_unknown_cost_makes_the_sum_unknown() -> None:
+def test_one_step_of_unknown_cost_makes_the_total_unknown() -> None:
     ending = end([*step(cost=0.5, input=10), *step(input=10)])
     assert (ending.usage.cost_usd, ending.usage.provenance) == (None, "unknown")
 
 
-def test_a_killed_run_counts_the_steps_that_were_finished() -> None:
+def test_a_killed_run_counts_its_finished_steps() -> None:
     lines = OPENCODE.lines("basic")
     ending = end(lines[:6], exit_code=-15, stopped=True)
     assert ending.usage.cost_usd == pytest.approx(0.0045)
@@ -145,22 +145,22 @@ def test_a_killed_run_counts_the_steps_that_were_finished() -> None:
     assert ending.notes == ("the last answer was cut off: its tokens are not counted",)
 
 
-def test_live_usage_comes_with_every_step() -> None:
+def test_live_usage_is_reported_with_each_step() -> None:
     events, _ = OPENCODE.play("basic")
     costs = [event.usage.cost_usd for event in events if isinstance(event, UsageSeen)]
     assert costs == [pytest.approx(0.0045), pytest.approx(0.009318), pytest.approx(0.014454)]
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("reason", ["tool-calls", "length", "content-filter", "other"])
-def test_only_a_last_answer_that_stopped_is_a_success(reason: str) -> None:
+def test_only_a_last_answer_with_reason_stop_is_a_success(reason: str) -> None:
     assert end(step(reason)).outcome == "agent_error"
     assert end([*step(reason), *step("stop")]).outcome == "ok"
 
 
-def test_an_error_event_is_believed_more_than_a_good_end() -> None:
+def test_an_error_event_overrides_a_successful_ending() -> None:
     ending = end([*OPENCODE.lines("basic"), line("error", error={"name": "APIError", "data": {"message": "no"}})])
     assert (ending.outcome, ending.reason) == ("agent_error", "APIError: no")
 
@@ -176,7 +176,7 @@ def test_an_error_event_is_believed_more_than_a_good_end() -> None:
         {"message": "You exceeded your current quota"},
     ],
 )
-def test_a_used_up_limit_is_quota_only_in_an_error_event(data: dict[str, Any]) -> None:
+def test_an_exhausted_limit_is_quota_only_in_an_error_event(data: dict[str, Any]) -> None:
     assert end([line("error", error={"name": "APIError", "data": data})], exit_code=1).outcome == "quota"
     talk = line("text", part={"type": "text", "text": json.dumps(data)})
     failed = line("error", error={"name": "APIError", "data": {"message": "no"}})
@@ -192,12 +192,12 @@ def test_a_used_up_limit_is_quota_only_in_an_error_event(data: dict[str, Any]) -
         ({}, None),
     ],
 )
-def test_a_limit_may_tell_its_end(more: dict[str, Any], seconds: float | None) -> None:
+def test_the_reset_time_is_read_from_the_error(more: dict[str, Any], seconds: float | None) -> None:
     ending = end([line("error", error={"name": "APIError", "data": {"statusCode": 429, **more}})], exit_code=1)
     assert ending.resets_at == (None if seconds is None else pytest.approx(time.time() + seconds, abs=60))
 
 
-def test_a_tool_that_prints_a_limit_is_not_out_of_quota() -> None:
+def test_a_limit_in_the_output_of_a_tool_is_not_quota() -> None:
     printed = tool_line("bash", {"command": "cat log"}, output="usage limit reached, retry in 5s")
     failed = line("error", error={"name": "APIError", "data": {"message": "no"}})
     ending = end([printed, failed], exit_code=1)
@@ -230,7 +230,7 @@ KEYS = st.sampled_from(
     part=st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6),
     error=JSON | st.dictionaries(KEYS, JSON, max_size=3),
 )
-def test_no_shape_of_an_event_raises(kind: str, part: dict[str, Any], error: object) -> None:
+def test_malformed_events_do_not_raise(kind: str, part: dict[str, Any], error: object) -> None:
     reader = OpencodeReader(TASK)
     list(reader.feed(json.dumps({"type": kind, "part": part, "error": error}).encode()))
     assert reader.finish(exit_code=1, stderr="", stopped=False).outcome != "ok"

@@ -26,7 +26,7 @@ def test_the_prompt_goes_to_stdin_and_never_to_the_command_line() -> None:
     assert not any("do it" in word for word in command.argv)
 
 
-def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
+def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
     command = PLUS.command(TASK)
     assert "--model=qwen3-coder-plus" in command.argv
     assert command.env["QWEN_MODEL"] == "qwen3-coder-plus"
@@ -35,26 +35,26 @@ def test_the_model_is_named_unless_the_user_leaves_it_to_the_cli() -> None:
     assert "QWEN_MODEL" not in left.env
 
 
-def test_files_may_be_changed_in_the_worktree_only() -> None:
+def test_only_files_in_the_worktree_may_be_changed() -> None:
     argv = PLUS.command(TASK).argv
     assert argv[argv.index("--approval-mode") + 1] == "default"
     assert allowed(argv) == ["write_file(/**)", "edit(/**)", "notebook_edit(/**)"]
 
 
-def test_the_allowed_commands_may_be_run_unless_a_comma_would_split_the_rule() -> None:
+def test_allowed_commands_may_run_unless_a_comma_would_split_the_rule() -> None:
     commands = ("python -m pytest -q", "pytest -k a,run_shell_command", "ruff check .")
     argv = PLUS.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
     assert allowed(argv)[3:] == ["run_shell_command(python -m pytest -q)", "run_shell_command(ruff check .)"]
 
 
-def test_redirections_and_substitutions_are_refused_unless_an_allowed_command_holds_them() -> None:
+def test_redirections_are_refused_unless_an_allowed_command_contains_them() -> None:
     argv = PLUS.command(dataclasses.replace(TASK, allowed_commands=("make > log",))).argv
     refused = [word for word in argv if word.startswith("--exclude-tools=run_shell_command")]
     assert refused == [f"--exclude-tools=run_shell_command(*{sign}*)" for sign in "$`("]
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
-def test_a_read_only_step_may_write_its_hand_over_file_and_nothing_else(
+def test_a_read_only_step_may_write_only_its_output_file(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
     argv = PLUS.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))).argv
@@ -70,13 +70,13 @@ def test_tools_that_leave_the_worktree_or_outlive_the_attempt_are_off() -> None:
     assert {"--exclude-tools=enter_worktree", "--exclude-tools=cron_create", "--exclude-tools=monitor"} <= set(argv)
 
 
-def test_a_session_is_resumed_by_its_id_even_an_odd_one() -> None:
+def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
     argv = PLUS.command(dataclasses.replace(TASK, session=SessionRef("-rm", "qwen", "/slot"))).argv
     assert "--resume=-rm" in argv
     assert "-rm" not in argv
 
 
-def test_the_turn_limit_is_passed_as_a_second_line_of_defence() -> None:
+def test_the_turn_limit_is_also_passed_to_the_cli() -> None:
     assert "--max-session-turns=7" in PLUS.command(dataclasses.replace(TASK, max_turns=7)).argv
     assert not any("max-session-turns" in word for word in PLUS.command(TASK).argv)
 
@@ -88,7 +88,7 @@ def test_keys_are_passed_by_name_and_never_by_value(monkeypatch: pytest.MonkeyPa
     assert "secret" not in repr(command)
 
 
-def test_retries_that_wait_for_minutes_are_off_by_a_default_that_other_settings_win_over(
+def test_long_retries_are_off_by_a_default_that_settings_override(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(SETTINGS, str(tmp_path / "settings.json"))
@@ -100,7 +100,7 @@ def test_retries_that_wait_for_minutes_are_off_by_a_default_that_other_settings_
     assert json.loads(NARROW.read_text(encoding="utf-8")) == untrusted
 
 
-def test_no_folder_is_trusted_unless_the_users_words_grant_more_to_a_step_that_changes_files(
+def test_no_folder_is_trusted_unless_arguments_of_a_writing_step_grant_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv(SETTINGS, "/nowhere/settings.json")
@@ -115,7 +115,7 @@ def test_no_folder_is_trusted_unless_the_users_words_grant_more_to_a_step_that_c
 
 
 @pytest.mark.parametrize("where", ["a variable", "a file of the machine"])
-def test_defaults_of_the_machine_stay(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_defaults_of_the_machine_are_kept(where: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(SETTINGS, str(tmp_path / "settings.json"))
     if where == "a variable":
         monkeypatch.setenv(DEFAULTS, str(tmp_path / "mine.json"))
@@ -126,7 +126,7 @@ def test_defaults_of_the_machine_stay(where: str, tmp_path: Path, monkeypatch: p
     assert DEFAULTS in command.env_names
 
 
-def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not_change() -> None:
+def test_the_users_arguments_come_last_and_grant_nothing_in_read_only_steps() -> None:
     agent = QwenAgent("mine", arguments=("--approval-mode", "yolo", "--allowed-tools=agent", "--no-safe-mode", "-d"))
     assert agent.command(TASK).argv[-5:] == agent.arguments
     argv = agent.command(dataclasses.replace(TASK, mode="plan")).argv
@@ -135,7 +135,7 @@ def test_the_users_own_words_come_last_and_grant_nothing_where_the_tree_must_not
 
 
 @pytest.mark.parametrize("words", [("--approval-mode", "yolo"), ("--approval-mode=yolo",), ("-y",), ("--yolo",)])
-def test_a_mode_of_the_users_takes_the_place_of_ours(words: tuple[str, ...]) -> None:
+def test_an_approval_mode_of_the_user_replaces_the_default(words: tuple[str, ...]) -> None:
     agent = QwenAgent("mine", arguments=words)
     argv = agent.command(TASK).argv
     assert argv[-len(words) :] == words
@@ -145,7 +145,7 @@ def test_a_mode_of_the_users_takes_the_place_of_ours(words: tuple[str, ...]) -> 
     assert not set(words) - {"--approval-mode"} & set(reading)
 
 
-def test_its_cost_is_known_only_with_a_price() -> None:
+def test_the_cost_is_known_only_with_a_price() -> None:
     assert PLUS.cost == "estimated"
     assert QwenAgent("qwen").cost == "unknown"
     assert QwenAgent("qwen-x", model="coder-model-9").cost == "unknown"
@@ -156,6 +156,6 @@ def test_its_cost_is_known_only_with_a_price() -> None:
     ("name", "model"),
     [("qwen-qwen3.8-max", "qwen3.8-max"), ("qwen-glm-5.1", "glm-5.1"), ("qwen-codr", None), ("qwen-", None)],
 )
-def test_a_name_with_a_version_passes_a_model_through(name: str, model: str | None) -> None:
+def test_the_model_in_a_name_is_passed_to_the_cli(name: str, model: str | None) -> None:
     found = QwenAgent.model_name.fullmatch(name)
     assert (found["model"] if found else None) == model

@@ -1,4 +1,4 @@
-"""A conversation is laid where Qwen Code looks for it from another folder."""
+"""A conversation is copied to the place where Qwen Code looks for it from another folder."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def chats(home: Path, folder: Path) -> Path:
-    """As the CLI names it."""
+    """Return the folder of the chats, named as the CLI names it."""
     name = "".join(sign if sign.isascii() and sign.isalnum() else "-" for sign in str(folder))
     return home / "projects" / name / "chats"
 
 
-def held(home: Path, folder: Path, *answers: str, at: int = 1) -> Path:
-    """A conversation that was held in a folder."""
+def write_conversation(home: Path, folder: Path, *answers: str, at: int = 1) -> Path:
+    """Write a conversation that belongs to a folder."""
     path = chats(home, folder) / NAME
     path.parent.mkdir(parents=True, exist_ok=True)
     records = [{"sessionId": ID, "cwd": str(folder), "text": text} for text in ("first", *answers)]
@@ -46,8 +46,8 @@ def read(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_a_fork_elsewhere_finds_a_copy_that_belongs_there(home: Path, tmp_path: Path) -> None:
-    original = held(home, tmp_path / "slot-1", "second")
+def test_a_fork_in_another_folder_finds_a_copy_of_the_conversation(home: Path, tmp_path: Path) -> None:
+    original = write_conversation(home, tmp_path / "slot-1", "second")
     before = original.read_bytes()
     there = tmp_path / "slot_2.b"
     session = SessionRef(ID, "qwen", "slot-1")
@@ -61,50 +61,50 @@ def test_a_fork_elsewhere_finds_a_copy_that_belongs_there(home: Path, tmp_path: 
     assert [path.name for path in chats(home, there).iterdir()] == [NAME]
 
 
-def test_a_session_that_is_resumed_is_not_copied(home: Path, tmp_path: Path) -> None:
-    held(home, tmp_path / "slot-1")
+def test_a_resumed_session_is_not_copied(home: Path, tmp_path: Path) -> None:
+    write_conversation(home, tmp_path / "slot-1")
     task = Task("impl", None, 1, "qwen", "Go on.", tmp_path / "b", "diff", session=SessionRef(ID, "qwen", "slot-1"))
     QwenAgent("qwen").command(task)
     assert not chats(home, tmp_path / "b").exists()
 
 
-def test_an_older_copy_is_renewed_and_one_that_is_as_it_was_is_left(home: Path, tmp_path: Path) -> None:
-    held(home, tmp_path / "slot-1", at=1)
+def test_an_older_copy_is_replaced_and_a_current_one_is_kept(home: Path, tmp_path: Path) -> None:
+    write_conversation(home, tmp_path / "slot-1", at=1)
     copy_conversation(ID, tmp_path / "b")
     copy = chats(home, tmp_path / "b") / NAME
     first = copy.stat().st_ino
     copy_conversation(ID, tmp_path / "b")
     assert copy.stat().st_ino == first
-    held(home, tmp_path / "slot-1", "second", at=2)
+    write_conversation(home, tmp_path / "slot-1", "second", at=2)
     copy_conversation(ID, tmp_path / "b")
     assert [record["text"] for record in read(copy)] == ["first", "second"]
 
 
-def test_the_conversation_itself_is_never_written_over(home: Path, tmp_path: Path) -> None:
-    held(home, tmp_path / "slot-1", at=1)
+def test_the_original_conversation_is_never_overwritten(home: Path, tmp_path: Path) -> None:
+    write_conversation(home, tmp_path / "slot-1", at=1)
     copy_conversation(ID, tmp_path / "b")
-    original = held(home, tmp_path / "slot-1", "second", at=2)
+    original = write_conversation(home, tmp_path / "slot-1", "second", at=2)
     before = original.read_bytes()
     copy_conversation(ID, tmp_path / "slot-1")
     assert original.read_bytes() == before
 
 
 @pytest.mark.parametrize("first", ["", "{", "[]", '"words"'])
-def test_what_is_no_conversation_is_left_alone(home: Path, tmp_path: Path, first: str) -> None:
-    held(home, tmp_path / "slot-1").write_text(first, encoding="utf-8")
+def test_files_without_a_conversation_are_ignored(home: Path, tmp_path: Path, first: str) -> None:
+    write_conversation(home, tmp_path / "slot-1").write_text(first, encoding="utf-8")
     copy_conversation(ID, tmp_path / "b")
     assert not (chats(home, tmp_path / "b") / NAME).exists()
 
 
 @pytest.mark.parametrize("odd", ["../../../evil", "*", "", "-rm", "11111111", f"{ID}/../x"])
-def test_an_id_that_is_none_reaches_no_file(home: Path, tmp_path: Path, odd: str) -> None:
-    held(home, tmp_path / "slot-1")
+def test_an_invalid_id_opens_no_file(home: Path, tmp_path: Path, odd: str) -> None:
+    write_conversation(home, tmp_path / "slot-1")
     copy_conversation(odd, tmp_path / "b")
     assert [path.name for path in (home / "projects").iterdir()] == [chats(home, tmp_path / "slot-1").parent.name]
 
 
-def test_a_home_that_cannot_be_written_is_left_to_the_cli(home: Path, tmp_path: Path) -> None:
-    held(home, tmp_path / "slot-1")
+def test_an_unwritable_home_is_ignored(home: Path, tmp_path: Path) -> None:
+    write_conversation(home, tmp_path / "slot-1")
     in_the_way = chats(home, tmp_path / "b").parent
     in_the_way.write_text("", encoding="utf-8")
     copy_conversation(ID, tmp_path / "b")

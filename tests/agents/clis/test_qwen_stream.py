@@ -31,7 +31,7 @@ def result_line(**changes: Any) -> bytes:
 # -- events --------------------------------------------------------------------------------------------------------
 
 
-def test_answers_without_any_usage_are_counted_by_the_results_between_them() -> None:
+def test_answers_without_usage_are_separated_by_tool_results() -> None:
     call = {"type": "tool_use", "name": "read_file", "input": {}}
     user = line(type="user", message={"content": [{"type": "tool_result", "is_error": False}]})
     ending = QWEN.end(
@@ -40,7 +40,7 @@ def test_answers_without_any_usage_are_counted_by_the_results_between_them() -> 
     assert ending.usage.turns == 2
 
 
-def test_a_subagents_answers_are_charged_but_are_no_turns() -> None:
+def test_answers_of_a_subagent_have_a_cost_but_are_not_turns() -> None:
     reader = QwenReader(TASK)
     call = {"type": "tool_use", "name": "run_shell_command", "input": {"command": "ls"}}
     events = feed(reader, [answer(call, parent="call_1", input_tokens=1000, output_tokens=10)])
@@ -59,11 +59,11 @@ def test_a_subagents_answers_are_charged_but_are_no_turns() -> None:
         ("run_shell_command", {"command": ["ls"]}, ToolCall("run_shell_command")),
     ],
 )
-def test_tool_calls_name_what_they_write_or_run(tool: str, arguments: dict[str, Any], call: ToolCall) -> None:
+def test_tool_calls_name_the_path_or_the_command(tool: str, arguments: dict[str, Any], call: ToolCall) -> None:
     assert call in feed(QwenReader(TASK), [answer({"type": "tool_use", "name": tool, "input": arguments})])
 
 
-def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
+def test_a_read_only_step_writes_only_its_output_file() -> None:
     events, ending = QWEN.play("read-only-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, True])
@@ -73,7 +73,7 @@ def test_a_step_that_only_reads_writes_its_hand_over_and_nothing_else() -> None:
     )
 
 
-def test_a_step_that_changes_files_stays_in_the_worktree_and_runs_what_is_allowed() -> None:
+def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
     events, ending = QWEN.play("diff-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
@@ -92,49 +92,49 @@ def test_api_retries_are_notes() -> None:
 # -- money and tokens ----------------------------------------------------------------------------------------------
 
 
-def test_a_priced_model_is_estimated_answer_by_answer() -> None:
+def test_the_cost_of_a_priced_model_is_estimated_per_answer() -> None:
     usage = {"input_tokens": 1700, "cache_read_input_tokens": 500, "output_tokens": 50}
     message = {"model": "gpt-5.4", "content": [], "usage": usage}
     ending = QWEN.end([line(type="assistant", message=message), result_line(usage=usage)])
-    # gpt-5.4: $2.5, $0.25 and $15 for a million.
+    # gpt-5.4: $2.5, $0.25 and $15 per million tokens.
     assert ending.usage.cost_usd == pytest.approx((1200 * 2.5 + 500 * 0.25 + 50 * 15) / 1e6)
     assert ending.usage.provenance == "estimated"
 
 
-def test_requests_that_only_the_result_counts_are_charged_too() -> None:
+def test_requests_that_only_the_result_counts_have_a_cost() -> None:
     answers = answer(input_tokens=1000, output_tokens=10)
     ending = QWEN.end([answers, result_line(usage={"input_tokens": 3000, "output_tokens": 30})])
     assert ending.usage.tokens == Tokens(input=3000, output=30)
     assert ending.usage.cost_usd == pytest.approx((3000 * 2.5 + 30 * 15) / 1e6)
 
 
-def test_a_result_that_forgot_the_answers_does_not_make_them_free() -> None:
+def test_answers_missing_from_the_result_still_have_a_cost() -> None:
     ending = QWEN.end([answer(input_tokens=1000), result_line(is_error=True, usage={"input_tokens": 0})], exit_code=1)
     assert ending.usage.tokens == Tokens(input=1000)
 
 
-def test_a_resumed_run_with_an_unknown_earlier_total_is_the_sum_of_its_answers() -> None:
+def test_a_resumed_run_without_an_earlier_total_is_the_sum_of_its_answers() -> None:
     _, ending = QWEN.play("resume", session=SessionRef("a79d3f1e", "qwen", "/slot"))
     assert ending.usage.tokens == TWO_ANSWERS
     assert ending.session is not None
     assert ending.session.tokens == THREE_ANSWERS + TWO_ANSWERS
 
 
-def test_a_killed_run_counts_the_answers_that_were_seen() -> None:
+def test_a_killed_run_counts_the_answers_in_its_stream() -> None:
     _, ending = QWEN.play("sigterm", stopped=True)
     assert ending.usage.tokens == ONE_ANSWER
     assert ending.session is not None
     assert ending.session.tokens == ONE_ANSWER
 
 
-def test_live_usage_only_grows() -> None:
+def test_live_usage_never_shrinks() -> None:
     events, ending = QWEN.play("basic")
     totals = [event.usage.tokens.total for event in events if isinstance(event, UsageSeen)]
     assert totals == [1750, 3611, 5583, 5583]
     assert ending.usage.tokens.total == totals[-1]
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 
 def test_a_success_with_a_bad_exit_code_is_an_error() -> None:
@@ -143,7 +143,7 @@ def test_a_success_with_a_bad_exit_code_is_an_error() -> None:
     assert ending.reason == "exit code 1 after a successful result: out of memory"
 
 
-def test_is_error_is_believed_more_than_the_subtype() -> None:
+def test_is_error_overrides_the_subtype() -> None:
     assert QWEN.end([result_line(is_error=True, result="it broke")]).reason == "it broke"
     assert QWEN.end([result_line(is_error=None)]).outcome == "agent_error"
     assert QWEN.end([result_line()]).outcome == "ok"
@@ -159,7 +159,7 @@ def test_is_error_is_believed_more_than_the_subtype() -> None:
         "Arrearage",
     ],
 )
-def test_a_used_up_limit_is_quota_only_when_the_result_is_an_error(words: str) -> None:
+def test_an_exhausted_limit_is_quota_only_if_the_result_is_an_error(words: str) -> None:
     failed = result_line(is_error=True, subtype="error_during_execution", error={"message": words})
     assert QWEN.end([failed], exit_code=1).outcome == "quota"
     assert QWEN.end([result_line(result=words)]).outcome == "ok"
@@ -171,17 +171,17 @@ def test_the_reason_is_the_clis_first_line_without_its_brackets() -> None:
     assert QWEN.end([failed], exit_code=1).reason == "API Error: 429 no more"
 
 
-def test_a_trace_on_stderr_is_not_the_reason() -> None:
+def test_a_stack_trace_on_stderr_is_not_the_reason() -> None:
     stderr = "TypeError: no mode\n    at main (file:///q/cli.js:31:26)\n    at async file:///q/cli.js:454:5\n"
     assert QWEN.end([], exit_code=1, stderr=stderr).reason.endswith(": TypeError: no mode")
 
 
-def test_an_agent_that_talks_about_rate_limits_is_not_out_of_quota() -> None:
+def test_an_agent_that_mentions_rate_limits_is_not_out_of_quota() -> None:
     talk = answer({"type": "text", "text": "API Error: 429, rate limit"}, input_tokens=5)
     assert QWEN.end([talk, result_line(is_error=True, result="no")], exit_code=1).outcome == "agent_error"
 
 
-def test_a_limit_may_tell_its_end() -> None:
+def test_the_reset_time_is_read_from_the_text() -> None:
     words = "[API Error: 429 Rate limit reached for qwen3. Please try again in 6m0s.]"
     failed = result_line(is_error=True, subtype="error_during_execution", error={"message": words})
     assert QWEN.end([failed], exit_code=1).resets_at == pytest.approx(time.time() + 360, abs=60)
@@ -200,7 +200,7 @@ KEYS = st.sampled_from(
     subtype=st.sampled_from(["init", "retry", "success", "x"]),
     record=st.dictionaries(KEYS, JSON | st.dictionaries(KEYS, JSON, max_size=4), max_size=6),
 )
-def test_no_shape_of_an_event_raises(kind: str, subtype: str, record: dict[str, Any]) -> None:
+def test_malformed_events_do_not_raise(kind: str, subtype: str, record: dict[str, Any]) -> None:
     reader = QwenReader(TASK)
     list(reader.feed(json.dumps({"subtype": subtype, **record, "type": kind}).encode()))
     assert reader.finish(exit_code=1, stderr="", stopped=False).outcome != "ok"

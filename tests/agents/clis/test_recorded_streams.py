@@ -1,4 +1,4 @@
-"""What holds of the reader of every CLI, on its recorded streams. What is particular to one has a file of its own."""
+"""Tests of all stream readers with recorded streams. Tests of one CLI are in its own module."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_every_folder_of_recordings_is_read() -> None:
 
 
 def all_scenarios(outcome: str | None = None) -> pytest.MarkDecorator:
-    """Each scenario that ends so (`bad`: not well)."""
+    """Parametrise over the scenarios that succeed (`ok`), that fail (`bad`) or, without an outcome, over all."""
     found = [
         pytest.param(recorded, scenario, id=f"{recorded.cli}-{scenario}")
         for recorded in ALL
@@ -35,14 +35,14 @@ def all_scenarios(outcome: str | None = None) -> pytest.MarkDecorator:
 
 any_scenario = st.sampled_from([(recorded, scenario) for recorded in ALL for scenario in recorded.ends])
 
-# With two results, a run that lacks the second is told from a whole one by nothing.
+# With two results, a run without the second looks like a complete one.
 SEVERAL_RESULTS = {("claude", "subagent")}
 
 
 def end_of(recorded: Recorded, ending: Ending) -> End:
-    """An ending in the words of the table, with its cost rounded."""
-    usage, told = ending.usage, ending.usage.tokens
-    counters = [told.input, told.cache_read, told.cache_write, told.output, told.reasoning]
+    """Return an ending as the table writes it, with a rounded cost."""
+    usage, tokens = ending.usage, ending.usage.tokens
+    counters = [tokens.input, tokens.cache_read, tokens.cache_write, tokens.output, tokens.reasoning]
     while counters and not counters[-1]:
         counters.pop()
     usual = recorded.by if usage.cost_usd is not None else "unknown"
@@ -60,7 +60,7 @@ def end_of(recorded: Recorded, ending: Ending) -> End:
     )
 
 
-# -- all that is told of a run -------------------------------------------------------------------------------------
+# -- the report of a run -------------------------------------------------------------------------------------------
 
 
 @each_cli
@@ -69,7 +69,7 @@ def test_every_recorded_stream_is_in_the_table(recorded: Recorded) -> None:
 
 
 @all_scenarios()
-def test_outcome_words_turns_tokens_and_cost_are_as_recorded(recorded: Recorded, scenario: str) -> None:
+def test_outcome_message_turns_tokens_and_cost_match_the_table(recorded: Recorded, scenario: str) -> None:
     _, ending = recorded.play(scenario)
     assert end_of(recorded, ending) == recorded.ends[scenario]
 
@@ -93,7 +93,7 @@ def test_events_of_a_plain_run_come_in_order(recorded: Recorded) -> None:
 
 
 @each_recorded_cli
-def test_live_usage_only_grows_and_is_above_zero_until_the_cli_tells_its_own(recorded: Recorded) -> None:
+def test_live_usage_never_shrinks_and_is_above_zero_before_the_result(recorded: Recorded) -> None:
     events, ending = recorded.play("basic")
     live = [event.usage for event in events if isinstance(event, UsageSeen)]
     totals = [usage.tokens.total for usage in live[:-1]]
@@ -105,9 +105,9 @@ def test_live_usage_only_grows_and_is_above_zero_until_the_cli_tells_its_own(rec
 
 
 @each_recorded_cli
-def test_the_output_of_a_failing_command_is_an_error_of_the_tool_and_not_of_the_run(recorded: Recorded) -> None:
+def test_a_failing_command_is_an_error_of_the_tool_and_not_of_the_run(recorded: Recorded) -> None:
     events, ending = recorded.play("failing-command")
-    # Gemini says of a shell command that it was a success whatever its exit code.
+    # Gemini reports a shell command as a success whatever its exit code.
     assert (ToolResult(is_error=True) in events) == (recorded.cli != "gemini")
     assert ending.outcome == "ok"
 
@@ -125,7 +125,7 @@ all_resumed = pytest.mark.parametrize(
 
 
 @all_resumed
-def test_a_resumed_or_forked_run_is_charged_for_its_own_part(recorded: Recorded, resumed: Resumed) -> None:
+def test_a_resumed_or_forked_run_costs_only_its_own_part(recorded: Recorded, resumed: Resumed) -> None:
     _, first = recorded.play(resumed.first)
     _, ending = recorded.play(resumed.second, session=first.session)
     assert ending.usage.tokens == Tokens(*resumed.tokens)
@@ -135,7 +135,7 @@ def test_a_resumed_or_forked_run_is_charged_for_its_own_part(recorded: Recorded,
 
 
 @all_resumed
-def test_resuming_keeps_the_session_and_forking_makes_another(recorded: Recorded, resumed: Resumed) -> None:
+def test_a_resume_keeps_the_session_and_a_fork_creates_another(recorded: Recorded, resumed: Resumed) -> None:
     _, first = recorded.play(resumed.first)
     _, second = recorded.play(resumed.second, session=first.session)
     assert first.session is not None
@@ -148,7 +148,7 @@ TELL_THE_CONTEXT = {"claude", "opencode", "qwen"}
 
 
 @each_recorded_cli
-def test_the_context_is_that_of_the_longest_answer_with_what_came_from_the_cache(recorded: Recorded) -> None:
+def test_the_context_is_the_input_of_the_longest_answer_with_cached_tokens(recorded: Recorded) -> None:
     _, ending = recorded.play("basic")
     assert ending.usage.context_tokens == (1920 if recorded.cli in TELL_THE_CONTEXT else 0)
 
@@ -163,13 +163,13 @@ def test_nothing_is_subtracted_from_the_context_of_a_resumed_run(recorded: Recor
 
 
 @each_recorded_cli
-def test_tokens_with_those_from_the_cache_add_up_to_the_clis_own_total(recorded: Recorded) -> None:
+def test_tokens_and_cached_tokens_add_up_to_the_total_of_the_cli(recorded: Recorded) -> None:
     _, ending = recorded.play("basic")
     assert ending.usage.tokens.total == recorded.total
     assert ending.usage.tokens.cache_read == 500 + 510 + 520
 
 
-# The CLI guessed the price, two models worked, the model is another one.
+# Excluded: the CLI guessed the price, two models worked, or another model worked.
 OTHER_RATES = {
     ("claude", "unknown-model"),
     ("gemini", "x-auto-model"),
@@ -179,7 +179,7 @@ OTHER_RATES = {
 
 
 @all_scenarios()
-def test_the_cost_is_each_kind_of_token_times_its_rate(recorded: Recorded, scenario: str) -> None:
+def test_the_cost_is_the_sum_of_tokens_times_rate(recorded: Recorded, scenario: str) -> None:
     _, ending = recorded.play(scenario)
     tokens, usd = ending.usage.tokens, ending.usage.cost_usd
     counted = (tokens.input, tokens.cache_read, tokens.cache_write, tokens.output + tokens.reasoning)
@@ -191,7 +191,7 @@ def test_the_cost_is_each_kind_of_token_times_its_rate(recorded: Recorded, scena
 
 
 @each_recorded_cli
-def test_a_total_below_the_earlier_one_began_anew(recorded: Recorded) -> None:
+def test_a_total_below_the_earlier_total_counts_from_zero(recorded: Recorded) -> None:
     earlier = SessionRef("x", recorded.cli, "/slot", cost_usd=1.0, tokens=Tokens(input=999_999))
     _, ending = recorded.play("basic", session=earlier)
     assert end_of(recorded, ending) == recorded.ends["basic"]
@@ -203,16 +203,16 @@ def test_a_run_that_never_started_has_no_session(recorded: Recorded) -> None:
     assert ending.session is None
 
 
-# -- the end -------------------------------------------------------------------------------------------------------
+# -- the ending ----------------------------------------------------------------------------------------------------
 
 WAYS = ("no final event", "not logged in", "unknown model", "stream cut", "out of quota")
-# Its own ten retries are enough: it asks again without streaming.
+# Ten retries by the CLI are enough: it then repeats the request without streaming.
 RECOVERS = {("claude", "stream cut")}
 
 
 @pytest.mark.parametrize("way", WAYS)
 @each_recorded_cli
-def test_every_way_to_fail_was_recorded_and_is_told(recorded: Recorded, way: str) -> None:
+def test_every_kind_of_failure_is_recorded_and_reported(recorded: Recorded, way: str) -> None:
     end = recorded.ends[recorded.shows[way]]
     if (recorded.cli, way) in RECOVERS:
         assert end.outcome == "ok"
@@ -222,13 +222,13 @@ def test_every_way_to_fail_was_recorded_and_is_told(recorded: Recorded, way: str
 
 
 @all_scenarios("bad")
-def test_exit_code_0_makes_no_failure_good(recorded: Recorded, scenario: str) -> None:
+def test_exit_code_0_does_not_turn_a_failure_into_a_success(recorded: Recorded, scenario: str) -> None:
     assert recorded.end(recorded.lines(scenario), exit_code=0).outcome != "ok"
 
 
 @all_scenarios("ok")
 @pytest.mark.parametrize(("exit_code", "words"), [(1, "exit code 1 after "), (-9, "ended by signal 9 after ")])
-def test_a_good_end_with_a_bad_exit_status_is_an_error(
+def test_a_success_with_a_nonzero_exit_code_is_an_error(
     recorded: Recorded, scenario: str, exit_code: int, words: str
 ) -> None:
     ending = recorded.end(recorded.lines(scenario), exit_code=exit_code)
@@ -243,14 +243,14 @@ def test_a_run_without_its_last_line_is_an_error(recorded: Recorded, scenario: s
 
 
 @each_cli
-def test_a_disagreement_is_told_with_the_last_words_of_stderr(recorded: Recorded) -> None:
+def test_the_reason_of_a_contradiction_quotes_the_end_of_stderr(recorded: Recorded) -> None:
     lines = recorded.lines("basic")
     assert recorded.end(lines[:-1]).reason == recorded.unfinished
     assert recorded.end(lines, exit_code=1, stderr="\x1b[91mboom\x1b[0m\n").reason == recorded.bad_exit
 
 
 @all_scenarios()
-def test_a_run_that_we_stopped_is_not_judged_further(recorded: Recorded, scenario: str) -> None:
+def test_a_stopped_run_is_not_checked_further(recorded: Recorded, scenario: str) -> None:
     _, ending = recorded.play(scenario, stopped=True)
     assert (ending.outcome, ending.reason) == ("agent_error", "stopped before it finished")
     assert ending.limit is None
@@ -263,7 +263,7 @@ JUNK = [b"not json", b'{"type": "assist', b"\0\0\0", b"[1, 2]", b'"text"', b"\xf
 
 @each_cli
 @pytest.mark.parametrize("junk", JUNK)
-def test_a_line_that_is_no_object_is_noted_once_and_the_rest_is_read(recorded: Recorded, junk: bytes) -> None:
+def test_a_line_without_an_object_is_one_note_and_the_rest_is_read(recorded: Recorded, junk: bytes) -> None:
     reader = recorded.reader(TASK)
     events = feed(reader, [junk, junk, *recorded.lines("basic")])
     ending = reader.finish(exit_code=0, stderr="", stopped=False)
@@ -274,7 +274,7 @@ def test_a_line_that_is_no_object_is_noted_once_and_the_rest_is_read(recorded: R
 
 
 @each_cli
-def test_unknown_events_and_empty_lines_are_passed_over(recorded: Recorded) -> None:
+def test_unknown_events_and_empty_lines_are_ignored(recorded: Recorded) -> None:
     unknown = [b"", b"  ", b"{}", line(type="brand_new", x=1), line(no="type"), line(type=5), line(type=[])]
     reader = recorded.reader(TASK)
     assert feed(reader, [*unknown, *recorded.meaningless]) == []
@@ -293,12 +293,12 @@ def test_a_line_of_ten_megabytes_is_read(recorded: Recorded) -> None:
 
 @each_cli
 @given(lines=st.lists(st.binary(max_size=200), max_size=5))
-def test_no_bytes_raise(recorded: Recorded, lines: list[bytes]) -> None:
+def test_arbitrary_bytes_do_not_raise(recorded: Recorded, lines: list[bytes]) -> None:
     assert recorded.end(lines).outcome == "agent_error"
 
 
 @given(which=any_scenario, number=st.integers(0, 50), path=PATHS, replacement=JSON)
-def test_no_change_of_a_recorded_line_breaks_a_reader(
+def test_changed_recorded_lines_do_not_break_a_reader(
     which: tuple[Recorded, str], number: int, path: list[int], replacement: Any
 ) -> None:
     recorded, scenario = which
@@ -306,7 +306,7 @@ def test_no_change_of_a_recorded_line_breaks_a_reader(
 
 
 @given(which=any_scenario, key=st.integers(0, 40), value=JSON)
-def test_lines_of_known_keys_with_wrong_values_break_nothing(which: tuple[Recorded, str], key: int, value: Any) -> None:
+def test_known_keys_with_wrong_values_do_not_break_a_reader(which: tuple[Recorded, str], key: int, value: Any) -> None:
     recorded, scenario = which
     records = [json.loads(text) for text in recorded.lines(scenario)]
     keys = sorted({name for record in records for name in record}) or ["type"]
@@ -321,7 +321,7 @@ def check(ending: Ending) -> None:
 
 
 @given(which=any_scenario, cut=st.floats(0, 1))
-def test_a_stream_that_is_cut_anywhere_is_never_a_success(which: tuple[Recorded, str], cut: float) -> None:
+def test_a_truncated_stream_is_never_a_success(which: tuple[Recorded, str], cut: float) -> None:
     recorded, scenario = which
     whole = recorded.content(scenario)
     last_line = max(0, whole.rstrip(b"\n").rfind(b"\n"))

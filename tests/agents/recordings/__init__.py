@@ -1,4 +1,4 @@
-"""What the readers have to tell of every recorded stream, by CLI."""
+"""What the readers must report for each recorded stream, by CLI."""
 
 from __future__ import annotations
 

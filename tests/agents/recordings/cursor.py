@@ -1,4 +1,4 @@
-"""The stream of Cursor was written by hand, from the documentation of 2026-11-22: nothing of it was recorded."""
+"""The stream of Cursor is not recorded. It was written by hand from the documentation of 2026-11-22."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the CLIs say when their login is missing or not valid: in their recorded streams, and as text."""
+"""The errors of the CLIs for a missing or invalid login, in recorded streams and as text."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def recorded(cli: str, name: str) -> Ending:
 
 @pytest.mark.parametrize("cli", ["claude", "codex", "gemini", "qwen", "opencode"])
 @pytest.mark.parametrize("name", ["no-key", "api-401"])
-def test_a_login_error_of_each_cli_is_final_and_says_what_to_do(cli: str, name: str) -> None:
+def test_a_login_error_is_final_and_says_what_to_do(cli: str, name: str) -> None:
     ending = with_login_error(recorded(cli, name), cli=cli, agent="mine")
-    is_told = (cli, name) != ("opencode", "no-key")  # it says only that the server failed
+    is_told = (cli, name) != ("opencode", "no-key")  # its stream says only that the server failed
     assert ending.final is is_told
     assert any("gump doctor --live mine" in note for note in ending.notes) is is_told
 
 
 @pytest.mark.parametrize("name", ["api-400", "api-429", "api-500", "connection-refused", "model-404"])
 @pytest.mark.parametrize("cli", ["claude", "codex", "gemini"])
-def test_other_errors_are_not(cli: str, name: str) -> None:
+def test_other_errors_are_not_login_errors(cli: str, name: str) -> None:
     ending = recorded(cli, name)
     assert with_login_error(ending, cli=cli, agent="mine") == ending
 
 
-def test_words_of_a_model_that_has_answered_do_not_count() -> None:
+def test_text_of_a_model_is_not_a_login_error() -> None:
     answered = replace(FAILED, usage=Usage(tokens=Tokens(output=1)))
     assert with_login_error(answered, cli="claude", agent="a") == answered
     passed = replace(FAILED, outcome="ok")

@@ -19,7 +19,7 @@ HOUR = 3600
 
 @pytest.fixture(autouse=True)
 def local_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A machine in Berlin."""
+    """Set the time zone to Berlin."""
     import time
 
     with monkeypatch.context() as context:
@@ -46,7 +46,7 @@ def local_time(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         ('{"error":{"type":"usage_limit_reached","resets_in_seconds":13872}}', 13_872),
     ],
 )
-def test_a_time_to_wait_is_counted_from_now(words: str, seconds: float) -> None:
+def test_a_duration_counts_from_now(words: str, seconds: float) -> None:
     assert stated_reset(words, NOW) == pytest.approx(NOW + seconds)
 
 
@@ -67,24 +67,24 @@ def test_a_time_to_wait_is_counted_from_now(words: str, seconds: float) -> None:
         ("resets 3pm (Nowhere/Atlantis)", "2026-03-04 15:00 Europe/Berlin"),
     ],
 )
-def test_a_time_of_day_is_the_next_one_in_its_zone(words: str, at: str) -> None:
+def test_a_time_of_day_is_the_next_in_its_zone(words: str, at: str) -> None:
     moment, _, zone = at.rpartition(" ")
     wanted = datetime.fromisoformat(moment).replace(tzinfo=ZoneInfo(zone)).timestamp()
     assert stated_reset(words, NOW) == wanted
 
 
-def test_a_date_without_a_year_may_be_in_the_next_one() -> None:
+def test_a_date_without_a_year_can_be_in_the_next_year() -> None:
     december = datetime(2026, 12, 30, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
     wanted = datetime(2027, 1, 2, 11, tzinfo=ZoneInfo("Europe/Berlin")).timestamp()
     assert stated_reset("resets Jan 2, 11am", december) == wanted
 
 
 @pytest.mark.parametrize("words", ["Claude AI usage limit reached|1772700000", '{"resets_at":1772700000}'])
-def test_seconds_since_the_epoch_are_taken_as_they_are(words: str) -> None:
+def test_seconds_since_the_epoch_are_used_unchanged(words: str) -> None:
     assert stated_reset(words, NOW) == 1_772_700_000
 
 
-def test_of_two_times_the_later_one_counts() -> None:
+def test_the_later_of_two_times_counts() -> None:
     assert stated_reset("try again in 5 minutes, or try again in 2 hours", NOW) == NOW + 2 * HOUR
 
 
@@ -104,17 +104,17 @@ def test_of_two_times_the_later_one_counts() -> None:
         "resets in 5 months",
     ],
 )
-def test_what_is_not_understood_is_not_guessed(words: str) -> None:
+def test_unknown_text_gives_no_time(words: str) -> None:
     assert stated_reset(words, NOW) is None
 
 
 @given(st.text())
-def test_any_text_gives_nothing_or_a_time_that_can_be_meant(words: str) -> None:
+def test_any_text_gives_none_or_a_plausible_time(words: str) -> None:
     at = stated_reset(words, NOW)
     assert at is None or 0 < at < NOW + 500 * 86_400
 
 
-def test_a_long_text_is_read_fast() -> None:
+def test_a_long_text_is_read_quickly() -> None:
     assert stated_reset("try again in 1h. " * 100_000, NOW) == NOW + HOUR
 
 
@@ -134,11 +134,11 @@ def test_retry_after_is_seconds_or_a_date(value: str, at: float | None) -> None:
     assert retry_after(value, NOW) == at
 
 
-def test_thousandths_of_seconds_are_told_by_their_size() -> None:
+def test_milliseconds_are_recognised_by_their_size() -> None:
     assert epoch(1_772_700_000_000, NOW) == epoch(1_772_700_000, NOW) == 1_772_700_000
     assert epoch(None, NOW) is None
 
 
 @pytest.mark.parametrize("at", [math.nan, math.inf, -1.0, 0.0, 1e15])
-def test_a_time_that_cannot_be_meant_is_none(at: float) -> None:
+def test_an_implausible_time_is_none(at: float) -> None:
     assert sane(at, NOW) is None
