@@ -72,13 +72,16 @@ def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
         newest = find(None)
         if "::" in names[0] or any(names[0] in path for path in newest.record.steps):
             return newest, names[0]
-        raise ConfigError(f"{names[0]!r} is neither a run nor a step of the newest run {newest.id}") from error
+        raise ConfigError(
+            f"{names[0]!r} is neither a run nor a step of the newest run {newest.id}",
+            hint=f"its steps: {', '.join(newest.record.steps) or 'none yet'}; gump status lists the runs",
+        ) from error
 
 
 def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str, str]:
     if name is None:
         if number is not None:
-            raise ConfigError("--attempt needs a step")
+            raise ConfigError("--attempt needs a step", hint="gump diff STEP --attempt N")
         return run.record.base, run.record.head
     attempt = find_attempt(find_step(run, name), number)
     if attempt.result is None:

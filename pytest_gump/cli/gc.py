@@ -54,7 +54,8 @@ def add(commands: Commands) -> None:
     add_option(
         "--force",
         action="store_true",
-        help="with --keep-last or --older-than: also remove runs that can be resumed, or passed and are not applied",
+        help="also remove scratch folders of interrupted runs, branches with commits of yours that are on no other "
+        "branch, and, with --keep-last or --older-than, runs that can be resumed, or passed and are not applied",
     )
     add_option(
         "--remote",

@@ -90,7 +90,10 @@ def find_step(run: StoredRun, name: str) -> StepRecord:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise ConfigError(f"{name!r} matches several steps: {', '.join(step.path for step in matches)}")
+        raise ConfigError(
+            f"{name!r} matches several steps: {', '.join(step.path for step in matches)}",
+            hint="write a whole path, or an end of it that no other step has",
+        )
     known = ", ".join(steps) or "none yet"
     raise ConfigError(f"run {run.id} has no step {name!r}", hint=f"its steps: {known}")
 

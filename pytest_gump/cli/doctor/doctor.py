@@ -15,6 +15,7 @@ from pytest_gump.cli.doctor.output import Diagnosis, print_diagnosis, record_of
 from pytest_gump.cli.effective import effective_names
 from pytest_gump.cli.output import Out
 from pytest_gump.cli.runs import project_root
+from pytest_gump.errors import ConfigError
 from pytest_gump.system.processes.process import Supervisor
 
 if TYPE_CHECKING:
@@ -55,12 +56,16 @@ def add(commands: Commands) -> None:
         "--scenario",
         action="append",
         metavar="NAME",
-        help="scenario of the conformance suite; may be repeated (default: all)",
+        help="with --conformance: run only this scenario; may be repeated (default: all)",
     )
     add_json(parser)
 
 
 def execute(arguments: argparse.Namespace, out: Out) -> int:
+    if arguments.workflow and arguments.name:
+        raise ConfigError("--workflow cannot be combined with WORKFLOW")
+    if arguments.scenario and arguments.conformance is None:
+        raise ConfigError("--scenario needs --conformance", hint="gump doctor --conformance --scenario NAME")
     root = project_root()
     names = effective_names(root)
     diagnosis = _diagnose(arguments, root, names)

@@ -368,6 +368,17 @@ def test_conformance_of_a_named_cli_that_is_not_installed_is_told_for_each_scena
     assert (code, finding["cli"], finding["scenario"], finding["state"]) == (0, "codex", "basic", "not installed")
 
 
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (("--scenario", "basic"), "--scenario needs --conformance"),
+        (("one", "--workflow", "two"), "--workflow cannot be combined with WORKFLOW"),
+    ],
+)
+def test_options_without_effect_are_refused(gump: Gump, words: tuple[str, ...], error: str) -> None:
+    assert error in gump.bad("doctor", *words, code=2)
+
+
 def test_conformance_of_something_else_is_refused(gump: Gump) -> None:
     assert "the conformance suite has no CLI 'cursor'" in gump.bad("doctor", "--conformance", "cursor")
 
