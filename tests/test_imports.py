@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.testing import GumpProject
 
+    from tests.kits.saved import Saved
+
 LOADED = '''\
 import dataclasses, json, sys
 
@@ -107,6 +109,17 @@ def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
     return project.path
 
 
+@pytest.fixture
+def ran(project: GumpProject, saved: Saved) -> GumpProject:
+    """The session of one step has ended in it."""
+    saved.give("small", project, _run)
+    return project
+
+
+def _run(project: GumpProject) -> None:
+    session(project)
+
+
 def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
     loaded = alone(tmp_path, "import pytest, pytest_gump.plugin, pytest_gump.hookspecs, pytest_gump.options")
     loaded.check(modules=7, dataclasses=0, without="pydantic yaml git xdist psutil pathspec genai_prices")
@@ -115,9 +128,8 @@ def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "modules", "dataclasses"), [("status", 40, 12), ("report", 60, 56)], ids=["status", "report"]
 )
-def test_commands_load_only_what_they_show(project: GumpProject, command: str, modules: int, dataclasses: int) -> None:
-    session(project)
-    loaded = alone(project.path, f"from pytest_gump.cli.program import main; main(['{command}'])")
+def test_commands_load_only_what_they_show(ran: GumpProject, command: str, modules: int, dataclasses: int) -> None:
+    loaded = alone(ran.path, f"from pytest_gump.cli.program import main; main(['{command}'])")
     loaded.check(modules=modules, dataclasses=dataclasses, without="pydantic yaml git xdist pathspec pytest")
 
 
@@ -142,10 +154,9 @@ def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProjec
     loaded.check(modules=114, dataclasses=40, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
-def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) -> None:
-    session(project)
+def test_a_dry_run_loads_nothing_that_carries_out_a_run(ran: GumpProject) -> None:
     command = "from pytest_gump.cli.program import main; main(['run', 'spec.md', '--workflow', 'small', '--dry-run'])"
-    loaded = alone(project.path, command)
+    loaded = alone(ran.path, command)
     loaded.check(modules=139, dataclasses=68, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
 
 
@@ -154,13 +165,13 @@ def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) 
     loaded.check(modules=156, dataclasses=72, without="pydantic git pytest_gump.engine.run.run")
 
 
-def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
-    loaded = Loaded.read((session(project) / "loaded.main").read_text())
+def test_a_run_of_one_step_loads_only_what_it_needs(ran: GumpProject) -> None:
+    loaded = Loaded.read((ran.path / "loaded.main").read_text())
     loaded.check(modules=237, dataclasses=103, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
-def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:
-    loaded = Loaded.read((session(project) / "loaded.main").read_text())
+def test_the_modules_of_a_run_are_not_rewritten(ran: GumpProject) -> None:
+    loaded = Loaded.read((ran.path / "loaded.main").read_text())
     assert "SourceFileLoader" in {loaded.modules[name][1] for name in loaded.own}
     rewritten = [name for name in loaded.own if loaded.modules[name][1] == "AssertionRewritingHook"]
     assert [name for name in rewritten if name.startswith(("pytest_gump.engine", "pytest_gump.agents"))] == []

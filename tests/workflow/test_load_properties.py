@@ -13,6 +13,7 @@ from pytest_gump.workflow.find import builtin_folder
 from pytest_gump.workflow.keys import GuardKeys, PolicyKeys, StepKeys, WorkflowKeys, keys
 
 from tests.kits.examples import examples
+from tests.kits.sizes import full_size
 from tests.workflow.loading import load
 
 if TYPE_CHECKING:
@@ -109,9 +110,9 @@ def mutate(text: str, chance: random.Random) -> str:
         "{{name: same, gate: [test]}}",
     ],
 )
-def test_thousands_of_mistakes_are_told_in_reasonable_time(step: str) -> None:
-    count = 3000
+def test_very_many_mistakes_are_told_in_reasonable_time(step: str) -> None:
+    count, limit_s = full_size((1000, 7), (3000, 20))
     steps = "".join(f"  - {step.format(n=n, next=(n + 1) % count)}\n" for n in range(count))
     began = time.process_time()
     assert loads_or_tells(f"name: flow\nsteps:\n{steps}") is None
-    assert time.process_time() - began < 20
+    assert time.process_time() - began < limit_s

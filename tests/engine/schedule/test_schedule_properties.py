@@ -15,6 +15,7 @@ from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 from tests.kits.examples import examples
+from tests.kits.sizes import full_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -268,12 +269,13 @@ def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject)
     assert (schedule.done, schedule.passed, schedule.ready()) == (True, False, [])
 
 
-def test_ten_thousand_plan_items_cost_less_than_a_millisecond_a_call() -> None:
+def test_thousands_of_plan_items_cost_less_than_a_millisecond_a_call() -> None:
+    count, limit_s = full_size((2_000, 0.0005), (10_000, 0.001))
     steps = (
         agent("decompose", output="plan"),
         group("build", agent("a", on_failure=flat(3, "same: 3")), agent("b"), foreach="decompose"),
     )
-    items = tuple(PlanItem(name=f"i{number}", slug=f"i{number}") for number in range(10_000))
+    items = tuple(PlanItem(name=f"i{number}", slug=f"i{number}") for number in range(count))
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
     calls = 0
     started = time.process_time()
@@ -282,8 +284,8 @@ def test_ten_thousand_plan_items_cost_less_than_a_millisecond_a_call() -> None:
         plan_items = items if ready.mode == "plan" else None
         schedule.complete(*ended(ready.path, ready.attempt, commit="c", plan=plan_items), own_policy)
         calls += 1
-    assert calls == 20_001
-    assert (time.process_time() - started) / calls < 0.001
+    assert calls == 2 * count + 1
+    assert (time.process_time() - started) / calls < limit_s
 
 
 def test_readme_example_is_decided_the_same_whoever_drives_it() -> None:
