@@ -1,4 +1,4 @@
-"""What an attempt may leave behind, and what its gates judge."""
+"""Checks of the files that an attempt leaves behind, and of the worktree that its gates see."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
 # -- bounds ----------------------------------------------------------------------------------------------------------
 
 
-def test_change_outside_the_items_files_fails_before_the_gates(kit: Kit) -> None:
+def test_change_outside_the_plan_items_files_fails_before_the_gates(kit: Kit) -> None:
     result = kit.run(
         'write("src/a.py", "1"); write("b.py", "2")', item=ITEM, blast_radius="enforce", gates=bash("true")
     )
@@ -41,7 +41,7 @@ def test_change_outside_the_items_files_fails_before_the_gates(kit: Kit) -> None
     assert "b.py" in kit.files(result.snapshot)
 
 
-def test_file_out_of_bounds_stays_so_for_the_attempt_that_goes_on(kit: Kit) -> None:
+def test_file_out_of_bounds_fails_later_attempts_until_it_is_removed(kit: Kit) -> None:
     first = kit.run('write("b.py", "2")', item=ITEM, blast_radius="enforce")
     second = kit.run(
         'write("src/a.py", "1")',
@@ -58,13 +58,13 @@ def test_file_out_of_bounds_stays_so_for_the_attempt_that_goes_on(kit: Kit) -> N
     assert third.passed, third.reason
 
 
-def test_blast_radius_that_warns_is_a_note(kit: Kit) -> None:
+def test_blast_radius_warn_adds_a_note(kit: Kit) -> None:
     result = kit.run('write("b.py", "2")', item=ITEM, blast_radius="warn")
     assert result.passed
     assert "changed files outside those of the plan item: b.py" in result.notes
 
 
-def test_protected_file_is_out_of_bounds_whatever_the_blast_radius(kit: Kit) -> None:
+def test_protected_file_is_out_of_bounds_without_a_blast_radius(kit: Kit) -> None:
     result = kit.run('write(".claude/settings.json", "{}")')
     assert (result.outcome, result.reason) == (
         Outcome.OUT_OF_BOUNDS,
@@ -72,26 +72,26 @@ def test_protected_file_is_out_of_bounds_whatever_the_blast_radius(kit: Kit) -> 
     )
 
 
-def test_what_gates_read_may_change_and_is_named(kit: Kit) -> None:
+def test_changed_configuration_of_gates_is_allowed_and_reported(kit: Kit) -> None:
     result = kit.run('write("pyproject.toml", ""); write("src/a.py", "1")')
     assert result.passed
     assert result.gate_config == ("pyproject.toml",)
 
 
-def test_link_out_of_the_tree_fails_the_attempt_and_is_named(kit: Kit) -> None:
+def test_link_out_of_the_worktree_fails_the_attempt_and_is_named(kit: Kit) -> None:
     result = kit.run('os.symlink("/etc/passwd", "link")', gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
     assert "cannot be kept" in result.reason
     assert result.reason.endswith("link")
 
 
-def test_odd_files_are_left_out_and_noted(kit: Kit) -> None:
+def test_special_files_are_left_out_and_noted(kit: Kit) -> None:
     result = kit.run('os.mkfifo("pipe"); write("a.py", "1")')
     assert result.passed
     assert any("pipe" in note for note in result.notes)
 
 
-def test_tool_call_into_the_users_checkout_stops_the_agent(kit: Kit) -> None:
+def test_tool_call_that_writes_into_the_checkout_stops_the_agent(kit: Kit) -> None:
     target = kit.root / "app.py"
     kit.script(
         f'open({str(target)!r}, "w").close(); say("tool_call", tool="Write", path={str(target)!r}); time.sleep(60)'
@@ -122,7 +122,7 @@ def test_secret_in_a_changed_file_is_out_of_bounds_and_masked_on_disk(
     assert any("masked" in note for note in result.notes)
 
 
-def test_secret_in_a_tool_call_is_masked_where_it_is_shown(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_in_a_tool_call_is_masked_in_events(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_API_KEY", "sk-very-secret-1234")
     kit.script(
         'key = os.environ["TEST_API_KEY"]; say("text", text=key);'
@@ -135,7 +135,7 @@ def test_secret_in_a_tool_call_is_masked_where_it_is_shown(kit: Kit, monkeypatch
     assert "sk-very-secret" not in repr(kit.events)
 
 
-def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secret_in_an_output_file_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run('write(".gump/out/artifact.txt", "it is " + os.environ["TEST_TOKEN"])', mode="artifact")
@@ -145,16 +145,14 @@ def test_secret_in_a_hand_over_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.parametrize("content", ["b'\\0\\xff' + key", "b'line\\n' * 300000 + key", "b'x' * 2000000 + key"])
-def test_secret_in_a_file_that_no_patch_shows_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+def test_secret_in_a_binary_or_large_file_is_found(kit: Kit, monkeypatch: pytest.MonkeyPatch, content: str) -> None:
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run(f'key = os.environb[b"TEST_TOKEN"]; pathlib.Path("big.dat").write_bytes({content})')
     assert result.reason == "the value of a secret was found: TEST_TOKEN in big.dat"
 
 
-def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
-    kit: Kit, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_secret_from_a_failed_attempt_is_found_again_in_the_next_one(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     first = kit.run('write("a.py", os.environ["TEST_TOKEN"])')
@@ -162,7 +160,7 @@ def test_secret_that_a_failed_attempt_left_is_found_again_in_the_next(
     assert second.reason == "the value of a secret was found: TEST_TOKEN in a.py"
 
 
-def test_worktree_holds_no_secret_when_an_attempt_was_refused_for_one(
+def test_worktree_contains_no_secret_after_an_attempt_is_rejected_for_one(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = "tok-very-secret-1234"
@@ -194,7 +192,7 @@ def test_worktree_holds_no_secret_when_an_attempt_was_refused_for_one(
     "form",
     ["key.encode().hex()", "base64.b64encode(b'x' + key.encode()).decode()", "''.join(f'%{ord(c):02X}' for c in key)"],
 )
-def test_secret_is_found_in_a_change_in_another_form(kit: Kit, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+def test_encoded_secret_is_found_in_a_change(kit: Kit, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     monkeypatch.setenv("TEST_TOKEN", "tok-very-secret-1234")
     kit.settings = replace(kit.settings, agent_env=("TEST_TOKEN",))
     result = kit.run(f'import base64; key = os.environ["TEST_TOKEN"]; write("a.py", {form}); say("text", text={form})')
@@ -203,10 +201,10 @@ def test_secret_is_found_in_a_change_in_another_form(kit: Kit, monkeypatch: pyte
     assert "***" in (scratch_of(result) / "diff.patch").read_text()
 
 
-# -- what is judged is what is kept ------------------------------------------------------------------------------------
+# -- gates see exactly the tree that is kept ---------------------------------------------------------------------------
 
 
-def test_no_gate_passes_on_an_ignored_file_that_will_not_be_kept(kit: Kit) -> None:
+def test_gates_do_not_see_ignored_files_that_are_not_kept(kit: Kit) -> None:
     result = kit.run(
         'write("build/out.txt", "y"); write("run.log", "z")', gates=bash("test -e build", "test -e run.log")
     )
@@ -214,20 +212,20 @@ def test_no_gate_passes_on_an_ignored_file_that_will_not_be_kept(kit: Kit) -> No
 
 
 @pytest.mark.parametrize("folder", ["node_modules", ".venv", "target", "calc.egg-info", "__pycache__", ".mypy_cache"])
-def test_gates_see_no_dependency_folder_that_the_agent_made(kit: Kit, folder: str) -> None:
+def test_gates_do_not_see_a_dependency_folder_made_by_the_agent(kit: Kit, folder: str) -> None:
     base = kit.commit({".gitignore": f"{folder}/\n"})
     result = kit.run(f'write("{folder}/x", "y")', base=base, gates=bash(f"test ! -e {folder}"))
     assert result.passed, result.reason
 
 
-def test_gates_see_no_bytecode_that_the_change_holds(kit: Kit) -> None:
+def test_gates_do_not_see_bytecode_in_the_change(kit: Kit) -> None:
     agent = 'write("a/__pycache__/b.cpython-311.pyc", "y"); write("__pycache__/c.pyc", "y"); write("d.py", "1")'
     result = kit.run(agent, gates=bash("test ! -e a/__pycache__", "test ! -e __pycache__", "test -e d.py"))
     assert result.passed, result.reason
     assert "__pycache__/c.pyc" in result.gate_config
 
 
-def test_dependency_folder_goes_back_to_what_setup_left(kit: Kit) -> None:
+def test_dependency_folder_is_restored_to_its_state_after_setup(kit: Kit) -> None:
     base = kit.commit({".gitignore": "node_modules/\ncount.log\n"})
     setup = ("mkdir -p node_modules/a; echo good > node_modules/a/i.js; echo x >> count.log",)
     see = bash("grep -q good node_modules/a/i.js", "test $(find node_modules -type f | wc -l) = 1")
@@ -248,7 +246,7 @@ def test_dependency_folder_goes_back_to_what_setup_left(kit: Kit) -> None:
     assert gone.passed, gone.reason
 
 
-def test_gates_see_what_setup_makes_of_a_changed_lock_file(kit: Kit) -> None:
+def test_setup_runs_again_before_the_gates_if_a_lock_file_changed(kit: Kit) -> None:
     base = kit.commit({".gitignore": "node_modules/\n", "package-lock.json": "1"})
     setup = ("mkdir -p node_modules && cp package-lock.json node_modules/lock && ! grep -q bad package-lock.json",)
     agent = 'write("package-lock.json", "2"); write("node_modules/lock", "3")'
@@ -259,21 +257,21 @@ def test_gates_see_what_setup_makes_of_a_changed_lock_file(kit: Kit) -> None:
     assert bad.reason.startswith("setup failed: ")
 
 
-def test_gates_have_build_caches_of_their_own(kit: Kit) -> None:
+def test_gates_use_their_own_build_caches(kit: Kit) -> None:
     result = kit.run(
         "", gates=bash('case "$CARGO_TARGET_DIR$GOCACHE$RUFF_CACHE_DIR" in *$PWD*) exit 1;; "") exit 1;; esac')
     )
     assert result.passed, result.reason
 
 
-def test_compile_runs_before_the_gates_that_look_at_what_it_builds(kit: Kit) -> None:
+def test_compile_gate_runs_before_gates_that_use_its_output(kit: Kit) -> None:
     gates = (GateSpec("bash", "test -e built.txt"), GateSpec("compile"))
     result = kit.run("", gates=gates, commands=(("compile", "touch built.txt"),))
     assert [gate.name for gate in result.gates] == ["bash: test -e built.txt", "compile"]
     assert result.passed, result.reason
 
 
-def test_leftovers_of_gates_do_not_enter_the_next_attempt(kit: Kit) -> None:
+def test_files_left_by_gates_do_not_reach_the_next_attempt(kit: Kit) -> None:
     first = kit.run("", gates=bash("echo 1 > left.txt; echo 2 > left.log; echo 3 >> app.py; mkdir build"))
     result = kit.run("", attempt=2, gates=bash("! ls left.txt left.log build", "git diff --quiet", "grep -qv 3 app.py"))
     assert first.passed
@@ -281,7 +279,7 @@ def test_leftovers_of_gates_do_not_enter_the_next_attempt(kit: Kit) -> None:
     assert "left.txt" not in kit.files(first.snapshot)
 
 
-def test_gates_see_item_step_and_attempt_and_not_the_users_environment(
+def test_environment_of_gates_has_item_step_and_attempt_and_nothing_of_the_user(
     kit: Kit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("USERS_OWN", "x")
@@ -292,7 +290,7 @@ def test_gates_see_item_step_and_attempt_and_not_the_users_environment(
     assert result.passed, result.reason
 
 
-def test_agents_see_the_same_and_no_repository_above_the_worktree(kit: Kit) -> None:
+def test_agents_get_the_same_variables_and_find_no_repository_above_the_worktree(kit: Kit) -> None:
     result = kit.run(
         """
         import shutil
@@ -307,7 +305,7 @@ def test_agents_see_the_same_and_no_repository_above_the_worktree(kit: Kit) -> N
     assert files["git.txt"] == "128"
 
 
-def test_gate_output_goes_whole_to_disk_and_bounded_into_the_result(kit: Kit) -> None:
+def test_gate_output_is_complete_on_disk_and_shortened_in_the_result(kit: Kit) -> None:
     result = kit.run("", gates=bash("seq 1 20000; echo the end; false"))
     assert len(result.gates[0].output) < 3000
     assert "the end" in result.gates[0].output
@@ -337,14 +335,14 @@ def test_custom_gate_sees_the_change_since_the_step_began(kit: Kit) -> None:
     assert third.passed, third.reason
 
 
-def test_touched_looks_at_all_attempts_of_the_step(kit: Kit) -> None:
+def test_touched_checks_changes_of_all_attempts_of_the_step(kit: Kit) -> None:
     first = kit.run('write("tests/test_a.py", "")', gates=bash("false"))
     gates = (GateSpec("touched", "@tests"), GateSpec("untouched", "app.py"))
     second = kit.run("", gates=gates, attempt=2, base=first.snapshot, step_base=kit.base)
     assert second.passed, second.reason
 
 
-def test_project_commands_of_the_base_are_used(kit: Kit) -> None:
+def test_gate_runs_the_projects_command(kit: Kit) -> None:
     result = kit.run("", gates=(GateSpec("test"),), commands=(("test", "echo 3 passed; exit 0"),))
     assert result.passed
     assert result.gates[0].command == "echo 3 passed; exit 0"
@@ -353,14 +351,14 @@ def test_project_commands_of_the_base_are_used(kit: Kit) -> None:
 # -- setup -----------------------------------------------------------------------------------------------------------
 
 
-def test_setup_runs_once_in_a_new_worktree_and_what_it_made_stays(kit: Kit) -> None:
+def test_setup_runs_once_in_a_new_worktree_and_its_files_remain(kit: Kit) -> None:
     setup = ("mkdir -p build && echo x >> build/tool",)
     gates = bash('test "$(wc -l < build/tool)" -eq 1')
     results = [kit.run("", setup=setup, gates=gates, attempt=number) for number in (1, 2)]
     assert [one.passed for one in results] == [True, True], [one.reason for one in results]
 
 
-def test_setup_that_fails_is_an_error_and_runs_again_next_time(kit: Kit) -> None:
+def test_failed_setup_is_an_error_and_runs_again_next_time(kit: Kit) -> None:
     first = kit.run("", setup=("echo no network; exit 4",))
     assert first.outcome is Outcome.GATE_ERROR
     assert first.reason == "setup failed: echo no network; exit 4: exit code 4: no network"
@@ -369,15 +367,15 @@ def test_setup_that_fails_is_an_error_and_runs_again_next_time(kit: Kit) -> None
     assert second.passed, second.reason
 
 
-# -- guards that allow no writes in a diff step --------------------------------------------------------------------------
+# -- guard no_write in a diff step -------------------------------------------------------------------------------------
 
 
-def test_no_write_guard_of_a_diff_step_allows_nothing(kit: Kit) -> None:
+def test_guard_no_write_rejects_any_change_of_a_diff_step(kit: Kit) -> None:
     result = kit.run('write("a.py", "")', limits=Limits(no_write=True))
     assert (result.outcome, result.guard) == (Outcome.GUARD, "no_write")
     assert result.tree == kit.git("rev-parse", f"{kit.base}^{{tree}}")
 
 
-def test_worktree_lies_outside_the_checkout(kit: Kit) -> None:
+def test_worktree_is_outside_the_checkout(kit: Kit) -> None:
     result = kit.run('write("where.txt", os.getcwd())')
     assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")

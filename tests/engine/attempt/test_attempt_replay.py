@@ -1,4 +1,4 @@
-"""A cassette goes through the very code that a real agent goes through."""
+"""Replayed cassettes run through the same code as real agents."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def play(kit: Kit, cassette: Path, **changes: Any) -> AttemptResult:
     return execute(kit.order(step="build::impl[item-2]", agent="claude-haiku", item=ITEM, **changes), kit.tools())
 
 
-def test_recorded_change_is_made_and_judged(kit: Kit, tmp_path: Path) -> None:
+def test_recorded_change_is_applied_and_checked(kit: Kit, tmp_path: Path) -> None:
     stream = conversation("Written.", model="claude-haiku-4-5", writes=["src/a.py"], tokens=Tokens(10, output=5))
     write_take(tmp_path / "c", step="build::impl[item-2]", stream=stream, files={"src/a.py": "y = 2\n"})
     result = play(kit, tmp_path / "c", gates=bash("test -f src/a.py"), blast_radius="enforce")
@@ -43,14 +43,14 @@ def test_recorded_change_is_made_and_judged(kit: Kit, tmp_path: Path) -> None:
     assert (result.message, result.usage.turns, result.usage.tokens.total) == ("Written.", 2, 15)
 
 
-def test_missing_take_is_an_agent_error_that_says_what_is_missing(kit: Kit, tmp_path: Path) -> None:
+def test_missing_recording_is_an_agent_error_that_names_it(kit: Kit, tmp_path: Path) -> None:
     write_take(tmp_path / "c", step="build::impl[item-2]", stream=conversation())
     result = play(kit, tmp_path / "c", attempt=2)
     assert result.outcome is Outcome.AGENT_ERROR
     assert result.reason == "cassette has no attempt 2 of build::impl[item-2]; it has attempt 1"
 
 
-def test_changed_task_is_refused_and_a_different_failure_is_not(kit: Kit, tmp_path: Path) -> None:
+def test_changed_task_is_refused_and_a_changed_failure_is_not(kit: Kit, tmp_path: Path) -> None:
     head = (Section("Your task", "Do it."),)
     recorded = prompt_key(kit.order(head=head))
     write_take(tmp_path / "c", step="build::impl[item-2]", prompt=recorded, stream=conversation())
@@ -61,7 +61,7 @@ def test_changed_task_is_refused_and_a_different_failure_is_not(kit: Kit, tmp_pa
     assert "prompt changed since it was recorded" in changed.reason
 
 
-def test_guard_stops_a_recording_too(kit: Kit, tmp_path: Path) -> None:
+def test_guard_stops_a_replay(kit: Kit, tmp_path: Path) -> None:
     write_take(tmp_path / "c", step="build::impl[item-2]", stream=conversation(turns=9), exit_code=None)
     result = play(kit, tmp_path / "c", limits=Limits(max_turns=3))
     assert (result.outcome, result.guard) == (Outcome.GUARD, "max_turns")

@@ -17,7 +17,7 @@ def read(mode: Mode, files: dict[str, bytes], *, message: str = "", max_items: i
     return read_handover(files.get, mode, message=message, max_items=max_items)
 
 
-def test_diff_hands_over_nothing() -> None:
+def test_diff_step_has_no_output_file() -> None:
     assert read("diff", {"plan.json": b"["}) == Handover()
 
 
@@ -28,7 +28,7 @@ def test_plan_becomes_items_with_slugs() -> None:
     assert not handover.errors
 
 
-def test_wrong_plan_says_what_is_wrong() -> None:
+def test_errors_of_an_invalid_plan_are_described() -> None:
     handover = read("plan", {"plan.json": b'[{"description": "x"}]'})
     assert handover.plan is None
     assert handover.errors == ("item 1 has no 'name'",)
@@ -39,25 +39,25 @@ def test_plan_with_too_many_items_is_refused() -> None:
     assert "at most 3" in read("plan", {"plan.json": plan}, max_items=3).errors[0]
 
 
-def test_missing_plan_is_taken_from_the_message_and_noted() -> None:
+def test_missing_plan_is_read_from_the_message_and_noted() -> None:
     handover = read("plan", {}, message=f"Here it is:\n```json\n{PLAN.decode()}\n```\n")
     assert handover.plan is not None
     assert handover.notes == ("plan.json was missing: taken from the final message",)
 
 
-def test_plan_that_is_nowhere_is_an_error() -> None:
+def test_plan_in_neither_file_nor_message_is_an_error() -> None:
     handover = read("plan", {}, message="I wrote the plan.")
     assert handover.errors == (
         "no .gump/out/plan.json was written, and the final message holds no block fenced as json",
     )
 
 
-def test_file_wins_over_the_message() -> None:
+def test_file_takes_precedence_over_the_message() -> None:
     handover = read("review", {"review.json": b'{"pass": true}'}, message='```json\n{"pass": false}\n```')
     assert handover.verdict == Verdict(passed=True)
 
 
-def test_verdict_that_fails_needs_a_comment() -> None:
+def test_failing_verdict_needs_a_comment() -> None:
     assert read("review", {"review.json": b'{"pass": false, "comment": "line 3"}'}).verdict == Verdict(
         passed=False, comment="line 3"
     )
@@ -71,7 +71,7 @@ def test_artifact_is_text_and_may_be_empty() -> None:
     assert read("artifact", {}, message="```json\n{}\n```").errors == ("no .gump/out/artifact.txt was written",)
 
 
-def test_odd_file_is_told_not_followed() -> None:
+def test_special_file_is_an_error() -> None:
     def odd(name: str) -> bytes | None:
         raise WorktreeError(f".gump/out/{name} is a symbolic link", hint="write a plain file")
 

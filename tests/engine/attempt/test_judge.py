@@ -25,12 +25,12 @@ def judge(
     return judge_work(run, Limits(), handover or Handover(), unwanted=unwanted, crossing=crossing)
 
 
-def test_nothing_against_the_work_leaves_it_to_the_gates() -> None:
+def test_work_without_faults_is_left_to_the_gates() -> None:
     assert judge() is None
     assert judge(handover=Handover(verdict=Verdict(passed=True))) is None
 
 
-# From the weightiest to the lightest: each alone, and each before every one after it.
+# In order of precedence. Each is tested alone, and against every one after it.
 FAULTS = [
     (Outcome.CANCELLED, {"cancelled": True}),
     (Outcome.OUT_OF_BOUNDS, {"trespass": "/home/me/project/a.py"}),
@@ -40,22 +40,22 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("outcome", "fault"), FAULTS)
-def test_each_fault_of_the_agent_has_its_outcome(outcome: Outcome, fault: dict[str, object]) -> None:
+def test_each_fault_has_its_outcome(outcome: Outcome, fault: dict[str, object]) -> None:
     judgement = judge(replace(OK, **fault))  # type: ignore[arg-type]
     assert judgement is not None
     assert judgement.outcome is outcome
 
 
-@pytest.mark.parametrize(("heavier", "lighter"), list(combinations(FAULTS, 2)))
-def test_heavier_fault_is_told_of_two(
-    heavier: tuple[Outcome, dict[str, object]], lighter: tuple[Outcome, dict[str, object]]
+@pytest.mark.parametrize(("higher", "lower"), list(combinations(FAULTS, 2)))
+def test_fault_of_higher_precedence_is_reported(
+    higher: tuple[Outcome, dict[str, object]], lower: tuple[Outcome, dict[str, object]]
 ) -> None:
-    judgement = judge(replace(OK, **lighter[1], **heavier[1]), NOT_GOOD, crossing="files")  # type: ignore[arg-type]
+    judgement = judge(replace(OK, **lower[1], **higher[1]), NOT_GOOD, crossing="files")  # type: ignore[arg-type]
     assert judgement is not None
-    assert judgement.outcome is heavier[0]
+    assert judgement.outcome is higher[0]
 
 
-def test_order_of_what_the_work_itself_gets_wrong() -> None:
+def test_precedence_of_faults_of_the_work() -> None:
     invalid = Handover(errors=("no plan", "twice"), verdict=NOT_GOOD.verdict)
     assert judge(FAILED, invalid, unwanted=("a.py",), crossing="c") == Judgement(
         Outcome.GUARD, "guard no_write: changed a.py", "no_write"
@@ -66,19 +66,19 @@ def test_order_of_what_the_work_itself_gets_wrong() -> None:
     assert judge(OK, NOT_GOOD) == Judgement(Outcome.REVIEW_FAILED, "review did not pass: line 3 is wrong")
 
 
-def test_quota_is_no_agent_error() -> None:
+def test_usage_limit_is_not_an_agent_error() -> None:
     run = replace(OK, ending=Ending("quota", "resets 5pm", "", Usage(), None))
     assert judge(run) == Judgement(Outcome.QUOTA, "resets 5pm")
 
 
-def test_the_money_that_all_attempts_share_is_a_budget_whatever_the_limit_of_this_one() -> None:
+def test_exceeded_shared_budget_has_the_outcome_budget() -> None:
     run = replace(OK, breach=Breach("max_budget", "the run's max_budget: $2.01 spent of $2.00", is_shared=True))
     judgement = judge(run)
     assert judgement is not None
     assert judgement.outcome is Outcome.BUDGET
 
 
-def test_budget_of_step_or_run_is_not_a_guard() -> None:
+def test_exceeded_budget_of_a_step_or_run_is_not_a_guard() -> None:
     run = replace(OK, breach=Breach("max_budget", "spent"))
     for scope, outcome in (("guard", Outcome.GUARD), ("step", Outcome.BUDGET), ("run", Outcome.BUDGET)):
         judgement = judge_work(run, Limits(budget_scope=scope), Handover(), unwanted=(), crossing=None)  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def test_budget_of_step_or_run_is_not_a_guard() -> None:
         assert (judgement.outcome, judgement.guard) == (outcome, "max_budget")
 
 
-def test_skipped_gates_pass_and_errors_weigh_more_than_failures() -> None:
+def test_skipped_gates_pass_and_errors_take_precedence_over_failures() -> None:
     passed, skipped = GateResult("compile", "passed"), GateResult("lint", "skipped", "ruff is not installed")
     failed, error = GateResult("test", "failed", "2 failed, 7 passed"), GateResult("bash: x", "error", "timed out")
     assert judge_gates([passed, skipped]) == PASSED

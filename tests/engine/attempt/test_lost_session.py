@@ -1,4 +1,4 @@
-"""What an attempt does when the session that it was to resume is gone; the agent is a script, its words are its own."""
+"""Attempts that should resume a conversation that the CLI no longer has. The agent is a script."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SESSION = SessionRef("session-0", "replay", "one")
 
 
 class ForgetfulReader(NeutralReader):
-    """Knows the words with which the script says that it does not know the session."""
+    """Recognizes the script's message that the conversation is unknown."""
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         ending = super().finish(exit_code=exit_code, stderr=stderr, stopped=stopped)
@@ -52,7 +52,7 @@ def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
     return kit
 
 
-def test_the_attempt_is_one_and_what_both_starts_used_is_summed(kit: Kit) -> None:
+def test_usage_of_both_starts_is_summed_in_one_attempt(kit: Kit) -> None:
     result = kit.run(session=SESSION, standing="Another conversation worked on this.")
     assert result.outcome is Outcome.PASSED
     assert [task.session for task in kit.agent.tasks if "Another" not in task.prompt] == [SESSION, SESSION]
@@ -63,36 +63,36 @@ def test_the_attempt_is_one_and_what_both_starts_used_is_summed(kit: Kit) -> Non
     assert result.session.id == "session-1"
 
 
-def test_what_the_first_start_had_left_in_the_tree_is_gone(kit: Kit) -> None:
+def test_files_of_the_first_start_are_removed(kit: Kit) -> None:
     result = kit.run(session=SESSION, standing="Another conversation worked on this.")
     files = kit.files(result.snapshot)
     assert (files["app.py"], files["fresh.py"]) == ("x = 1", "x = 1")
 
 
-def test_what_the_first_start_printed_is_kept_beside_the_stream(kit: Kit) -> None:
+def test_output_of_the_first_start_is_kept_in_its_own_folder(kit: Kit) -> None:
     folder = scratch_of(kit.run(session=SESSION, standing="Another conversation worked on this."))
     assert "no such session" in (folder / "lost-session" / "stream.ndjson").read_text()
     assert "no such session" not in (folder / "stream.ndjson").read_text()
 
 
-def test_a_session_that_is_lost_twice_fails_like_any_other_error(kit: Kit) -> None:
+def test_conversation_lost_twice_is_an_agent_error(kit: Kit) -> None:
     result = kit.run(session=SESSION)
     assert (result.outcome, result.reason) == (Outcome.AGENT_ERROR, "no such session")
     assert [one.session for one in dict.fromkeys(kit.agent.tasks)] == [SESSION, None]
 
 
-def test_an_attempt_without_a_session_is_not_made_twice(kit: Kit) -> None:
+def test_attempt_without_a_conversation_is_not_started_twice(kit: Kit) -> None:
     result = kit.run()
     assert (result.outcome, result.session_lost) == (Outcome.AGENT_ERROR, False)
     assert result.usage.cost_usd == pytest.approx(0.25)
 
 
-def test_a_guard_that_was_crossed_counts_before_the_lost_session(kit: Kit) -> None:
+def test_guard_takes_precedence_over_a_lost_conversation(kit: Kit) -> None:
     result = kit.run(session=SESSION, limits=Limits(max_budget=0.1))
     assert (result.outcome, result.session_lost) == (Outcome.GUARD, False)
 
 
-def test_a_fresh_session_that_another_worktree_forces_is_told_the_same(kit: Kit) -> None:
+def test_conversation_of_another_worktree_is_treated_as_lost(kit: Kit) -> None:
     session = dataclasses.replace(SESSION, slot="other")
     result = kit.run(session=session, standing="Another conversation worked on this.")
     assert (result.outcome, result.session_lost) == (Outcome.PASSED, True)
@@ -114,13 +114,13 @@ def usage(cost_usd: float | None, provenance: Provenance, tokens: int = 10) -> U
         (usage(0.25, "reported"), usage(None, "unknown", tokens=0), 0.25, "reported"),
     ],
 )
-def test_costs_are_summed_and_an_unknown_one_makes_the_sum_unknown(
+def test_sum_of_costs_is_unknown_if_one_is_unknown(
     one: Usage, other: Usage, cost_usd: float | None, provenance: str
 ) -> None:
     total = added(one, other)
     assert (total.cost_usd, total.provenance) == (cost_usd, provenance)
 
 
-def test_the_context_of_two_starts_is_the_greater_one() -> None:
+def test_context_of_two_starts_is_the_larger_one() -> None:
     starts = (dataclasses.replace(usage(0.25, "reported"), context_tokens=context) for context in (90_000, 20_000))
     assert added(*starts).context_tokens == 90_000

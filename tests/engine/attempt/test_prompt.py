@@ -63,7 +63,7 @@ def order(head: tuple[Section, ...], context: tuple[ContextPart, ...] = (), mode
     return Order("r", "s", 1, mode, "a", base="b", step_base="b", run_base="b", slot="s", head=head, context=context)
 
 
-def test_sections_come_in_the_order_of_the_language() -> None:
+def test_sections_are_in_the_documented_order() -> None:
     parts = PromptParts("Do it.", "diff", failed=[failure()], item=ITEM, blast_radius="enforce", spec="# Spec")
     assert titles(parts) == [
         "Your task",
@@ -79,13 +79,13 @@ def test_absent_sections_are_left_out() -> None:
     assert titles(PromptParts("Do it.", "diff")) == ["Your task", "What to hand over", "Rules"]
 
 
-def test_each_mode_names_its_own_file() -> None:
+def test_each_mode_names_its_output_file() -> None:
     names: dict[Mode, str] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
     for mode, name in names.items():
         assert f"`.gump/out/{name}`" in text(PromptParts("x", mode), "What to hand over")
 
 
-def test_plan_without_prompt_has_a_task_and_the_limit_of_items() -> None:
+def test_plan_step_without_prompt_has_a_default_task_with_the_limit_of_items() -> None:
     parts = PromptParts("  ", "plan", spec="s", max_items=7)
     assert "split the work into items" in text(parts, "Your task")
     assert "at most 7" in text(parts, "What to hand over")
@@ -101,7 +101,7 @@ def test_json_examples_are_valid() -> None:
         assert json.loads(example[1])
 
 
-def test_blast_radius_lists_the_patterns_and_says_what_happens() -> None:
+def test_blast_radius_section_lists_the_patterns_and_the_consequence() -> None:
     enforced = text(PromptParts("x", "diff", item=ITEM, blast_radius="enforce"), "Files you may change")
     assert "- `src/units.py`" in enforced
     assert "makes this attempt fail" in enforced
@@ -110,7 +110,7 @@ def test_blast_radius_lists_the_patterns_and_says_what_happens() -> None:
     assert "Files you may change" not in titles(PromptParts("x", "plan", item=ITEM, blast_radius="enforce"))
 
 
-def test_blast_radius_leaves_out_files_that_the_step_must_not_change() -> None:
+def test_blast_radius_section_leaves_out_protected_files() -> None:
     open_parts = PromptParts("x", "diff", item=ITEM, blast_radius="enforce")
     closed_parts = replace(open_parts, protected=("@tests",))
     closed = text(closed_parts, "Files you may change")
@@ -120,7 +120,7 @@ def test_blast_radius_leaves_out_files_that_the_step_must_not_change() -> None:
     assert prompt_key(order(head_sections(closed_parts))) == prompt_key(order(head_sections(open_parts)))
 
 
-def test_an_item_of_protected_files_only_allows_none_of_them() -> None:
+def test_plan_item_with_only_protected_files_allows_none_of_them() -> None:
     item = replace(ITEM, files=("tests/test_units.py",))
     parts = PromptParts("x", "diff", item=item, blast_radius="enforce", protected=("@tests",))
     told = text(parts, "Files you may change")
@@ -128,7 +128,7 @@ def test_an_item_of_protected_files_only_allows_none_of_them() -> None:
     assert "lists no other files" in told
 
 
-def test_failure_tells_gate_command_exit_code_and_stdout() -> None:
+def test_failure_section_has_gate_command_exit_code_and_output() -> None:
     parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
     told = text(parts, FAILED)
     assert told.startswith(
@@ -141,34 +141,34 @@ def test_failure_tells_gate_command_exit_code_and_stdout() -> None:
     assert "as that attempt left them" in told
 
 
-def test_reset_tree_is_said() -> None:
+def test_failure_section_says_that_the_tree_was_reset() -> None:
     told = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
     assert "were set back" in told
     assert "What it had changed" in told
 
 
-def test_earlier_failures_are_told_in_one_line_each() -> None:
+def test_earlier_failures_take_one_line_each() -> None:
     first = failure(attempt=1, reason="compile failed: SyntaxError", gates=(gate("compile", "long story"),))
     told = text(PromptParts("x", "diff", failed=[first, failure()]), FAILED)
     assert "- Attempt 1 of `build::impl[parse]` by claude-haiku: compile failed: SyntaxError" in told
     assert "long story" not in told
 
 
-def test_guard_and_reviewer_are_told() -> None:
+def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
     guarded = failure(outcome=Outcome.GUARD, guard="max_turns", reason="guard max_turns: turn 41 began, limit 40")
     assert "stopped by the guard `max_turns`" in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
     reviewed = failure(outcome=Outcome.REVIEW_FAILED, verdict=Verdict(passed=False, comment="line 3 is wrong"))
     assert "### The reviewer's comment\n\nline 3 is wrong" in text(PromptParts("x", "diff", failed=[reviewed]), FAILED)
 
 
-def test_same_output_of_two_gates_is_told_once() -> None:
+def test_same_output_of_two_gates_appears_once() -> None:
     result = failure(gates=(gate("compile", "SyntaxError: here"), gate("lint", "SyntaxError: here")))
     told = text(PromptParts("x", "diff", failed=[result]), FAILED)
     assert told.count("SyntaxError: here") == 1
     assert "The same output as of gate `compile`." in told
 
 
-def test_output_is_bounded_over_all_gates_and_keeps_head_and_tail() -> None:
+def test_output_of_all_gates_is_limited_and_keeps_head_and_tail() -> None:
     long = "first line\n" + "middle\n" * 2000 + "last line"
     result = failure(gates=(gate("test", long), gate("lint", "short one")))
     told = text(PromptParts("x", "diff", failed=[result], error_chars=400), FAILED)
@@ -178,13 +178,13 @@ def test_output_is_bounded_over_all_gates_and_keeps_head_and_tail() -> None:
     assert "short one" in told
 
 
-def test_passed_gates_are_not_told() -> None:
+def test_passed_gates_are_left_out() -> None:
     result = failure(gates=(gate("compile", "fine", status="passed"), gate("test", "bad")))
     assert "fine" not in text(PromptParts("x", "diff", failed=[result]), FAILED)
 
 
 @given(st.lists(st.integers(0, 5000), min_size=1, max_size=8), st.integers(0, 5000))
-def test_shares_never_exceed_need_or_total(sizes: list[int], total: int) -> None:
+def test_shares_never_exceed_size_or_total(sizes: list[int], total: int) -> None:
     shares = _shares(sizes, total)
     assert sum(shares) <= total
     assert all(share <= size for share, size in zip(shares, sizes, strict=True))
@@ -197,7 +197,7 @@ def test_fence_is_longer_than_any_in_the_text(content: str) -> None:
     assert fence not in content
 
 
-def test_commands_that_may_be_run_are_told_but_are_no_part_of_the_key() -> None:
+def test_allowed_commands_are_in_the_prompt_and_not_in_its_key() -> None:
     commands = {"compile": "make", "test": "/opt/v/bin/python -m pytest", "": "npm ci"}
     parts = PromptParts("x", "diff", commands=tuple(commands.items()))
     assert text(parts, "Rules").splitlines()[-4:] == [
@@ -210,12 +210,12 @@ def test_commands_that_may_be_run_are_told_but_are_no_part_of_the_key() -> None:
     assert keys[0] == keys[1]
 
 
-def test_a_step_that_only_reads_is_told_no_commands() -> None:
+def test_prompt_of_a_read_only_step_has_no_commands() -> None:
     commands = (("test", "make test"),)
     assert "make test" not in text(PromptParts("x", "review", commands=commands), "Rules")
 
 
-def test_conventions_and_context_come_last_each_under_its_source() -> None:
+def test_conventions_and_context_are_last_with_their_sources() -> None:
     prompt = compose(
         (Section("Your task", "Do."),), conventions="use tabs\n", context=(Section("file README.md", "hello\n"),)
     )
@@ -230,7 +230,7 @@ def test_key_is_the_same_on_a_retry() -> None:
     assert prompt_key(order(head_sections(first))) == prompt_key(order(head_sections(again)))
 
 
-def test_key_differs_with_task_mode_and_context() -> None:
+def test_key_depends_on_task_mode_and_context() -> None:
     base = order(head_sections(PromptParts("Do it.", "diff")))
     keys = {
         prompt_key(base),
@@ -242,19 +242,19 @@ def test_key_differs_with_task_mode_and_context() -> None:
     assert len(keys) == 5
 
 
-def test_key_takes_the_declared_task_where_the_text_differs_from_run_to_run() -> None:
+def test_key_uses_the_declared_task_if_the_text_varies_between_runs() -> None:
     one = head_sections(PromptParts("Fix: 3 failed in 0.12s", "diff", task_key="Fix: "))
     two = head_sections(PromptParts("Fix: 3 failed in 0.34s", "diff", task_key="Fix: "))
     assert prompt_key(order(one)) == prompt_key(order(two))
     assert "0.12s" in compose(one)
 
 
-def test_sections_survive_the_wire() -> None:
+def test_sections_survive_serialization() -> None:
     made = order(head_sections(PromptParts("Do: {x}", "diff", task_key="Do: ")))
     assert from_wire(Order, to_wire(made)) == made
 
 
-def test_replan_prompts_hold_the_original_task_and_the_item() -> None:
+def test_replan_prompts_contain_the_original_task_and_the_item() -> None:
     assert "read durations" in replan_prompt("Build {it}", ITEM)
     assert "Build {it}" in replan_prompt("Build {it}", None)
     told = replan_item_prompt("Build it", ITEM)

@@ -1,4 +1,4 @@
-"""How a worktree is made ready: files that git does not track are copied into it, and setup commands run."""
+"""Preparation of a worktree: untracked files are copied into it, and setup commands run."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def write(kit: Kit, name: str, text: str) -> Path:
 
 
 def include(kit: Kit, *patterns: str) -> None:
-    """Name files in a `.worktreeinclude` that the project has committed."""
+    """Commit a `.worktreeinclude` that names files."""
     kit.base = kit.commit({".worktreeinclude": "# a build needs these\n" + "".join(f"{one}\n" for one in patterns)})
 
 
@@ -50,7 +50,7 @@ def slot_of(kit: Kit) -> Path:
     return kit.place / "slots/one"
 
 
-def test_ignored_files_that_worktreeinclude_names_are_there_before_setup(kit: Kit) -> None:
+def test_ignored_files_named_in_worktreeinclude_are_copied_before_setup(kit: Kit) -> None:
     include(kit, ".env", "node_modules")
     setup = ("grep -q PORT=1 .env && cat node_modules/.bin/dep > build.log",)
     result = kit.run("", setup=setup, gates=bash("grep -q dep build.log && test ! -e other.log"))
@@ -60,7 +60,7 @@ def test_ignored_files_that_worktreeinclude_names_are_there_before_setup(kit: Ki
     assert sorted(kit.files(result.snapshot)) == sorted(kit.files(kit.base))
 
 
-def test_gump_copy_names_files_too_and_patterns_can_take_back(kit: Kit) -> None:
+def test_gump_copy_names_further_files_and_patterns_can_exclude_files(kit: Kit) -> None:
     include(kit, "!secret.log")
     write(kit, "deep/secret.log", "")
     kit.settings = replace(kit.settings, copy=("*.log",))
@@ -68,7 +68,7 @@ def test_gump_copy_names_files_too_and_patterns_can_take_back(kit: Kit) -> None:
     assert result.passed, result.reason
 
 
-def test_copies_stay_between_attempts_and_are_made_once(kit: Kit) -> None:
+def test_files_are_copied_once_and_kept_between_attempts(kit: Kit) -> None:
     include(kit, ".env")
     kit.run("")
     write(kit, ".env", "PORT=2\n")
@@ -76,7 +76,7 @@ def test_copies_stay_between_attempts_and_are_made_once(kit: Kit) -> None:
     assert again.passed, again.reason
 
 
-def test_an_agent_cannot_write_through_to_the_files_of_the_user(kit: Kit) -> None:
+def test_writes_to_copies_do_not_reach_the_users_files(kit: Kit) -> None:
     include(kit, ".env", "node_modules")
     outside = kit.place / "outside.txt"
     outside.write_text("mine\n")
@@ -94,7 +94,7 @@ def test_an_agent_cannot_write_through_to_the_files_of_the_user(kit: Kit) -> Non
     assert "not copied (a link that leads out of the checkout): node_modules/out, node_modules/up" in result.notes
 
 
-def test_modes_and_times_are_kept_and_special_files_left_out(kit: Kit) -> None:
+def test_copies_keep_modes_and_times_and_special_files_are_left_out(kit: Kit) -> None:
     include(kit, "node_modules")
     tool = write(kit, "node_modules/tool", "#!/bin/sh\n")
     tool.chmod(0o4555)
@@ -109,7 +109,7 @@ def test_modes_and_times_are_kept_and_special_files_left_out(kit: Kit) -> None:
     assert result.passed, result.reason
 
 
-def test_files_that_git_does_not_ignore_are_not_copied(kit: Kit) -> None:
+def test_only_ignored_files_are_copied(kit: Kit) -> None:
     include(kit, "notes.txt", "app.py")
     write(kit, "notes.txt", "draft\n")
     write(kit, "app.py", "changed = 1\n")
@@ -121,7 +121,7 @@ def test_files_that_git_does_not_ignore_are_not_copied(kit: Kit) -> None:
     assert f"not copied ({why}): notes.txt" in result.notes
 
 
-def test_a_file_that_the_base_tracks_is_that_of_the_base(kit: Kit) -> None:
+def test_tracked_file_of_the_base_is_not_replaced(kit: Kit) -> None:
     include(kit, ".env")
     kit.git("add", "-f", ".env")
     kit.git("commit", "-q", "-m", "once tracked")
@@ -134,7 +134,7 @@ def test_a_file_that_the_base_tracks_is_that_of_the_base(kit: Kit) -> None:
     assert "not copied (git tracks it in the run): .env" in result.notes
 
 
-def test_a_copy_reaches_no_snapshot_even_when_the_agent_stops_ignoring_it(kit: Kit) -> None:
+def test_copy_is_in_no_snapshot_even_if_the_agent_stops_ignoring_it(kit: Kit) -> None:
     include(kit, ".env", "node_modules")
     first = kit.run('write(".gitignore", "")')
     assert [one.path for one in first.changed] == [".gitignore"]
@@ -144,7 +144,7 @@ def test_a_copy_reaches_no_snapshot_even_when_the_agent_stops_ignoring_it(kit: K
     assert ".env" not in kit.files(second.snapshot)
 
 
-def test_an_agent_may_remove_copies_or_put_links_in_their_place(kit: Kit) -> None:
+def test_agent_may_remove_copies_or_replace_them_by_links(kit: Kit) -> None:
     kit.base = kit.commit({"config/readme": "here\n"})
     include(kit, ".env", "config/*.log", "node_modules")
     write(kit, "config/local.log", "x")
@@ -166,7 +166,7 @@ def test_an_agent_may_remove_copies_or_put_links_in_their_place(kit: Kit) -> Non
     assert (kit.root / "config/local.log").read_text() == "x"
 
 
-def test_a_folder_of_the_run_that_is_a_link_is_not_written_through(kit: Kit) -> None:
+def test_files_are_not_copied_through_a_linked_folder(kit: Kit) -> None:
     elsewhere = kit.place / "elsewhere"
     elsewhere.mkdir()
     (kit.root / "config").symlink_to(elsewhere)
@@ -178,7 +178,7 @@ def test_a_folder_of_the_run_that_is_a_link_is_not_written_through(kit: Kit) -> 
     assert "not copied (its folder is a link in the run): config/local.log" in result.notes
 
 
-def test_nothing_of_git_or_gump_is_copied(kit: Kit) -> None:
+def test_files_of_git_and_gump_are_not_copied(kit: Kit) -> None:
     include(kit, "*")
     write(kit, ".gump/runs/x/ledger.ndjson", "{}\n")
     nested = kit.root / "node_modules/nested"
@@ -191,13 +191,13 @@ def test_nothing_of_git_or_gump_is_copied(kit: Kit) -> None:
     assert "not copied (a repository of its own): node_modules/nested/" in result.notes
 
 
-def test_worktreeinclude_that_is_a_link_is_refused(kit: Kit) -> None:
+def test_linked_worktreeinclude_is_refused(kit: Kit) -> None:
     (kit.root / ".worktreeinclude").symlink_to("/etc/passwd")
     with pytest.raises(WorktreeError, match="links are not followed"):
         kit.run("")
 
 
-def test_setup_runs_again_when_a_lock_file_changed(kit: Kit) -> None:
+def test_setup_runs_again_after_a_lock_file_changed(kit: Kit) -> None:
     setup = ("echo x >> build.log",)
     kit.run("", setup=setup)
     same = kit.commit({"app.py": "x = 2\n"})
@@ -210,7 +210,7 @@ def test_setup_runs_again_when_a_lock_file_changed(kit: Kit) -> None:
     assert (slot_of(kit) / "build.log").read_text() == "x\nx\n"
 
 
-def test_setup_that_fails_on_a_lock_file_of_the_agent_leaves_that_to_the_agent(kit: Kit) -> None:
+def test_setup_that_fails_on_a_lock_file_changed_by_the_agent_is_a_note(kit: Kit) -> None:
     setup = ("grep -q 1 package-lock.json",)
     first = kit.run('write("package-lock.json", "broken")', setup=setup)
     second = kit.run(
@@ -222,13 +222,13 @@ def test_setup_that_fails_on_a_lock_file_of_the_agent_leaves_that_to_the_agent(k
     assert third.outcome is Outcome.GATE_ERROR
 
 
-def test_the_preflight_sees_the_copies(kit: Kit) -> None:
+def test_preflight_sees_the_copies(kit: Kit) -> None:
     include(kit, ".env")
     result = kit.run(mode="gate", agent=None, setup_only=True, gates=bash("grep -q PORT=1 .env"))
     assert result.passed, result.reason
 
 
-def test_the_next_run_in_a_worktree_gets_fresh_copies(kit: Kit) -> None:
+def test_next_run_in_a_worktree_gets_new_copies(kit: Kit) -> None:
     include(kit, ".env")
     kit.run("")
     write(kit, ".env", "PORT=2\n")

@@ -1,4 +1,4 @@
-"""What becomes of an attempt's session where the agent cannot begin with it as it was told."""
+"""Attempts that should continue or copy a conversation that their agent cannot use."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def kit(tmp_path: Path) -> Iterator[Kit]:
         ("in its worktree", ELSEWHERE, "the conversation belongs to another worktree: started a new one"),
     ],
 )
-def test_where_no_copy_can_be_had_the_attempt_is_told_what_was_done_and_says_so_once(
+def test_prompt_contains_earlier_work_if_the_conversation_cannot_be_copied(
     kit: Kit, forks: Forks, session: SessionRef, note: str
 ) -> None:
     kit.agent.forks = forks  # type: ignore[attr-defined]
@@ -55,7 +55,7 @@ def test_where_no_copy_can_be_had_the_attempt_is_told_what_was_done_and_says_so_
 
 
 @pytest.mark.parametrize("forks", ["in its worktree", "anywhere"])
-def test_a_copy_in_the_same_worktree_is_made_without_further_words(kit: Kit, forks: Forks) -> None:
+def test_copy_in_the_same_worktree_needs_no_explanation_in_the_prompt(kit: Kit, forks: Forks) -> None:
     kit.agent.forks = forks  # type: ignore[attr-defined]
     result = kit.run(session=HERE, fork=True, standing=BEFORE)
     task = kit.agent.tasks[-1]
@@ -63,7 +63,7 @@ def test_a_copy_in_the_same_worktree_is_made_without_further_words(kit: Kit, for
     assert "What was done so far" not in task.prompt
 
 
-def test_a_copy_in_another_worktree_is_told_where_it_works_now(kit: Kit) -> None:
+def test_prompt_of_a_copy_in_another_worktree_names_the_new_worktree(kit: Kit) -> None:
     kit.agent.forks = "anywhere"  # type: ignore[attr-defined]
     result = kit.run(session=ELSEWHERE, fork=True, standing=BEFORE)
     task = kit.agent.tasks[-1]
