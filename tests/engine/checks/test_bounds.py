@@ -15,36 +15,36 @@ def order(*files: str, blast_radius: Literal["enforce", "warn", "off"] = "enforc
     )
 
 
-def test_directories_match_their_content_and_stars_match_across() -> None:
+def test_directory_matches_its_content_and_stars_match_across_folders() -> None:
     item = PlanItem("i", "i", files=("src/app", "tests/**/test_*.py"))
     changed = ["src/app/deep/a.py", "tests/x/y/test_a.py", "tests/x/data.txt", "README.md"]
     assert outside(changed, item) == ["tests/x/data.txt", "README.md"]
 
 
-def test_item_without_files_covers_everything() -> None:
+def test_plan_item_without_files_covers_everything() -> None:
     assert outside(["a", "b"], PlanItem("i", "i")) == []
     assert outside(["a", "b"], None) == []
 
 
-def test_enforced_blast_radius_names_the_files() -> None:
+def test_blast_radius_enforce_fails_and_names_the_files() -> None:
     crossing = check_bounds(order("src/"), ["src/a.py", "b.py"])
     assert crossing.reason == "changed files outside those of the plan item: b.py"
     assert crossing.warning is None
 
 
-def test_blast_radius_that_warns_does_not_fail() -> None:
+def test_blast_radius_warn_does_not_fail() -> None:
     crossing = check_bounds(order("src/", blast_radius="warn"), ["b.py"])
     assert crossing.reason is None
     assert crossing.warning == "changed files outside those of the plan item: b.py"
 
 
-def test_blast_radius_off_ignores() -> None:
+def test_blast_radius_off_reports_nothing() -> None:
     crossing = check_bounds(order("src/", blast_radius="off"), ["b.py"])
     assert (crossing.reason, crossing.warning) == (None, None)
 
 
 @pytest.mark.parametrize("path", [".claude/settings.json", "gump.toml", ".gump/workflows/x.yaml", "sub/.mcp.json"])
-def test_agent_configuration_is_protected_everywhere(path: str) -> None:
+def test_agent_configuration_is_protected_in_every_folder(path: str) -> None:
     assert protected([path, "a.py"], None) == [path]
 
 
@@ -55,31 +55,31 @@ def test_plan_item_may_name_a_protected_file() -> None:
 
 
 @pytest.mark.parametrize("pattern", ["./.claude/", ".claude", ".claude/settings.json "])
-def test_a_protected_file_is_named_however_its_pattern_is_written(pattern: str) -> None:
+def test_plan_item_may_write_the_pattern_of_a_protected_file_in_several_ways(pattern: str) -> None:
     crossing = check_bounds(order(pattern, "src/"), [".claude/settings.json", "src/a.py"])
     assert crossing == (None, None)
 
 
-def test_pattern_that_covers_everything_names_no_protected_file() -> None:
+def test_pattern_that_matches_everything_does_not_allow_protected_files() -> None:
     assert protected([".claude/settings.json"], PlanItem("i", "i", files=("**", "*"))) == [".claude/settings.json"]
 
 
-def test_agent_configuration_is_protected_in_every_case_of_its_letters() -> None:
+def test_agent_configuration_is_protected_in_upper_and_lower_case() -> None:
     assert protected([".Claude/settings.json", "GUMP.toml", "Claude/a"], None) == [".Claude/settings.json", "GUMP.toml"]
 
 
-def test_bad_files_come_first_and_all_reasons_are_told() -> None:
+def test_bad_files_are_reported_first_and_all_reasons_are_reported() -> None:
     crossing = check_bounds(order("src/"), ["gump.toml"], bad=["link"])
     assert crossing.reason is not None
     assert crossing.reason.startswith("left files that cannot be kept")
     assert "link; changed protected files: gump.toml; changed files outside" in crossing.reason
 
 
-def test_what_gates_read_is_named() -> None:
+def test_configuration_of_gates_is_found() -> None:
     assert gate_config(["src/a.py", "Makefile", "sub/conftest.py"]) == ("Makefile", "sub/conftest.py")
 
 
-def test_paths_of_tool_calls_are_placed_in_the_worktree(tmp_path: Path) -> None:
+def test_paths_of_tool_calls_are_resolved_in_the_worktree(tmp_path: Path) -> None:
     slot = tmp_path / "slot"
     slot.mkdir()
     assert place_in(slot, "a/../b.py") == "b.py"
@@ -88,14 +88,14 @@ def test_paths_of_tool_calls_are_placed_in_the_worktree(tmp_path: Path) -> None:
     assert place_in(slot, str(tmp_path / "slot2" / "b.py")) is None
 
 
-def test_worktree_reached_through_a_link_is_still_the_worktree(tmp_path: Path) -> None:
+def test_paths_are_resolved_in_a_worktree_behind_a_link(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to("real")
     assert place_in(tmp_path / "link", str(tmp_path / "real" / "a.py")) == "a.py"
     assert place_in(tmp_path / "link", str(tmp_path / "link" / "b.py")) == "b.py"
 
 
-def test_paths_in_the_users_checkout_are_seen_in_every_spelling(tmp_path: Path) -> None:
+def test_paths_in_the_checkout_are_recognized_in_every_spelling(tmp_path: Path) -> None:
     checkout, slot = tmp_path / "project", tmp_path / "cache" / "slot"
     checkout.mkdir()
     slot.mkdir(parents=True)
@@ -108,7 +108,7 @@ def test_paths_in_the_users_checkout_are_seen_in_every_spelling(tmp_path: Path) 
     assert not roots.is_in_checkout(str(tmp_path / "project2" / "a.py"))
 
 
-def test_links_that_come_later_are_followed_but_those_of_the_roots_are_known(tmp_path: Path) -> None:
+def test_new_links_are_followed_also_in_place_of_the_worktree(tmp_path: Path) -> None:
     checkout, slot = tmp_path / "project", tmp_path / "slot"
     checkout.mkdir()
     slot.mkdir()
@@ -130,13 +130,13 @@ def test_worktree_inside_the_checkout_is_not_the_checkout(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["a\0b.py", "\ud800.py"])
-def test_a_name_that_no_file_can_have_is_placed_all_the_same(tmp_path: Path, name: str) -> None:
+def test_invalid_file_name_is_resolved_too(tmp_path: Path, name: str) -> None:
     roots = Roots(tmp_path / "slot", tmp_path / "project")
     assert roots.is_in_checkout(f"{tmp_path}/project/{name}")
     assert not roots.is_in_checkout(name)
 
 
-def test_everything_outside_the_worktree_is_in_a_checkout_at_the_root_of_the_disk(tmp_path: Path) -> None:
+def test_paths_outside_the_worktree_are_in_a_checkout_at_the_file_system_root(tmp_path: Path) -> None:
     roots = Roots(tmp_path, Path("/"))
     assert roots.is_in_checkout("/etc/hosts")
     assert not roots.is_in_checkout("a.py")

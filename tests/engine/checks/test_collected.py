@@ -1,4 +1,4 @@
-"""How many tests are collected, compared with before."""
+"""Comparison of the number of collected tests with the number before the step."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ def gates(count: int | None, *others: GateResult) -> list[GateResult]:
     return [GateResult("test", "passed", tests=None if count is None else {"collected": count}), *others]
 
 
-def test_fewer_tests_are_said() -> None:
+def test_fewer_tests_are_reported() -> None:
     assert collected(gates(3)) == 3
     assert fewer_tests(gates(1), 2) == "1 test collected, 2 before the step"
 
 
-def test_nothing_is_said_of_as_many_or_unknown() -> None:
+def test_equal_more_or_unknown_numbers_are_not_reported() -> None:
     assert [fewer_tests(gates(now), known) for now, known in [(2, 2), (3, 2), (None, 2), (1, None)]] == [None] * 4
 
 
-def test_untouched_tests_fail_with_fewer_and_nothing_else_does() -> None:
+def test_fewer_tests_fail_only_the_gate_untouched_of_tests() -> None:
     untouched, other = GateResult("untouched: @tests", "passed"), GateResult("untouched: docs/", "passed")
     held = hold_untouched_tests(gates(1, untouched, other), 2)
     assert [gate.status for gate in held] == ["passed", "failed", "passed"]
     assert [gate.status for gate in hold_untouched_tests(gates(2, untouched), 2)] == ["passed", "passed"]
 
 
-def test_more_skipped_tests_are_named() -> None:
+def test_more_skipped_tests_are_a_note() -> None:
     result = [GateResult("test", "passed", tests={"collected": 3, "passed": 1, "skipped": 1, "xfailed": 1})]
     assert count_notes(result, 3, 2) == []
     assert count_notes(result, 3, 0) == ["2 tests skipped or expected to fail (before the step: 0)"]
@@ -51,7 +51,7 @@ def ended(number: int, tree: str, count: int | None, *, verdict: str = "passed")
     return record
 
 
-def test_known_are_the_tests_of_the_step_that_left_the_tree_or_else_of_the_preflight() -> None:
+def test_number_before_is_that_of_the_step_that_made_the_tree_or_of_the_preflight() -> None:
     record = RunRecord(preflight={"gates": [{"tests": {"collected": 1, "skipped": 1}}, {"tests": None}]})
     known = KnownTests(record, {"c1": "t1", "c2": "t2"}.__getitem__)
     assert (known.collected("c1"), known.set_aside("c1")) == (1, 1)
@@ -64,6 +64,6 @@ def test_known_are_the_tests_of_the_step_that_left_the_tree_or_else_of_the_prefl
     assert known.collected("c2") == 5
 
 
-def test_no_git_is_asked_for_a_tree_before_a_gate_has_counted_tests() -> None:
+def test_tree_is_not_looked_up_before_a_gate_has_counted_tests() -> None:
     trees: dict[str, str] = {}
     assert KnownTests(RunRecord(attempts=[ended(1, "t1", None)]), trees.__getitem__).collected("c1") is None

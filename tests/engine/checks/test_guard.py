@@ -28,26 +28,26 @@ def usage(*, cost: float | None = None, tokens: int = 0, provenance: Provenance 
     return UsageSeen(Usage(Tokens(input=tokens), cost, provenance if cost is not None else "unknown"))
 
 
-def test_turn_after_the_last_allowed_one_is_a_breach() -> None:
+def test_turn_above_the_limit_is_a_breach() -> None:
     guard = watch(Limits(max_turns=2))
     assert guard.feed(Turn(1)) is None
     assert guard.feed(Turn(2)) is None
     assert guard.feed(Turn(3)) == Breach("max_turns", "guard max_turns: turn 3 began, 2 are allowed")
 
 
-def test_spending_exactly_the_budget_is_allowed_and_more_is_not() -> None:
+def test_cost_up_to_the_budget_is_allowed_and_more_is_a_breach() -> None:
     guard = watch(Limits(max_budget=0.5))
     assert guard.feed(usage(cost=0.5)) is None
     assert guard.feed(usage(cost=0.51)) == Breach("max_budget", "guard max_budget: $0.51 spent of $0.50")
 
 
-def test_budget_of_the_run_is_named_and_an_estimate_is_marked() -> None:
+def test_reason_names_the_runs_budget_and_marks_an_estimate() -> None:
     breach = watch(Limits(max_budget=0.5, budget_scope="run")).feed(usage(cost=0.75, provenance="estimated"))
     assert breach is not None
     assert breach.reason == "the run's max_budget: ~$0.75 spent of $0.50"
 
 
-def test_unknown_cost_is_never_taken_for_zero_or_for_a_breach() -> None:
+def test_unknown_cost_is_neither_zero_nor_a_breach() -> None:
     assert watch(Limits(max_budget=0.01)).feed(usage(tokens=10**9)) is None
 
 
@@ -58,7 +58,7 @@ def test_tokens_of_all_kinds_count() -> None:
     assert breach == Breach("max_tokens", "guard max_tokens: 101 tokens of 100")
 
 
-def test_time_is_up_at_the_limit() -> None:
+def test_running_until_the_time_limit_is_a_breach() -> None:
     clock = Clock()
     guard = watch(Limits(max_time_s=90), clock)
     clock.now += 89.9
@@ -67,7 +67,7 @@ def test_time_is_up_at_the_limit() -> None:
     assert guard.tick() == Breach("max_time", "guard max_time: still running after 1m30s")
 
 
-def test_silence_starts_anew_with_every_line() -> None:
+def test_every_line_of_output_restarts_the_silence_limit() -> None:
     clock = Clock()
     guard = watch(Limits(silence_s=30), clock)
     clock.now += 29
@@ -78,7 +78,7 @@ def test_silence_starts_anew_with_every_line() -> None:
     assert guard.tick() == Breach("silence", "guard silence: printed nothing for 30s")
 
 
-def test_no_write_allows_the_hand_over_file_only() -> None:
+def test_no_write_allows_only_the_output_file() -> None:
     guard = watch(Limits(no_write=True))
     assert guard.feed(ToolCall("Write", path=".gump/out/plan.json")) is None
     assert guard.feed(ToolCall("Bash", command="echo > a")) is None
@@ -101,13 +101,13 @@ def test_without_limits_nothing_is_a_breach() -> None:
 
 
 @pytest.mark.parametrize(("scope", "whose"), [("run", "the run's max_budget"), ("step", "the step's max_budget")])
-def test_money_that_is_shared_is_told_as_the_workflow_says_it(scope: Literal["run", "step"], whose: str) -> None:
+def test_reason_for_a_shared_budget_has_the_figures_of_the_workflow(scope: Literal["run", "step"], whose: str) -> None:
     guard = watch(Limits(max_budget=0.04, budget_scope=scope, budget_spent=0.06))
     breach = guard.feed(usage(cost=0.06))
     assert breach == Breach("max_budget", f"{whose}: $0.12 spent of $0.10")
 
 
-def test_time_that_is_shared_is_told_as_the_workflow_says_it() -> None:
+def test_reason_for_a_shared_time_limit_has_the_figures_of_the_workflow() -> None:
     clock = Clock()
     guard = watch(Limits(max_time_s=5, time_scope="run", time_spent_s=55), clock)
     clock.now += 5
@@ -122,7 +122,7 @@ def test_time_that_is_shared_is_told_as_the_workflow_says_it() -> None:
         ("max_budget", "run", "the run's max_budget"),
     ],
 )
-def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
+def test_reason_for_a_limit_applied_by_the_cli_names_its_owner(
     limit: Literal["max_turns", "max_budget"], scope: Literal["run", "guard"], whose: str
 ) -> None:
     ending = Ending("agent_error", "it says so", "", Usage(), None, limit=limit)
@@ -141,11 +141,11 @@ def test_limit_that_the_cli_held_itself_is_told_with_its_owner(
         ("the account is empty", "max_budget"),
     ],
 )
-def test_a_limit_that_attempts_share_is_the_one_that_the_reason_names_first(reason: str, guard: str) -> None:
+def test_shared_limit_is_the_first_one_in_the_reason(reason: str, guard: str) -> None:
     assert shared_breach(reason) == Breach(guard, reason, is_shared=True)  # type: ignore[arg-type]
 
 
-def test_what_the_cli_did_not_stop_is_no_breach() -> None:
+def test_agent_error_without_a_limit_is_not_a_breach() -> None:
     ending = Ending("agent_error", "it says so", "", Usage(), None)
     assert watch(Limits(max_budget=1.0)).limit_of_cli(ending) is None
 

@@ -1,4 +1,4 @@
-"""A step that has to change files and did not: what becomes of its attempt."""
+"""Attempts of steps that must change files and changed none."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ What to hand over
 
 Change the files of this project. What counts is the state of the files when you end: it is compared with the state
 before, and checked. Nothing has to be written to `.gump/out`."""
-"""The section as cassettes of earlier versions hold it."""
+"""The section in cassettes of earlier versions."""
 SILENT = Ending("ok", reason="", message="", usage=Usage(), session=None)
 ANSWERED = replace(SILENT, message="Which database do you mean?", usage=Usage(turns=1))
 
@@ -41,80 +41,80 @@ def kit(tmp_path: Path, supervisor: Supervisor) -> Kit:
     return Kit(tmp_path, supervisor)
 
 
-def judged(kit: Kit, script: str = "", **changes: Any) -> AttemptResult:
+def run_step(kit: Kit, script: str = "", **changes: Any) -> AttemptResult:
     return kit.run(script, **{"must_change": True, **changes})
 
 
-def test_an_attempt_without_a_change_and_without_a_reason_fails(kit: Kit) -> None:
-    result = judged(kit, gates=bash("true"))
+def test_attempt_without_a_change_and_without_a_reason_fails(kit: Kit) -> None:
+    result = run_step(kit, gates=bash("true"))
     assert result.outcome == "no_change"
     assert result.reason == "no file was changed, and no reason was given in .gump/out/no_change.txt"
     assert "the agent's answer: Done." in result.notes
     assert [gate.status for gate in result.gates] == ["passed"]
 
 
-def test_a_reason_lets_it_pass_and_is_kept_as_one_clean_line(kit: Kit) -> None:
-    result = judged(kit, "write('.gump/out/no_change.txt', '\\n units.py has\\n\\x1b[31mparse_duration \\n')")
+def test_attempt_with_a_reason_passes_and_the_reason_is_stored_as_one_line(kit: Kit) -> None:
+    result = run_step(kit, "write('.gump/out/no_change.txt', '\\n units.py has\\n\\x1b[31mparse_duration \\n')")
     assert result.outcome == "passed"
     assert result.no_change == "units.py has parse_duration"
     assert result.changed == ()
 
 
-def test_gates_run_first_and_a_reason_does_not_replace_them(kit: Kit) -> None:
-    result = judged(kit, "write('.gump/out/no_change.txt', 'done')", gates=bash("false"))
+def test_failed_gate_takes_precedence_over_a_reason(kit: Kit) -> None:
+    result = run_step(kit, "write('.gump/out/no_change.txt', 'done')", gates=bash("false"))
     assert result.outcome == "gate_failed"
 
 
-def test_a_change_that_was_taken_back_is_none(kit: Kit) -> None:
-    first = judged(kit, "write('app.py', 'x = 2\\n')", gates=bash("false"))
-    second = judged(kit, "write('app.py', 'x = 1\\n')", base=first.snapshot, step_base=kit.base, attempt=2)
+def test_reverted_change_is_no_change(kit: Kit) -> None:
+    first = run_step(kit, "write('app.py', 'x = 2\\n')", gates=bash("false"))
+    second = run_step(kit, "write('app.py', 'x = 1\\n')", base=first.snapshot, step_base=kit.base, attempt=2)
     assert (first.outcome, second.outcome) == ("gate_failed", "no_change")
 
 
-def test_what_an_earlier_attempt_changed_counts(kit: Kit) -> None:
-    first = judged(kit, "write('app.py', 'x = 2\\n')", gates=bash("false"))
-    second = judged(kit, base=first.snapshot, step_base=kit.base, attempt=2)
+def test_change_of_an_earlier_attempt_counts(kit: Kit) -> None:
+    first = run_step(kit, "write('app.py', 'x = 2\\n')", gates=bash("false"))
+    second = run_step(kit, base=first.snapshot, step_base=kit.base, attempt=2)
     assert second.outcome == "passed"
 
 
-def test_ignored_files_are_named_and_caches_are_not(kit: Kit) -> None:
-    result = judged(kit, "write('build/app.bin', 'x'); write('run.log', 'x')")
+def test_reason_names_changed_ignored_files_except_caches(kit: Kit) -> None:
+    result = run_step(kit, "write('build/app.bin', 'x'); write('run.log', 'x')")
     assert result.outcome == "no_change"
     assert result.reason.startswith("changed only ignored files: build/, run.log, and no reason was given")
     kit.commit({".gitignore": "__pycache__/\n"})
-    result = judged(kit, "write('__pycache__/a.pyc', 'x')", base=kit.git("rev-parse", "HEAD"))
+    result = run_step(kit, "write('__pycache__/a.pyc', 'x')", base=kit.git("rev-parse", "HEAD"))
     assert result.reason.startswith("no file was changed")
 
 
-def test_a_step_that_may_leave_all_as_it_was_still_needs_an_answer(kit: Kit) -> None:
-    assert judged(kit, must_change=False).outcome == "passed"
+def test_step_that_may_change_nothing_needs_an_answer_from_its_agent(kit: Kit) -> None:
+    assert run_step(kit, must_change=False).outcome == "passed"
     assert judge_no_change("", (), must_change=False, ending=SILENT).outcome == "agent_error"
     assert judge_no_change("", (), must_change=False, ending=None).outcome == "passed"
     assert judge_no_change("", (), must_change=False, ending=ANSWERED).outcome == "passed"
 
 
 @pytest.mark.parametrize("ending", [SILENT, ANSWERED, None])
-def test_a_step_that_must_change_needs_a_reason_whatever_its_agent_said(ending: Ending | None) -> None:
+def test_step_that_must_change_files_needs_a_reason_in_addition_to_an_answer(ending: Ending | None) -> None:
     assert judge_no_change("", (), must_change=True, ending=ending).outcome == "no_change"
     assert judge_no_change("it was there", (), must_change=True, ending=ending).outcome == "passed"
 
 
-def test_gates_that_run_again_keep_the_reason_of_the_agent(kit: Kit) -> None:
-    first = judged(kit, "write('.gump/out/no_change.txt', 'it was there')", gates=bash("no-such-tool"))
+def test_reason_is_kept_if_only_the_gates_run_again(kit: Kit) -> None:
+    first = run_step(kit, "write('.gump/out/no_change.txt', 'it was there')", gates=bash("no-such-tool"))
     assert (first.outcome, first.no_change) == ("gate_error", "it was there")
     again: dict[str, Any] = {"agent": None, "base": first.snapshot, "step_base": kit.base, "gates": bash("true")}
-    assert judged(kit, no_change=first.no_change, **again).outcome == "passed"
-    assert judged(kit, **again).outcome == "no_change"
+    assert run_step(kit, no_change=first.no_change, **again).outcome == "passed"
+    assert run_step(kit, **again).outcome == "no_change"
 
 
-def test_a_link_in_the_place_of_the_reason_is_not_followed(kit: Kit) -> None:
-    result = judged(kit, "os.symlink('/etc/hostname', '.gump/out/no_change.txt')")
+def test_reason_file_that_is_a_link_is_not_followed(kit: Kit) -> None:
+    result = run_step(kit, "os.symlink('/etc/hostname', '.gump/out/no_change.txt')")
     assert result.outcome == "no_change"
     assert any(note.startswith("no_change.txt was not read: ") for note in result.notes)
 
 
 @given(st.binary(max_size=2000))
-def test_a_reason_is_one_bounded_line_without_control_characters(content: bytes) -> None:
+def test_reason_is_one_short_line_without_control_characters(content: bytes) -> None:
     reason, notes = read_reason(lambda _name: content)
     assert len(reason) <= REASON_CHARS
     assert reason == " ".join(reason.split())
@@ -122,14 +122,14 @@ def test_a_reason_is_one_bounded_line_without_control_characters(content: bytes)
     assert notes == ()
 
 
-def test_what_is_no_plain_file_is_no_reason() -> None:
+def test_reason_is_read_only_from_a_regular_file() -> None:
     def read(_name: str) -> bytes:
         raise WorktreeError("is a folder")
 
     assert read_reason(read) == ("", ("no_change.txt was not read: is a folder",))
 
 
-# -- what follows --------------------------------------------------------------------------------------------------
+# -- as a failure --------------------------------------------------------------------------------------------------
 
 
 def failed(**changes: Any) -> AttemptResult:
@@ -137,7 +137,7 @@ def failed(**changes: Any) -> AttemptResult:
     return replace(result, **changes)
 
 
-def test_it_counts_as_a_failing_check_of_the_branch_gate_fail() -> None:
+def test_missing_change_is_a_failed_check_of_the_branch_gate_fail() -> None:
     passing = GateResult("test", "passed")
     first, second = failure_of(failed(gates=(passing,))), failure_of(failed(attempt=2, gates=(passing,)))
     assert first.source == "gate_fail"
@@ -155,7 +155,7 @@ def order_with(head: tuple[Section, ...]) -> Order:
     return Order("run", "impl", 1, "diff", "haiku", "b", "b", "b", "w1", head=head)
 
 
-def test_the_prompt_explains_it_and_the_key_of_cassettes_stays() -> None:
+def test_prompt_explains_the_rule_and_the_prompt_key_does_not_change() -> None:
     told, untold = (head_sections(PromptParts("Do it.", "diff", must_change=must)) for must in (True, False))
     assert "`.gump/out/no_change.txt`" in compose(told)
     assert "no_change.txt" not in compose(untold)
@@ -166,11 +166,11 @@ def test_the_prompt_explains_it_and_the_key_of_cassettes_stays() -> None:
     assert section == RECORDED
 
 
-def test_the_retry_says_what_is_expected() -> None:
+def test_prompt_of_a_retry_says_what_is_expected() -> None:
     head = head_sections(PromptParts("Do it.", "diff", must_change=True, failed=[failed()]))
     assert "Change the files, or give the reason why nothing has to change" in compose(head)
 
 
-def test_caches_are_not_missed_wherever_they_are() -> None:
+def test_caches_are_left_out_in_every_folder() -> None:
     ignored = [".pytest_cache/", "src/__pycache__/", ".coverage", "needed.py", "src/needed_cache/"]
     assert without_caches(ignored) == ["needed.py", "src/needed_cache/"]

@@ -21,7 +21,7 @@ def watch(clock: Clock) -> ToolWatch:
     return ToolWatch(is_handed_over=lambda path: path == ".gump/out/plan.json", clock=clock)
 
 
-def test_failures_repeats_and_the_first_write_are_counted() -> None:
+def test_failures_and_repeats_are_counted_and_the_first_write_is_timed() -> None:
     clock = Clock()
     calls = watch(clock)
     shell, write = ToolCall("bash", command="make"), ToolCall("write", path="a.py")
@@ -32,13 +32,13 @@ def test_failures_repeats_and_the_first_write_are_counted() -> None:
     assert calls.use == ToolUse(failed=1, repeated=2, first_write_s=7.0)
 
 
-def test_the_file_that_is_handed_over_is_no_write_of_the_project() -> None:
+def test_write_of_the_output_file_does_not_count() -> None:
     calls = watch(Clock())
     calls.feed(ToolCall("write", path=".gump/out/plan.json"))
     assert calls.use == ToolUse()
 
 
-def test_calls_that_say_nothing_of_what_they_do_are_no_repeats() -> None:
+def test_calls_without_path_and_command_are_not_repeats() -> None:
     calls = watch(Clock())
     for _ in range(3):
         calls.feed(ToolCall("search"))
@@ -49,7 +49,7 @@ CALLS = st.builds(ToolCall, st.sampled_from("ab"), st.none() | st.just("a.py"), 
 
 
 @given(st.lists(CALLS | st.builds(ToolResult, st.booleans()), max_size=20))
-def test_counts_are_those_of_the_stream(events: list[ToolCall | ToolResult]) -> None:
+def test_counts_match_the_stream(events: list[ToolCall | ToolResult]) -> None:
     clock = Clock()
     calls = watch(clock)
     for event in events:
@@ -61,6 +61,6 @@ def test_counts_are_those_of_the_stream(events: list[ToolCall | ToolResult]) -> 
     assert (calls.use.first_write_s is not None) == any(call.path for call in own)
 
 
-def test_two_starts_of_an_agent_are_summed_and_the_earlier_write_counts() -> None:
+def test_sum_of_two_starts_has_the_earlier_first_write() -> None:
     assert ToolUse(1, 2) + ToolUse(3, 4, 5.0) == ToolUse(4, 6, 5.0)
     assert ToolUse(first_write_s=1.0) + ToolUse(first_write_s=2.0) == ToolUse(first_write_s=1.0)

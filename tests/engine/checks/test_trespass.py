@@ -33,7 +33,7 @@ def call(trespass: Trespass, path: Path | str) -> None:
 
 
 @pytest.mark.parametrize("name", ["old.txt", "new.txt", "gone/new.txt", "sub"])
-def test_a_call_that_came_to_nothing_is_no_write(trespass: Trespass, checkout: Path, name: str) -> None:
+def test_tool_call_without_an_effect_is_not_a_write(trespass: Trespass, checkout: Path, name: str) -> None:
     call(trespass, checkout / name)
     assert trespass.written() is None
     assert trespass.notes() == [
@@ -41,7 +41,7 @@ def test_a_call_that_came_to_nothing_is_no_write(trespass: Trespass, checkout: P
     ]
 
 
-def test_a_file_that_appears_was_written(trespass: Trespass, checkout: Path) -> None:
+def test_new_file_is_a_write(trespass: Trespass, checkout: Path) -> None:
     call(trespass, checkout / "new.txt")
     assert trespass.written() is None
     (checkout / "new.txt").write_text("")
@@ -49,20 +49,22 @@ def test_a_file_that_appears_was_written(trespass: Trespass, checkout: Path) -> 
     assert trespass.notes() == []
 
 
-def test_a_file_that_goes_was_written(trespass: Trespass, checkout: Path) -> None:
+def test_removed_file_is_a_write(trespass: Trespass, checkout: Path) -> None:
     call(trespass, "../checkout/old.txt")
     (checkout / "old.txt").unlink()
     assert trespass.written() == "../checkout/old.txt"
 
 
-def test_a_file_that_was_written_before_the_call_was_reported_counts(checkout: Path) -> None:
+def test_file_written_before_its_call_is_reported_is_a_write(checkout: Path) -> None:
     trespass = Trespass(checkout.parent / "slot", checkout)
     (checkout / "old.txt").write_text("new")
     call(trespass, checkout / "old.txt")
     assert trespass.written() == str(checkout / "old.txt")
 
 
-def test_a_call_resolves_only_its_own_path(trespass: Trespass, checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_call_resolves_only_its_own_path(
+    trespass: Trespass, checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     resolved: list[str] = []
 
     def counting(path: str) -> str:
@@ -76,7 +78,7 @@ def test_a_call_resolves_only_its_own_path(trespass: Trespass, checkout: Path, m
     assert resolved == [str(checkout.parent / f"slot/new{number}.py") for number in range(3)]
 
 
-def test_paths_in_the_worktree_and_other_events_say_nothing(trespass: Trespass, checkout: Path) -> None:
+def test_paths_in_the_worktree_and_other_events_are_ignored(trespass: Trespass, checkout: Path) -> None:
     call(trespass, "new.py")
     call(trespass, "bad\0name")
     trespass.feed(ToolCall("Bash", command=f"rm -rf {checkout}"))

@@ -30,28 +30,30 @@ SET = {
         ("EDITOR", []),
     ],
 )
-def test_the_likely_ones_are_named_by_what_was_said(words: str, names: list[str]) -> None:
+def test_likely_variables_are_found_in_the_message(words: str, names: list[str]) -> None:
     assert likely({"PATH"}, words, SET) == names
     assert likely(SET, words, SET) == []
 
 
-def test_those_of_clouds_and_toolchains_are_needed_often() -> None:
+def test_variables_of_clouds_and_toolchains_are_often_needed() -> None:
     assert needed_often({"JAVA_HOME"}, SET) == ["AWS_PROFILE", "CLAUDE_CODE_USE_BEDROCK", "RUSTUP_HOME"]
 
 
-def test_a_hint_is_one_line_whatever_their_number() -> None:
+def test_hint_is_one_line_for_many_variables() -> None:
     assert hint([f"AWS_{n}" for n in range(8)], "agents", "gump_agent_env") == (
         "set here but not passed to agents: AWS_0, AWS_1, AWS_2, AWS_3, AWS_4, AWS_5 and 2 more; gump_agent_env passes them"
     )
 
 
-def test_failed_gate_names_the_variable_that_it_asks_for(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_note_of_a_failed_gate_names_the_missing_variable(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SERVICE_URL", "x")
     result = kit.run("write('new.py', '')", gates=bash('echo MY_SERVICE_URL is missing; test -n "$MY_SERVICE_URL"'))
     assert "set here but not passed to gates: MY_SERVICE_URL; gump_gate_env passes them" in result.notes
 
 
-def test_agent_that_is_not_logged_in_names_the_variables_of_clouds(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_note_of_an_agent_that_is_not_logged_in_names_variables_of_clouds(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("AWS_PROFILE", "work")
     kit.script("say('result', outcome='error', reason='Not logged in')", finish=False)
     assert any("AWS_PROFILE" in note and "gump_agent_env" in note for note in kit.run().notes)

@@ -17,7 +17,7 @@ def written(path: Path) -> list[str]:
     return [event["event"] for event in read_ledger(path)]
 
 
-def test_half_a_line_that_a_crash_left_does_not_spoil_the_next_event(tmp_path: Path) -> None:
+def test_incomplete_line_after_a_crash_does_not_damage_the_next_event(tmp_path: Path) -> None:
     path = tmp_path / "ledger.ndjson"
     ledger = Ledger(path, lambda: 1.0)
     ledger.append("discarded", refs=1)
@@ -31,7 +31,7 @@ def test_half_a_line_that_a_crash_left_does_not_spoil_the_next_event(tmp_path: P
     assert written(path) == ["discarded"] * 3
 
 
-def test_what_another_writes_now_is_left_alone(tmp_path: Path) -> None:
+def test_incomplete_line_of_another_writer_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "ledger.ndjson"
     ledger = Ledger(path, lambda: 1.0)
     ledger.append("discarded", refs=1)
@@ -42,7 +42,7 @@ def test_what_another_writes_now_is_left_alone(tmp_path: Path) -> None:
     ledger.close()
 
 
-def test_a_broken_last_line_that_readers_pass_over_does_not_spoil_what_is_written_behind_it(tmp_path: Path) -> None:
+def test_invalid_last_line_does_not_damage_the_next_event(tmp_path: Path) -> None:
     path = tmp_path / "ledger.ndjson"
     for rest in ("\x00\x00\n", '{"event": "attem\n', "\n", "[1]\n"):
         path.write_text('{"event": "discarded", "at": 1.0}\n' + rest)
@@ -53,7 +53,7 @@ def test_a_broken_last_line_that_readers_pass_over_does_not_spoil_what_is_writte
         assert written(path) == ["discarded"] * 2
 
 
-def test_half_a_line_goes_although_somebody_looks_whether_the_ledger_is_written(tmp_path: Path) -> None:
+def test_incomplete_line_is_removed_after_a_reader_has_released_the_lock(tmp_path: Path) -> None:
     path = tmp_path / "ledger.ndjson"
     path.write_text('{"event": "discarded", "at": 1.0}\n{"event": "attem')
     with lock_out_writers(path) as is_ours:
@@ -65,12 +65,12 @@ def test_half_a_line_goes_although_somebody_looks_whether_the_ledger_is_written(
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_any_string_can_be_written_as_utf8_and_comes_back(text: str) -> None:
+def test_any_string_is_written_as_utf8_and_read_back(text: str) -> None:
     written = json_text({"name": text}).encode()
     back = json.loads(written)["name"]
-    # Two halves of a pair that come side by side are one character to every reader of JSON.
+    # JSON readers join two adjacent halves of a surrogate pair into one character.
     assert back.encode("utf-16", "surrogatepass") == text.encode("utf-16", "surrogatepass")
 
 
-def test_what_is_readable_stays_readable() -> None:
+def test_readable_characters_are_not_escaped() -> None:
     assert json_text({"name": "café"}) == '{"name":"café"}'

@@ -23,7 +23,7 @@ def wire(cost_usd: float | None) -> dict[str, Any]:
 
 
 @given(st.data())
-def test_totals_are_the_sums_of_attempts_in_whatever_order_they_end(data: st.DataObject) -> None:
+def test_totals_are_the_sums_of_attempts_in_any_order_of_their_ends(data: st.DataObject) -> None:
     record = RunRecord()
 
     def check_totals() -> None:
@@ -35,18 +35,20 @@ def test_totals_are_the_sums_of_attempts_in_whatever_order_they_end(data: st.Dat
     for number in range(1, data.draw(st.integers(1, 6)) + 1):
         step = data.draw(st.sampled_from(STEPS))
         record.attempts.append(attempt(number, step=step, reused=data.draw(st.booleans())))
-        for ending in data.draw(st.lists(st.sampled_from(record.attempts), max_size=3)):  # perhaps once more
+        for ending in data.draw(
+            st.lists(st.sampled_from(record.attempts), max_size=3)
+        ):  # an attempt may end more than once
             record.end_attempt(ending.number, wire(data.draw(st.sampled_from([None, 0.25, 2.0]))), 0.5)
             check_totals()
         check_totals()
 
 
-def test_attempts_that_have_ended_are_added_up_once() -> None:
+def test_ended_attempts_are_added_up_once() -> None:
     record = RunRecord(attempts=[attempt(number) for number in range(1, 101)])
     for one in record.attempts[:99]:
         record.end_attempt(one.number, wire(1.0), 0.0)
     scope = StepPath(("a",))
     assert record.total.cost_usd == record.total_in(scope).cost_usd == 99.0
-    record.attempts[:99] = [attempt(0)] * 99  # of no use any more
+    record.attempts[:99] = [attempt(0)] * 99  # no longer read
     for total in (record.total, record.total_in(scope)):
         assert (total.cost_usd, total.unknown) == (99.0, 1)

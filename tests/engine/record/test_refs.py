@@ -1,4 +1,4 @@
-"""Names of refs: no two attempts share one, and a branch leads back to its run."""
+"""Names of refs: each attempt has its own, and a branch name contains the run id."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pytest_gump.engine.record.refs import commit_ref, run_of_branch, snapshot_r
 RUN = "20261122-061512-tdd-7f3a0c"
 
 
-def test_every_attempt_has_refs_of_its_own() -> None:
+def test_every_attempt_has_its_own_refs() -> None:
     steps = [("a::b", 1), ("a-b", 1), ("a::b[c]", 1), ("a::b", 11)]
     names = {ref(RUN, step, attempt) for step, attempt in steps for ref in (snapshot_ref, commit_ref)}
     assert len(names) == 2 * len(steps)
@@ -16,5 +16,5 @@ def test_every_attempt_has_refs_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("branch", [RUN, f"{RUN}-2", f"{RUN}-9999"])
-def test_the_run_of_a_branch_is_found(branch: str) -> None:
+def test_run_of_a_branch_is_found(branch: str) -> None:
     assert run_of_branch(f"refs/heads/gump/{branch}") == RUN

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_runs_of_one_second_are_in_the_order_in_which_they_began(tmp_path: Path) -> None:
+def test_runs_of_one_second_are_listed_in_the_order_of_their_start(tmp_path: Path) -> None:
     moments = [datetime(2026, 11, 22, 6, 15, 12, part, tzinfo=UTC) for part in (10_000, 500_000, 990_000)]
     names = [
         new_run_id(name, now=now, chance=chance)
@@ -39,7 +39,7 @@ def many(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(("name", "looks"), [(None, 1), ("20261122-000004-tdd-000004", 2), ("000004", 2)])
-def test_finding_a_run_looks_at_as_many_runs_however_many_there_are(
+def test_finding_a_run_reads_a_constant_number_of_runs(
     many: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None, looks: int
 ) -> None:
     looked: list[str] = []
@@ -54,7 +54,7 @@ def test_finding_a_run_looks_at_as_many_runs_however_many_there_are(
     assert len(looked) == looks
 
 
-def test_a_whole_id_is_that_run_even_if_others_begin_or_end_with_it(many: list[str], tmp_path: Path) -> None:
+def test_full_id_is_that_run_even_if_other_ids_begin_or_end_with_it(many: list[str], tmp_path: Path) -> None:
     longer = tmp_path / ".gump/runs" / f"{many[3]}x"
     longer.mkdir()
     (longer / "run.json").write_text("{}")
@@ -67,7 +67,7 @@ def test_a_whole_id_is_that_run_even_if_others_begin_or_end_with_it(many: list[s
 
 @pytest.fixture
 def scratch(tmp_path: Path) -> Path:
-    """What an attempt left, after an agent has put other things in the place of files."""
+    """The files of an attempt, after an agent has replaced some by links and a FIFO."""
     folder = tmp_path / "scratch"
     (folder / "out").mkdir(parents=True)
     (folder / "out" / "notes.txt").write_text("notes")
@@ -78,26 +78,26 @@ def scratch(tmp_path: Path) -> Path:
     return folder
 
 
-def take(folder: RunFolder, scratch: Path) -> str:
+def take_artifacts(folder: RunFolder, scratch: Path) -> str:
     return folder.take_artifacts(scratch, number=1, step="s", attempt=1)
 
 
-def test_files_of_an_attempt_are_kept_without_links_and_fifos(tmp_path: Path, scratch: Path) -> None:
+def test_files_of_an_attempt_are_stored_without_links_and_fifos(tmp_path: Path, scratch: Path) -> None:
     folder = RunFolder.create(tmp_path, "20261122-061512-a-b-0000")
-    name = take(folder, scratch)
+    name = take_artifacts(folder, scratch)
     kept = folder.attempts / name
     assert sorted(str(path.relative_to(kept)) for path in kept.rglob("*")) == ["out", "out/notes.txt"]
 
 
 @pytest.mark.parametrize("is_whole", [True, False], ids=["the run's folder", "its attempts"])
-def test_nothing_is_written_through_a_link_in_the_place_of(tmp_path: Path, scratch: Path, *, is_whole: bool) -> None:
+def test_nothing_is_written_through_a_linked_folder(tmp_path: Path, scratch: Path, *, is_whole: bool) -> None:
     folder = RunFolder.create(tmp_path, "20261122-061512-a-b-0000")
     place = folder.path if is_whole else folder.attempts
     place.rename(tmp_path / "moved")
     place.symlink_to(tmp_path / "mine")
     if is_whole:
         with pytest.raises(RunError, match="cannot write"):
-            take(folder, scratch)
+            take_artifacts(folder, scratch)
     else:
-        take(folder, scratch)
+        take_artifacts(folder, scratch)
     assert [*(tmp_path / "mine").iterdir()] == []
