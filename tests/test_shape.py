@@ -54,18 +54,24 @@ def name_of(path: Path) -> str:
 MODULES = {name_of(path): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def functions(name: str) -> Iterator[tuple[str, int]]:
+@pytest.fixture(scope="module")
+def trees() -> dict[str, ast.Module]:
+    """The syntax of all modules; it is large, and goes with the last test of this module."""
+    return {name: ast.parse(text) for name, text in MODULES.items()}
+
+
+def functions(name: str, tree: ast.Module) -> Iterator[tuple[str, int]]:
     """Place and lines of every function of a module, its decorators included."""
-    for node in ast.walk(ast.parse(MODULES[name])):
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
             yield f"{name}:{node.lineno} {node.name}", (node.end_lineno or first) - first + 1
 
 
-def imports(text: str) -> set[str]:
+def imports(tree: ast.Module) -> set[str]:
     """Modules of the package that this one imports anywhere: inside functions and for types too."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(text)):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {one.name for one in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -97,8 +103,8 @@ def test_no_package_has_too_many_modules() -> None:
     assert {name: size for name, size in sizes.items() if size > MOST_MODULES_OF_A_PACKAGE} == {}
 
 
-def test_every_package_says_its_one_idea_in_one_sentence() -> None:
-    said = {name: ast.get_docstring(ast.parse(MODULES[name])) or "" for name in packages()}
+def test_every_package_says_its_one_idea_in_one_sentence(trees: dict[str, ast.Module]) -> None:
+    said = {name: ast.get_docstring(trees[name]) or "" for name in packages()}
     assert {
         name: text for name, text in said.items() if not re.fullmatch(r"[A-Z`](?:[^.?!]|[.?!](?! |\n|$))+\.", text)
     } == {}
@@ -112,13 +118,13 @@ def test_a_test_is_found_by_the_name_of_its_module() -> None:
     assert WITHOUT_A_MODULE - (tests - modules) == set()
 
 
-def test_no_function_is_longer_than_a_page() -> None:
-    found = {place: size for name in MODULES for place, size in functions(name)}
+def test_no_function_is_longer_than_a_page(trees: dict[str, ast.Module]) -> None:
+    found = {place: size for name, tree in trees.items() for place, size in functions(name, tree)}
     assert {place: size for place, size in found.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
 
 
-def test_no_modules_import_each_other_in_a_circle() -> None:
-    graph = {name: imports(text) - {name} for name, text in MODULES.items()}
+def test_no_modules_import_each_other_in_a_circle(trees: dict[str, ast.Module]) -> None:
+    graph = {name: imports(tree) - {name} for name, tree in trees.items()}
     order = list(TopologicalSorter(graph).static_order())  # a CycleError names the modules
     assert order.index("pytest_gump.errors") < order.index("pytest_gump.conductor")
 
@@ -133,4 +139,4 @@ def test_no_modules_import_each_other_in_a_circle() -> None:
     ],
 )
 def test_imports_are_found_wherever_they_stand(text: str, module: str | None) -> None:
-    assert imports(text) == ({module} if module else set())
+    assert imports(ast.parse(text)) == ({module} if module else set())
