@@ -1,4 +1,4 @@
-"""Agents other than Claude, and names of one's own: programs on PATH that print a recorded stream."""
+"""Agents other than Claude, and names that the user defines, with programs on PATH that print a recorded stream."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STREAMS = Path(__file__).parents[1] / "agents" / "recorded"
 
 
 def program(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
-    """Put a CLI on PATH that notes its arguments and environment, writes hello.py and prints its plain stream."""
+    """Put a CLI on PATH that saves its arguments and environment, writes hello.py and prints its plain stream."""
     folder = project.path.parent / f"{project.path.name}-bin"
     folder.mkdir()
     stream = STREAMS / name / "basic" / "stream.ndjson"
@@ -40,7 +40,7 @@ def run(project: GumpProject, agent: str, *options: str, text: str = ONE) -> pyt
 @pytest.mark.parametrize(
     ("name", "agent", "cost_usd"), [("codex", "codex-gpt55", 0.024855), ("gemini", "gemini-25-pro", 0.00680625)]
 )
-def test_an_agent_whose_cli_tells_no_cost_is_booked_with_an_estimate(
+def test_the_cost_is_estimated_if_the_cli_reports_none(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str, agent: str, cost_usd: float
 ) -> None:
     program(project, monkeypatch, name)
@@ -50,7 +50,7 @@ def test_an_agent_whose_cli_tells_no_cost_is_booked_with_an_estimate(
     assert (usage.provenance, usage.turns, usage.tool_calls) == ("estimated", 3, 2)
 
 
-def test_a_name_of_ones_own_brings_its_model_words_and_environment(
+def test_a_configured_name_sets_model_arguments_and_environment(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = program(project, monkeypatch, "codex")
@@ -67,14 +67,14 @@ def test_a_name_of_ones_own_brings_its_model_words_and_environment(
     assert attempt.agent == "fast"
 
 
-def test_a_listed_name_can_mean_something_else_here(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_project_can_redefine_a_built_in_name(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = program(project, monkeypatch, "codex")
     project.write({"pytest.ini": "[pytest]\ngump_agents =\n    claude-haiku = codex-gpt54\n"})
     run(project, "claude-haiku").assert_outcomes(passed=1)
     assert "gpt-5.4" in (folder / "arguments").read_text(encoding="utf-8")
 
 
-def test_a_hook_wins_over_the_ini_file(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_hook_overrides_the_ini_file(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = program(project, monkeypatch, "codex")
     conftest = "def pytest_gump_agents():\n    return {'fast': 'codex-gpt55'}\n"
     project.write({"pytest.ini": "[pytest]\ngump_agents = fast = codex-gpt54\n", "conftest.py": conftest})
@@ -82,7 +82,7 @@ def test_a_hook_wins_over_the_ini_file(project: GumpProject, monkeypatch: pytest
     assert "gpt-5.5" in (folder / "arguments").read_text(encoding="utf-8")
 
 
-def test_a_name_of_ones_own_that_stands_for_nothing_is_refused_at_the_start(project: GumpProject) -> None:
+def test_a_configured_name_of_an_unknown_agent_is_refused_at_the_start(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\ngump_agents = fast = claude-hiaku\n"})
     result = run(project, "claude-haiku")
     assert result.ret == pytest.ExitCode.USAGE_ERROR

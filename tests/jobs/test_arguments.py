@@ -1,4 +1,4 @@
-"""Whose an argument is."""
+"""Which part of pytest-gump reads each argument."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_each_argument_has_one_owner(
     assert sorted([*ordinary_arguments(config), *own_arguments(config)]) == sorted(FILES)
 
 
-def test_paths_of_the_ini_file_are_no_arguments(pytester: pytest.Pytester) -> None:
+def test_paths_of_the_ini_file_are_not_arguments(pytester: pytest.Pytester) -> None:
     pytester.makeini("[pytest]\ntestpaths = docs\n")
     (pytester.path / "docs").mkdir()
     assert arguments(pytester.parseconfig("--gump-workflow=tdd")) == []

@@ -1,4 +1,4 @@
-"""What refuses a job, and what that leaves behind."""
+"""Jobs that are refused, and what they leave behind."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-def test_a_job_that_is_refused_leaves_no_git_behind(
+def test_a_refused_job_leaves_no_git_process(
     project: GumpProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Git looks at the checkout before anything is checked."""
+    """Git reads the checkout before the checks."""
     slow = tmp_path / "git"
     slow.write_text(f'#!/bin/sh\ncase " $* " in *" status "*) exec sleep 60;; esac\nexec {shutil.which("git")} "$@"\n')
     slow.chmod(0o755)

@@ -1,4 +1,4 @@
-"""Command lines of projects whose own tests cannot be read here, without a terminal, and half said ones."""
+"""Command lines without a terminal, incomplete ones, and those of projects with tests that cannot be imported."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ ELSEWHERE = "import what_only_the_environment_of_the_project_has\n"
 
 
 @pytest.fixture
-def apart(project: GumpProject) -> GumpProject:
-    """A project whose tests need what is not installed where the session runs."""
+def untestable(project: GumpProject) -> GumpProject:
+    """Return a project whose tests import a package that is not installed."""
     project.write({"tests/conftest.py": ELSEWHERE, "pytest.ini": "[pytest]\ntestpaths = tests\n"})
     project.commit()
     return project
@@ -24,18 +24,18 @@ def apart(project: GumpProject) -> GumpProject:
 
 @pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["here", "on a worker"])
 def test_resume_without_arguments_reads_no_conftest_of_ordinary_tests(
-    apart: GumpProject, words: tuple[str, ...]
+    untestable: GumpProject, words: tuple[str, ...]
 ) -> None:
-    apart.answer("impl", writes={"new.py": BROKEN})
-    apart.run_apart("one").assert_outcomes(failed=1)
-    apart.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
-    result = apart.pytester.runpytest_subprocess("--gump-resume", *words)
+    untestable.answer("impl", writes={"new.py": BROKEN})
+    untestable.run_apart("one").assert_outcomes(failed=1)
+    untestable.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
+    result = untestable.pytester.runpytest_subprocess("--gump-resume", *words)
     assert result.ret == pytest.ExitCode.OK, result.stderr.str()
-    assert apart.record().status == "passed"
+    assert untestable.record().status == "passed"
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--gump-workflow=one",), "ERROR: --gump-workflow names a workflow, but no spec is among the arguments"),
         (("--gump-workflow=one", "sepc.md"), "ERROR: the spec sepc.md does not exist"),
@@ -44,32 +44,30 @@ def test_resume_without_arguments_reads_no_conftest_of_ordinary_tests(
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_is_wrong_is_told_although_tests_cannot_be_read(
-    apart: GumpProject, words: tuple[str, ...], told: str
+def test_usage_errors_are_shown_although_tests_cannot_be_imported(
+    untestable: GumpProject, words: tuple[str, ...], message: str
 ) -> None:
-    result = apart.pytester.runpytest_subprocess(*words)
+    result = untestable.pytester.runpytest_subprocess(*words)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([told])
+    result.stderr.fnmatch_lines([message])
 
 
-def test_the_conftest_above_still_has_its_say(apart: GumpProject) -> None:
+def test_the_conftest_of_the_root_is_still_read(untestable: GumpProject) -> None:
     agents = "import pytest\n\ndef pytest_addoption(parser):\n    parser.addoption('--own', action='store_true')\n"
-    apart.write({"conftest.py": agents, "docs/notes.md": "notes\n"})
-    result = apart.pytester.runpytest_subprocess("--gump-resume", "--own")
+    untestable.write({"conftest.py": agents, "docs/notes.md": "notes\n"})
+    result = untestable.pytester.runpytest_subprocess("--gump-resume", "--own")
     result.stderr.fnmatch_lines(["ERROR: no runs in *"])
 
 
-def test_ordinary_tests_that_are_named_keep_their_conftests(apart: GumpProject) -> None:
-    result = apart.pytester.runpytest_subprocess("--gump-workflow=one", "spec.md", "tests")
+def test_conftests_of_named_ordinary_tests_are_read(untestable: GumpProject) -> None:
+    result = untestable.pytester.runpytest_subprocess("--gump-workflow=one", "spec.md", "tests")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ImportError while loading conftest*"])
 
 
 @pytest.mark.parametrize("text", ["x = 1\n", BROKEN], ids=["passes", "fails"])
 @pytest.mark.parametrize("words", [(), ("-n", "1")], ids=["here", "on a worker"])
-def test_a_session_without_a_terminal_runs_and_says_nothing(
-    project: GumpProject, words: tuple[str, ...], text: str
-) -> None:
+def test_a_session_without_a_terminal_runs(project: GumpProject, words: tuple[str, ...], text: str) -> None:
     project.answer("impl", writes={"new.py": text})
     result = project.run_apart("one", "-p", "no:terminal", *words)
     assert result.ret == (pytest.ExitCode.TESTS_FAILED if text == BROKEN else pytest.ExitCode.OK)
@@ -82,13 +80,13 @@ def test_an_option_of_a_run_without_a_workflow_runs_no_ordinary_tests(project: G
     project.write({"test_ordinary.py": "def test_ordinary():\n    open('ran', 'w')\n"})
     result = project.pytester.runpytest_subprocess(option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = f"ERROR: {option.partition('=')[0]} needs a workflow, but the command line names none"
-    result.stderr.fnmatch_lines([told, "  hint: add a workflow and a spec: pytest --gump-workflow=tdd spec.md"])
+    message = f"ERROR: {option.partition('=')[0]} needs a workflow, but the command line names none"
+    result.stderr.fnmatch_lines([message, "  hint: add a workflow and a spec: pytest --gump-workflow=tdd spec.md"])
     assert not (project.path / "ran").exists()
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
-def test_a_spec_in_utf_16_is_refused_before_it_costs(project: GumpProject, encoding: str) -> None:
+def test_a_spec_in_utf_16_is_refused_before_the_run(project: GumpProject, encoding: str) -> None:
     (project.path / "spec.md").write_bytes("\ufeff# What to build\r\n".encode(encoding))
     result = project.run("one", "--gump-dirty=include")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -98,7 +96,7 @@ def test_a_spec_in_utf_16_is_refused_before_it_costs(project: GumpProject, encod
     assert project.folders() == []
 
 
-def test_options_of_a_run_in_addopts_leave_plain_pytest_alone(project: GumpProject) -> None:
+def test_run_options_in_addopts_do_not_affect_plain_pytest(project: GumpProject) -> None:
     ini = "[pytest]\naddopts = --gump-max-budget=3 --gump-ci=off\n"
     project.write({"pytest.ini": ini, "test_ordinary.py": "def test_ordinary(): pass\n"})
     result = project.pytester.runpytest_subprocess("-n", "1")

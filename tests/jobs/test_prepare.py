@@ -1,4 +1,4 @@
-"""What a run starts from, and that the user's checkout is left alone."""
+"""The commit that a run starts from. The checkout does not change."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-def test_a_dirty_checkout_is_refused_by_name(project: GumpProject) -> None:
+def test_a_dirty_checkout_is_refused_and_its_files_are_named(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.write({"app.py": "value = 2\n"})
     result = project.run("one")
@@ -27,7 +27,7 @@ def test_an_untracked_spec_does_not_make_the_checkout_dirty(project: GumpProject
     project.run("one", spec="fresh.md").assert_outcomes(passed=1)
 
 
-def test_dirty_changes_can_be_taken_into_the_run(project: GumpProject) -> None:
+def test_dirty_changes_can_be_included_in_the_run(project: GumpProject) -> None:
     project.write({"app.py": "value = 2\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one", "--gump-dirty=include").assert_outcomes(passed=1)
@@ -36,7 +36,7 @@ def test_dirty_changes_can_be_taken_into_the_run(project: GumpProject) -> None:
     assert project.git("status", "--porcelain") == "M app.py"
 
 
-def test_a_run_may_start_from_another_commit(project: GumpProject) -> None:
+def test_a_run_can_start_from_another_commit(project: GumpProject) -> None:
     first = project.git("rev-parse", "HEAD")
     project.write({"later.py": "y = 1\n"})
     project.commit()
@@ -53,7 +53,7 @@ def test_a_machine_without_git_identity_can_run(project: GumpProject, monkeypatc
     project.run("one").assert_outcomes(passed=1)
 
 
-def test_a_folder_that_is_no_repository_is_refused(gump_project: GumpProject) -> None:
+def test_a_folder_outside_a_repository_is_refused(gump_project: GumpProject) -> None:
     bare = gump_project.path.parent / f"{gump_project.path.name} no repository é"
     bare.mkdir()
     (bare / "spec.md").write_text("# Spec\n", encoding="utf-8")
@@ -66,7 +66,7 @@ def test_a_folder_that_is_no_repository_is_refused(gump_project: GumpProject) ->
     result.stderr.fnmatch_lines(["ERROR: *not *git repository*"])
 
 
-def test_an_agent_that_commits_by_itself_is_still_seen(project: GumpProject) -> None:
+def test_changes_that_an_agent_commits_are_found(project: GumpProject) -> None:
     script = project.path.parent / f"{project.path.name}-agent.sh"
     script.write_text(
         "cat >/dev/null\necho 'x = 1' > new.py\ngit add -A\ngit -c user.name=a -c user.email=a commit -qm mine\n",

@@ -1,4 +1,4 @@
-"""`gump.toml` and the user's file: which one counts, places of mistakes, and keys without effect."""
+"""`gump.toml` and the file of the user: precedence, positions of errors, and keys without effect."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def nothing(_option: str) -> None:
-    """No ini file."""
+def no_ini(_option: str) -> None:
+    """Return None: there is no ini file."""
 
 
 def read(text: str, name: str = "gump.toml") -> GumpToml:
@@ -27,22 +27,22 @@ def read(text: str, name: str = "gump.toml") -> GumpToml:
 
 def refusal(text: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        read_settings(nothing, [read(text)])
+        read_settings(no_ini, [read(text)])
     return str(caught.value)
 
 
-def test_the_newer_table_comes_before_the_older_ones_and_tells_its_source() -> None:
+def test_the_gump_table_overrides_older_tables_and_is_named_as_source() -> None:
     settings, sources = read_settings(
-        nothing, [read("[gump]\nerror_chars = 5000\n[error_context]\nmax_error_chars = 10\nmax_diff_chars = 20\n")]
+        no_ini, [read("[gump]\nerror_chars = 5000\n[error_context]\nmax_error_chars = 10\nmax_diff_chars = 20\n")]
     )
     assert (settings.error_chars, settings.diff_chars) == (5000, 20)
     assert sources["gump_error_chars"] == "gump.toml [gump] error_chars"
     assert sources["gump_diff_chars"] == "gump.toml [error_context] max_diff_chars"
 
 
-def test_the_project_comes_before_the_user() -> None:
+def test_the_project_overrides_the_user() -> None:
     user = read("[gump]\nerror_chars = 1\ndiff_chars = 2\n", "~/.gump/config.toml")
-    settings, sources = read_settings(nothing, [user, read("[gump]\nerror_chars = 3\n")])
+    settings, sources = read_settings(no_ini, [user, read("[gump]\nerror_chars = 3\n")])
     assert (settings.error_chars, settings.diff_chars) == (3, 2)
     assert sources["gump_diff_chars"] == "~/.gump/config.toml [gump] diff_chars"
 
@@ -73,15 +73,15 @@ def test_the_project_comes_before_the_user() -> None:
         ("[gump]\nagent_env = [['A']]\n", "gump.toml:2:1: [gump] agent_env: must be a non-empty string, not ['A']"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(text: str, message: str) -> None:
+def test_an_error_names_its_position(text: str, message: str) -> None:
     assert refusal(text).startswith(message)
 
 
-def test_a_value_of_any_size_makes_a_short_message() -> None:
+def test_an_error_message_is_short_for_any_value() -> None:
     assert len(refusal(f"[gump]\nmax_items = {['x' * 10_000]!r}\n")) < 400
 
 
-def test_keys_of_the_original_without_effect_are_named_unless_they_are_off() -> None:
+def test_original_keys_without_effect_are_named_if_they_are_on() -> None:
     text = 'default_agent = "claude"\nlog_level = "debug"\n[display]\nverbose = true\n[analytics]\nenabled = false\n'
     toml = read(text)
     assert list(toml.notes()) == [
@@ -92,13 +92,13 @@ def test_keys_of_the_original_without_effect_are_named_unless_they_are_off() -> 
         "gump.toml:2:1: 'log_level' has no effect\n  hint: use -v and -q of pytest",
         "gump.toml:4:1: 'verbose' has no effect\n  hint: use -v of pytest",
     ]
-    assert set(read_settings(nothing, [toml])[1].values()) == {"default"}
+    assert set(read_settings(no_ini, [toml])[1].values()) == {"default"}
 
 
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_nearest_file_up_to_the_project_counts(tmp_path: Path) -> None:
+def test_the_nearest_file_below_the_project_root_counts(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "a" / "b").mkdir(parents=True)
     for folder in (tmp_path, project, project / "a"):
@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_read_is_one_error(tmp_path: Path, content: bytes,
     assert str(caught.value).startswith(message)
 
 
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+def test_special_files_are_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "gump.toml")
     with pytest.raises(ConfigError, match=r"^gump.toml: is not a regular file$"):
         gump_tomls(tmp_path, tmp_path, None)
@@ -149,9 +149,9 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
         gump_tomls(tmp_path, tmp_path, None)
 
 
-def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_allowed(tmp_path: Path) -> None:
     (tmp_path / "gump.toml").write_bytes(b"\xef\xbb\xbf[gump]\nmax_items = 3\n")
-    assert read_settings(nothing, gump_tomls(tmp_path, tmp_path, None))[0].max_items == 3
+    assert read_settings(no_ini, gump_tomls(tmp_path, tmp_path, None))[0].max_items == 3
 
 
 VALUES = st.recursive(
@@ -174,7 +174,7 @@ NAMES = sorted({name for place in (*SETTINGS, *WITHOUT_EFFECT) for name in place
         max_size=3,
     )
 )
-def test_any_content_is_read_or_refused_in_a_short_message(data: dict[str, object]) -> None:
+def test_any_content_is_read_or_refused_with_a_short_message(data: dict[str, object]) -> None:
     toml = GumpToml("gump.toml", data)
     message, sources = _read_or_refuse(toml)
     assert message == "" or message.startswith("gump.toml")
@@ -185,6 +185,6 @@ def test_any_content_is_read_or_refused_in_a_short_message(data: dict[str, objec
 
 def _read_or_refuse(toml: GumpToml) -> tuple[str, dict[str, str]]:
     try:
-        return "", read_settings(nothing, [toml])[1]
+        return "", read_settings(no_ini, [toml])[1]
     except ConfigError as error:
         return str(error.args[0]), {}

@@ -27,14 +27,14 @@ def ini(**values: object) -> Callable[[str], object | None]:
     return values.get
 
 
-def test_nothing_set_gives_the_defaults() -> None:
+def test_without_settings_the_defaults_apply() -> None:
     settings, sources = read_settings(ini())
     assert settings == Settings()
     assert set(sources.values()) == {"default"}
     assert len(sources) == len(INI_OPTIONS)
 
 
-def test_ini_wins_over_gump_toml_and_the_source_is_told() -> None:
+def test_the_ini_file_overrides_gump_toml_and_is_named_as_source() -> None:
     toml: dict[str, object] = {"validation": {"test_cmd": "make check", "lint_cmd": "make lint", "timeout": "2m"}}
     settings, sources = read_settings(ini(gump_test="pytest -q"), [GumpToml("gump.toml", toml)])
     assert settings.commands == {"test": "pytest -q", "lint": "make lint"}
@@ -44,14 +44,14 @@ def test_ini_wins_over_gump_toml_and_the_source_is_told() -> None:
     assert sources["gump_compile"] == "default"
 
 
-def test_gump_table_wins_over_the_older_tables() -> None:
+def test_the_gump_table_overrides_the_older_tables() -> None:
     toml: dict[str, object] = {"gump": {"error_chars": 5000}, "error_context": {"max_error_chars": 10}}
     settings, sources = read_settings(ini(), [GumpToml("gump.toml", toml)])
     assert settings.error_chars == 5000
     assert sources["gump_error_chars"] == "gump.toml [gump] error_chars"
 
 
-def test_lists_come_from_ini_words_lines_and_toml_arrays() -> None:
+def test_lists_are_read_from_ini_words_ini_lines_and_toml_arrays() -> None:
     toml: dict[str, object] = {"gump": {"allow_commands": ["make docs", "ls"], "test_files": "checks/** *.t"}}
     settings, _ = read_settings(ini(gump_agent_env=["MY_KEY", "OTHER"]), [GumpToml("gump.toml", toml)])
     assert settings.agent_env == ("MY_KEY", "OTHER")
@@ -59,14 +59,14 @@ def test_lists_come_from_ini_words_lines_and_toml_arrays() -> None:
     assert settings.test_files == ("checks/**", "*.t")
 
 
-def test_agents_of_ones_own_are_names_with_words() -> None:
+def test_configured_agents_are_names_with_arguments() -> None:
     lines = ["fast = claude-haiku", "near=codex:my-model env:A=b  -p 'x y'"]
     settings, _ = read_settings(ini(gump_agents=lines))
     assert settings.agents == ("fast = claude-haiku", "near = codex:my-model env:A=b  -p 'x y'")
     assert settings.agent_names == {"fast": "claude-haiku", "near": "codex:my-model env:A=b  -p 'x y'"}
 
 
-def test_prices_of_ones_own_leave_the_cache_at_the_price_of_input() -> None:
+def test_configured_prices_use_the_input_price_for_the_cache() -> None:
     lines = ["house-7b = 0.30/1.20", "qwen/qwen3:30b=0/0/0", "codex = 1.25 / 10 / 0.125 / 1.5"]
     settings, sources = read_settings(ini(gump_prices=lines))
     assert settings.prices == (
@@ -88,7 +88,7 @@ NUMBERS = st.floats(0, 999_999, allow_nan=False).map(lambda number: f"{number:.6
     ),
     st.sampled_from(["=", " = ", "  =\t"]),
 )
-def test_prices_read_back_as_they_are_written(prices: dict[str, list[str]], equals: str) -> None:
+def test_written_prices_are_read_back_unchanged(prices: dict[str, list[str]], equals: str) -> None:
     names = [name.lower() for name in prices]
     assume(len(set(names)) == len(names))
     lines = READERS["prices"]([f"{name}{equals}{'/'.join(numbers)}" for name, numbers in prices.items()])
@@ -102,7 +102,7 @@ def test_prices_read_back_as_they_are_written(prices: dict[str, list[str]], equa
 
 
 @given(st.text(max_size=30))
-def test_text_is_refused_as_a_price_or_read_as_one(line: str) -> None:
+def test_any_text_is_a_price_or_refused(line: str) -> None:
     try:
         lines = READERS["prices"]([line])
     except ValueError:
@@ -145,13 +145,13 @@ def test_silence_timeout_can_be_switched_off() -> None:
         ("gump_error_chars", True, "gump_error_chars: must be a whole number above zero, not True"),
     ],
 )
-def test_value_that_cannot_be_used_is_named(name: str, value: object, message: str) -> None:
+def test_an_invalid_value_is_named(name: str, value: object, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_settings(ini(**{name: value}))
     assert str(caught.value) == message
 
 
-def test_every_option_has_help_a_field_and_a_reader() -> None:
+def test_each_option_has_help_a_field_and_a_reader() -> None:
     known = {field.name for field in fields(Settings)}
     for option in INI_OPTIONS:
         assert option.name.startswith("gump_")
@@ -161,17 +161,17 @@ def test_every_option_has_help_a_field_and_a_reader() -> None:
     assert len({option.name for option in INI_OPTIONS}) == len(INI_OPTIONS)
 
 
-def test_written_defaults_are_the_real_ones() -> None:
+def test_documented_defaults_are_the_real_defaults() -> None:
     for option in INI_OPTIONS:
         if option.kind not in {"command", "path"} and option.default:
             assert READERS[option.kind](option.default) == getattr(Settings(), option.field), option.name
 
 
-def test_worktrees_keep_by_themselves_what_the_setting_keeps() -> None:
+def test_worktrees_and_settings_have_the_same_default_of_keep_ignored() -> None:
     assert Settings().keep_ignored == KEEP_IGNORED
 
 
-def test_reading_settings_needs_no_heavy_module() -> None:
+def test_reading_settings_imports_no_heavy_module() -> None:
     code = "import sys, pytest_gump.settings.settings; print(sorted({'pydantic', 'yaml', 'git', 'xdist'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

@@ -37,6 +37,6 @@ def refusal(text: str, *, project: Path = NOWHERE) -> str:
 
 
 def one_step(lines: str) -> str:
-    """Give a workflow of one step, `work`, with these keys."""
+    """Return a workflow with one step, `work`, that has these keys."""
     body = "".join(f"    {line}\n" for line in lines.splitlines())
     return f"name: flow\nsteps:\n  - name: work\n{body}"

@@ -22,12 +22,12 @@ def load(found: Found) -> Loaded:
 every_builtin = pytest.mark.parametrize("found", BUILTINS, ids=[found.name for found in BUILTINS])
 
 
-def test_there_are_seven() -> None:
+def test_there_are_seven_builtins() -> None:
     assert [found.name for found in BUILTINS] == NAMES
 
 
 @every_builtin
-def test_builtin_loads_under_its_own_name(found: Found) -> None:
+def test_a_builtin_loads_under_its_own_name(found: Found) -> None:
     workflow = load(found).workflow
     assert workflow.name == found.name
     assert workflow.description
@@ -35,28 +35,28 @@ def test_builtin_loads_under_its_own_name(found: Found) -> None:
 
 
 @every_builtin
-def test_builtin_tells_editors_its_schema(found: Found) -> None:
+def test_a_builtin_names_its_schema_for_editors(found: Found) -> None:
     assert found.text.splitlines()[0] == f"# yaml-language-server: $schema=./{FILE_NAME}"
 
 
 @every_builtin
-def test_builtin_ends_in_a_step_that_runs_the_projects_checks(found: Found) -> None:
+def test_the_last_step_of_a_builtin_runs_the_checks_of_the_project(found: Found) -> None:
     assert {"compile", "test"} <= {gate.name for gate in load(found).workflow.steps[-1].gate}
 
 
 @every_builtin
-def test_builtin_names_no_language(found: Found) -> None:
+def test_a_builtin_names_no_programming_language(found: Found) -> None:
     assert not re.search(r"\b(pytest|python|cargo|npm|jest|golang|\w+\.py|_test\.go)\b", found.text, re.IGNORECASE)
 
 
 @every_builtin
-def test_every_change_is_gated_and_every_prompt_says_something(found: Found) -> None:
+def test_each_change_has_gates_and_each_prompt_has_text(found: Found) -> None:
     steps = [step for _, step in iter_steps(load(found).workflow.steps) if step.agent is not None]
     assert all(step.gate for step in steps if step.output == "diff")
     assert all(len(text) > 100 for step in steps for key, text in templated(step) if key == "prompt")
 
 
-def test_tdd_has_the_shape_of_the_language_page() -> None:
+def test_tdd_has_the_steps_of_the_language_page() -> None:
     loaded = load(next(found for found in BUILTINS if found.name == "tdd"))
     assert list(loaded.lines) == ["decompose", "build", "build::tests", "build::impl", "quality"]
     impl = loaded.workflow.steps[1].steps[1]

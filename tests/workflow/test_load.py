@@ -56,11 +56,11 @@ def policy_of(on_failure: str) -> Policy:
     return failure.flat
 
 
-def test_lines_of_steps_are_known_by_static_path() -> None:
+def test_lines_of_steps_are_found_by_static_path() -> None:
     assert load(TDD).lines == {"decompose": 4, "build": 8, "build::tests": 11, "build::impl": 17, "quality": 25}
 
 
-def test_strategy_is_expanded_to_one_entry_per_attempt() -> None:
+def test_a_strategy_is_expanded_to_one_entry_per_attempt() -> None:
     impl = load(TDD).workflow.steps[1].steps[1]
     assert impl.on_failure is not None
     assert impl.on_failure.flat is not None
@@ -69,7 +69,7 @@ def test_strategy_is_expanded_to_one_entry_per_attempt() -> None:
     assert impl.on_failure.flat.restart_from == "tests"
 
 
-def test_strategy_that_does_not_start_with_same_gets_one_put_before_it() -> None:
+def test_same_is_inserted_before_a_strategy_that_starts_differently() -> None:
     assert [entry.kind for entry in policy_of("{strategy: ['escalate: claude-opus']}").strategy] == ["same", "escalate"]
 
 
@@ -82,16 +82,16 @@ def test_strategy_that_does_not_start_with_same_gets_one_put_before_it() -> None
         ("{retry: 7}", 7),
     ],
 )
-def test_absent_retry_is_the_length_of_the_strategy(on_failure: str, retry: int) -> None:
+def test_retry_defaults_to_the_length_of_the_strategy(on_failure: str, retry: int) -> None:
     assert policy_of(on_failure).retry == retry
 
 
 @pytest.mark.parametrize("written", ["'same: 2'", "same: 2", "{same: 2}", "'same:2'"])
-def test_strategy_entry_may_be_text_or_mapping(written: str) -> None:
+def test_a_strategy_entry_is_text_or_a_mapping(written: str) -> None:
     assert policy_of(f"{{strategy: [{written}]}}").strategy == (Entry(), Entry())
 
 
-def test_map_form_of_a_strategy_overrides_session_worktree_and_prompt() -> None:
+def test_a_strategy_mapping_overrides_session_worktree_and_prompt() -> None:
     strategy = policy_of(
         "{strategy: [same, {escalate: claude-opus, session: resume, worktree: keep, prompt: 'again {error}'}]}"
     ).strategy
@@ -100,7 +100,7 @@ def test_map_form_of_a_strategy_overrides_session_worktree_and_prompt() -> None:
     )
 
 
-def test_branches_are_kept_apart() -> None:
+def test_branches_are_read_separately() -> None:
     step = step_of(
         "agent: claude-haiku\non_failure:\n  gate_fail: {retry: 3}\n  guard_fail: {strategy: ['escalate: claude-opus']}"
     )
@@ -112,7 +112,7 @@ def test_branches_are_kept_apart() -> None:
     assert step.on_failure.guard_fail.retry == 2
 
 
-def test_on_failure_is_legal_on_groups_and_gate_only_steps() -> None:
+def test_on_failure_is_valid_on_groups_and_gate_only_steps() -> None:
     loaded = load(
         "name: flow\nsteps:\n"
         "  - {name: plan, agent: claude-opus, output: plan}\n"
@@ -138,11 +138,11 @@ def test_on_failure_is_legal_on_groups_and_gate_only_steps() -> None:
         ("'untouched: src/[!a]*.py'", GateSpec(name="untouched", argument="src/[!a]*.py")),
     ],
 )
-def test_gate_may_be_text_or_mapping(written: str, gate: GateSpec) -> None:
+def test_a_gate_is_text_or_a_mapping(written: str, gate: GateSpec) -> None:
     assert load(one_step(f"gate: [{written}]"), gates=("no_todo",)).workflow.steps[0].gate == (gate,)
 
 
-def test_unknown_gate_suggests_the_projects_own() -> None:
+def test_an_unknown_gate_suggests_a_gate_of_the_project() -> None:
     text = one_step("gate: [no_todos]")
     with pytest.raises(Exception, match="did you mean 'no_todo'"):
         load(text, gates=("no_todo",))
@@ -158,13 +158,13 @@ def test_unknown_gate_suggests_the_projects_own() -> None:
         ("{fork: first}", SessionMode(mode="fork", step="first")),
     ],
 )
-def test_session_forms(written: str, session: SessionMode) -> None:
+def test_all_forms_of_session_are_read(written: str, session: SessionMode) -> None:
     first = "name: flow\nsteps:\n  - {name: first, agent: claude-opus}\n"
     loaded = load(f"{first}  - {{name: b, agent: claude-haiku, session: {written}}}\n")
     assert loaded.workflow.steps[1].session == session
 
 
-def test_timeout_is_the_time_guard() -> None:
+def test_timeout_sets_the_time_guard() -> None:
     assert step_of("agent: claude-haiku\ntimeout: 1h30m").guard.max_time == 5400
     assert step_of("agent: claude-haiku\nguard: {max_time: 90s}").guard.max_time == 90
 
@@ -185,34 +185,34 @@ def test_root_limits_and_inputs_are_read() -> None:
     }
 
 
-def test_anchors_and_aliases_may_share_values() -> None:
+def test_anchors_and_aliases_can_share_values() -> None:
     workflow = load(
         "name: flow\nsteps:\n  - {name: a, gate: &gates [compile, test]}\n  - {name: b, gate: *gates}\n"
     ).workflow
     assert workflow.steps[0].gate == workflow.steps[1].gate
 
 
-def test_prompt_file_beside_the_workflow_is_read(tmp_path: Path) -> None:
+def test_a_prompt_file_beside_the_workflow_is_read(tmp_path: Path) -> None:
     (tmp_path / "prompts").mkdir()
     (tmp_path / "prompts" / "work.md").write_text("Do {spec}\n")
     loaded = load(one_step("agent: claude-haiku\nprompt: {file: prompts/work.md}"), project=tmp_path)
     assert loaded.workflow.steps[0].prompt == "Do {spec}\n"
 
 
-def test_prompt_file_may_lie_elsewhere_in_the_project(tmp_path: Path) -> None:
+def test_a_prompt_file_can_be_elsewhere_in_the_project(tmp_path: Path) -> None:
     (tmp_path / "work.md").write_text("Do it")
     text = one_step("agent: claude-haiku\nprompt: {file: ../../work.md}")
     loaded = load(text, project=tmp_path, name=".gump/workflows/flow.yaml")
     assert loaded.workflow.steps[0].prompt == "Do it"
 
 
-def test_mistake_in_a_prompt_file_is_placed_in_that_file(tmp_path: Path) -> None:
+def test_an_error_in_a_prompt_file_names_that_file(tmp_path: Path) -> None:
     (tmp_path / "work.md").write_text("Do it\nfor {itm.name}\n")
     message = refusal(one_step("agent: claude-haiku\nprompt: {file: work.md}"), project=tmp_path)
     assert message.startswith("work.md:2:5: unknown template name {itm.name}\n")
 
 
-def test_prompt_file_is_not_followed_out_of_the_project(tmp_path: Path) -> None:
+def test_a_prompt_file_outside_the_project_is_refused(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()
     (tmp_path / "secret").write_text("password")
@@ -221,25 +221,25 @@ def test_prompt_file_is_not_followed_out_of_the_project(tmp_path: Path) -> None:
     assert "prompt file 'link.md' is outside the project and the workflow's folder" in message
 
 
-def test_prompt_file_that_is_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
+def test_a_pipe_as_prompt_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     message = refusal(one_step("agent: claude-haiku\nprompt: {file: pipe}"), project=tmp_path)
     assert "prompt file 'pipe' is not a regular file" in message
 
 
-def test_prompt_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_binary_prompt_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "work.md").write_bytes(b"\xff\xfe")
     message = refusal(one_step("agent: claude-haiku\nprompt: {file: work.md}"), project=tmp_path)
     assert "prompt file 'work.md' is not UTF-8 text" in message
 
 
-def test_workflow_without_a_folder_has_no_prompt_files(tmp_path: Path) -> None:
+def test_a_workflow_without_a_folder_has_no_prompt_files(tmp_path: Path) -> None:
     found = Found(None, "built-in", "flow", one_step("agent: claude-haiku\nprompt: {file: work.md}"))
     with pytest.raises(Exception, match=r"flow\.yaml:5:20: this workflow has no folder"):
         load_workflow(found, project=tmp_path)
 
 
-def test_foreach_may_name_a_plan_of_an_enclosing_foreach() -> None:
+def test_foreach_can_name_a_plan_of_an_enclosing_foreach() -> None:
     loaded = load(
         "name: flow\nsteps:\n"
         "  - {name: outer, agent: claude-opus, output: plan}\n"
@@ -251,7 +251,7 @@ def test_foreach_may_name_a_plan_of_an_enclosing_foreach() -> None:
     assert "each::parts::work" in loaded.lines
 
 
-def test_thousand_steps_load_in_reasonable_time() -> None:
+def test_a_thousand_steps_load_quickly() -> None:
     steps = "".join(
         f"  - {{name: s{n}, agent: claude-haiku, prompt: '{{steps.s{n // 2}.output}}'}}\n" for n in range(1000)
     )

@@ -36,8 +36,8 @@ values = st.recursive(
 steps = st.lists(st.dictionaries(st.sampled_from(list(keys(StepKeys))), values, max_size=6), max_size=4)
 
 
-def loads_or_tells(text: str) -> Loaded | None:
-    """Anything but a WorkflowError with places inside the file fails the test."""
+def loads_or_is_refused(text: str) -> Loaded | None:
+    """Fail the test for any error but a WorkflowError with positions inside the file."""
     try:
         return load(text)
     except WorkflowError as error:
@@ -49,34 +49,34 @@ def loads_or_tells(text: str) -> Loaded | None:
 
 
 @given(st.text())
-def test_any_text_loads_or_tells(text: str) -> None:
-    loads_or_tells(text)
+def test_any_text_loads_or_is_refused(text: str) -> None:
+    loads_or_is_refused(text)
     assert text is not None
 
 
 @examples(100)
 @given(st.dictionaries(st.sampled_from(KEYS), values | steps, max_size=8))
-def test_any_mapping_of_known_keys_loads_or_tells(written: dict[str, Any]) -> None:
+def test_any_mapping_of_known_keys_loads_or_is_refused(written: dict[str, Any]) -> None:
     text = yaml.safe_dump(written, allow_unicode=True)
-    loaded = loads_or_tells(text)
+    loaded = loads_or_is_refused(text)
     assert loaded is None or loaded.workflow.steps
 
 
 @examples(100)
 @given(steps)
-def test_any_steps_load_or_tell(written: list[dict[str, Any]]) -> None:
-    loaded = loads_or_tells(yaml.safe_dump({"name": "flow", "steps": written}, allow_unicode=True))
+def test_any_steps_load_or_are_refused(written: list[dict[str, Any]]) -> None:
+    loaded = loads_or_is_refused(yaml.safe_dump({"name": "flow", "steps": written}, allow_unicode=True))
     assert loaded is None or loaded.lines
 
 
 @examples(100)
 @given(st.sampled_from(SEEDS), st.integers(0, 2**32), st.integers(1, 6))
-def test_mutated_workflow_loads_or_tells(seed: str, number: int, times: int) -> None:
+def test_a_mutated_workflow_loads_or_is_refused(seed: str, number: int, times: int) -> None:
     chance = random.Random(number)
     text = seed
     for _ in range(times):
         text = mutate(text, chance)
-    loaded = loads_or_tells(text)
+    loaded = loads_or_is_refused(text)
     assert loaded is None or loaded.workflow.name
 
 
@@ -110,9 +110,9 @@ def mutate(text: str, chance: random.Random) -> str:
         "{{name: same, gate: [test]}}",
     ],
 )
-def test_very_many_mistakes_are_told_in_reasonable_time(step: str) -> None:
+def test_very_many_errors_are_reported_quickly(step: str) -> None:
     count, limit_s = full_size((1000, 7), (3000, 20))
     steps = "".join(f"  - {step.format(n=n, next=(n + 1) % count)}\n" for n in range(count))
     began = time.process_time()
-    assert loads_or_tells(f"name: flow\nsteps:\n{steps}") is None
+    assert loads_or_is_refused(f"name: flow\nsteps:\n{steps}") is None
     assert time.process_time() - began < limit_s

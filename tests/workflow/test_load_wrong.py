@@ -34,31 +34,31 @@ WRONG = _read_table()
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
-def test_wrong_workflow_is_told_exactly(wrong: Wrong) -> None:
+def test_an_invalid_workflow_has_the_expected_message(wrong: Wrong) -> None:
     assert refusal(f"{wrong.text}\n") == wrong.message
 
 
-def test_table_holds_every_case_once() -> None:
+def test_the_table_has_no_duplicate_cases() -> None:
     assert len(WRONG) >= 150
     assert len({wrong.title for wrong in WRONG}) == len(WRONG)
 
 
-def test_control_character_is_refused_with_its_place() -> None:
+def test_a_control_character_is_refused_with_its_position() -> None:
     assert refusal("name: flow\ndescription: a\x07b\n") == ("flow.yaml:2:15: character U+0007 is not allowed in YAML")
 
 
-def test_problem_in_an_aliased_value_is_told_once() -> None:
+def test_an_error_in_an_aliased_value_is_reported_once() -> None:
     text = "name: flow\nsteps:\n  - {name: a, gate: &g [tets]}\n  - {name: b, gate: *g}\n"
     assert refusal(text) == "flow.yaml:3:25: unknown gate 'tets'\n  hint: did you mean 'test'?"
 
 
-def test_file_inside_the_project_is_named_relative_to_it(tmp_path: Path) -> None:
+def test_a_file_inside_the_project_has_a_relative_path(tmp_path: Path) -> None:
 
     with pytest.raises(WorkflowError, match=r"^\.gump/workflows/mine\.yaml:1:1: the file is empty"):
         load("", project=tmp_path, name=".gump/workflows/mine.yaml")
 
 
-def test_problems_carry_their_places_for_machines() -> None:
+def test_errors_have_machine_readable_positions() -> None:
 
     with pytest.raises(WorkflowError) as caught:
         load("name: flow\nsteps:\n  - {name: a, gate: [x1, x2]}\n")

@@ -16,5 +16,5 @@ ALL = [
 
 
 @given(st.sampled_from(ALL))
-def test_the_scopes_of_a_path_are_those_that_contain_it(path: StepPath) -> None:
+def test_the_scopes_of_a_path_contain_it(path: StepPath) -> None:
     assert {scope for scope in ALL if scope.contains(path)} == set(path.scopes)

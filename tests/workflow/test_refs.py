@@ -43,11 +43,11 @@ steps:
         ("b::tests", "impl", "b::impl"),
     ],
 )
-def test_nearest_enclosing_scope_wins(scope: str, ref: str, path: str) -> None:
+def test_the_nearest_enclosing_scope_wins(scope: str, ref: str, path: str) -> None:
     assert resolve_step(WORKFLOW, tuple(scope.split("::")), ref) == path
 
 
-def test_name_of_several_steps_elsewhere_is_ambiguous() -> None:
+def test_a_name_of_several_steps_elsewhere_is_ambiguous() -> None:
     with pytest.raises(AmbiguousStepError) as caught:
         resolve_step(WORKFLOW, ("end",), "tests")
     assert caught.value.candidates == ("a.tests", "b.tests")
@@ -55,18 +55,18 @@ def test_name_of_several_steps_elsewhere_is_ambiguous() -> None:
 
 
 @pytest.mark.parametrize("ref", ["nothing", "b.only", "", ".", "a.", "a..tests"])
-def test_unknown_name_is_told(ref: str) -> None:
+def test_an_unknown_name_is_refused(ref: str) -> None:
     with pytest.raises(UnknownStepError) as caught:
         resolve_step(WORKFLOW, ("end",), ref)
     assert str(caught.value) == ref
 
 
-def test_a_group_does_not_see_its_own_steps_before_others() -> None:
+def test_a_name_inside_and_outside_a_group_is_ambiguous() -> None:
     with pytest.raises(AmbiguousStepError):
         resolve_step(WORKFLOW, ("a",), "tests")
 
 
-def test_references_are_listed_with_what_they_mean() -> None:
+def test_references_are_listed_with_their_meaning() -> None:
     assert [tuple(reference) for reference in iter_references(WORKFLOW)] == [
         ("a::deep::impl", "prompt", "steps.tests.files", "a::tests", "files"),
         ("a::deep::impl", "prompt", "steps.plan.output", "plan", "output"),
@@ -75,7 +75,7 @@ def test_references_are_listed_with_what_they_mean() -> None:
     ]
 
 
-def test_diff_of_a_step_is_an_alias_of_its_output() -> None:
+def test_the_diff_of_a_step_is_an_alias_of_its_output() -> None:
     flow = load("""\
 name: flow
 steps:
@@ -104,7 +104,7 @@ def test_a_reference_names_a_step_and_a_field(name: str, split: tuple[str, str] 
     assert split_state(name) == split
 
 
-def test_prompts_of_a_strategy_hold_references_too() -> None:
+def test_prompts_of_a_strategy_contain_references() -> None:
     flow = load("""\
 name: flow
 steps:

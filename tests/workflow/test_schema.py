@@ -30,18 +30,18 @@ def mistakes(workflow: Any) -> list[str]:
     return [error.message for error in Draft202012Validator(schema.json_schema()).iter_errors(workflow)]
 
 
-def test_schema_file_is_current() -> None:
-    """Run `python -m pytest_gump.workflow.schema` when this fails."""
+def test_the_schema_file_is_current() -> None:
+    """If this test fails, run `python -m pytest_gump.workflow.schema`."""
     assert (builtin_folder() / schema.FILE_NAME).read_text(encoding="utf-8") == schema.text()
 
 
-def test_schema_refuses_unknown_keys_everywhere() -> None:
+def test_the_schema_refuses_unknown_keys_at_all_levels() -> None:
     found = list(objects(schema.json_schema()))
     assert len(found) >= 12
     assert all(part["additionalProperties"] is False for part in found)
 
 
-def test_schema_describes_every_key() -> None:
+def test_the_schema_describes_each_key() -> None:
     keys = schema.json_schema()["properties"]
     assert all("description" in key for key in keys.values())
     assert keys["max_budget"] == {
@@ -52,7 +52,7 @@ def test_schema_describes_every_key() -> None:
 
 
 @pytest.mark.parametrize("path", BUILTINS, ids=[path.stem for path in BUILTINS])
-def test_builtins_fit_the_schema(path: Path) -> None:
+def test_builtins_match_the_schema(path: Path) -> None:
     assert not mistakes(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 
@@ -69,9 +69,9 @@ def test_builtins_fit_the_schema(path: Path) -> None:
         {"name": "a", "session": {"step": "x"}},
     ],
 )
-def test_schema_refuses_typos(step: dict[str, Any]) -> None:
+def test_the_schema_refuses_typos(step: dict[str, Any]) -> None:
     assert mistakes({"name": "flow", "steps": [step]})
 
 
-def test_schema_is_written_where_editors_look(tmp_path: Path) -> None:
+def test_the_schema_is_written_for_editors(tmp_path: Path) -> None:
     assert schema.write(tmp_path).read_text(encoding="utf-8") == schema.text()

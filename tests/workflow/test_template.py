@@ -47,7 +47,7 @@ PIECES = st.lists(
         ("{{ {\n}} }", "{ {\n} }"),
     ],
 )
-def test_names_are_replaced_and_other_braces_are_text(text: str, rendered: str) -> None:
+def test_names_are_replaced_and_other_braces_are_kept(text: str, rendered: str) -> None:
     assert parse(text).render({"x": "1"}) == rendered
 
 
@@ -64,32 +64,32 @@ def test_names_are_replaced_and_other_braces_are_text(text: str, rendered: str) 
         ("a\r\n{empty}\r\nb", "a\r\nb"),
     ],
 )
-def test_line_that_held_only_empty_values_is_dropped(text: str, rendered: str) -> None:
+def test_a_line_with_only_empty_values_is_removed(text: str, rendered: str) -> None:
     assert parse(text).render({"empty": "", "full": "1"}) == rendered
 
 
-def test_names_come_with_their_offsets() -> None:
+def test_names_have_offsets() -> None:
     assert written_names("a {x}\n{{y}} {steps.a-b.output} {x}") == [("x", 2), ("steps.a-b.output", 12), ("x", 31)]
 
 
-def test_name_without_a_value_is_an_error_of_the_caller() -> None:
+def test_a_name_without_a_value_raises_key_error() -> None:
     with pytest.raises(KeyError, match="x"):
         parse("{x}").render({})
 
 
 @given(PIECES)
-def test_escaped_text_comes_back(text: str) -> None:
+def test_escaped_text_is_rendered_unchanged(text: str) -> None:
     assert not written_names(escape(text))
     assert parse(escape(text)).render({}) == text
 
 
 @given(PIECES)
-def test_inserted_text_is_never_looked_at_again(value: str) -> None:
+def test_inserted_text_is_not_rendered_again(value: str) -> None:
     assert parse("<{a}|{b}>").render({"a": value, "b": "{a}"}) == f"<{value}|{{a}}>"
 
 
 @given(PIECES, PIECES)
-def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: str) -> None:
+def test_inserted_text_does_not_change_the_text_around_it(text: str, value: str) -> None:
     assume("\x00" not in text)
     held = {name for name, _ in written_names(text)}
     marked = parse(text).render(dict.fromkeys(held, "\x00"))
@@ -97,7 +97,7 @@ def test_inserted_text_does_not_change_what_stands_around_it(text: str, value: s
 
 
 @given(PIECES)
-def test_names_are_what_a_rendering_asks_for(text: str) -> None:
+def test_names_are_the_names_that_rendering_looks_up(text: str) -> None:
     asked: list[str] = []
 
     def look_up(name: str) -> str:
@@ -109,7 +109,7 @@ def test_names_are_what_a_rendering_asks_for(text: str) -> None:
 
 
 @given(PIECES)
-def test_offsets_point_at_the_written_name(text: str) -> None:
+def test_offsets_point_to_the_name_in_the_text(text: str) -> None:
     for name, offset in written_names(text):
         assert text[offset : offset + len(name) + 2] == f"{{{name}}}"
 
@@ -131,7 +131,7 @@ def test_json_needs_no_escaping(value: object) -> None:
 @pytest.mark.parametrize(
     "part", ["{", "}", "{{", "}}", "{a", "{a.", "{x}", "{x}\n", "{\n", "}{", "a", "{" * 50 + "}}" * 25]
 )
-def test_time_is_linear(part: str) -> None:
+def test_rendering_takes_linear_time(part: str) -> None:
     size, limit_s = full_size((60_000, 1), (300_000, 5))
     text = part * (size // len(part))
     began = time.process_time()
@@ -144,7 +144,7 @@ def test_task_is_an_alias_of_item() -> None:
     assert canonical("taskname") == "taskname"
 
 
-def test_items_are_known_inside_a_foreach_only() -> None:
+def test_items_exist_only_inside_a_foreach() -> None:
     assert "item.name" in allowed(in_foreach=True)
     assert "item.name" not in allowed(in_foreach=False)
     assert "language" in allowed(in_foreach=False, inputs=["language"])

@@ -145,8 +145,10 @@ def test_usage_is_a_total_and_may_include_the_turns() -> None:
 
 
 def test_the_largest_reported_context_counts() -> None:
-    told = [{**usage_event(Tokens(input=number)), "context_tokens": number * 1000} for number in (90, 150, 20)]
-    events, ending = play([*told, {"type": "result", "usage": usage_event(Tokens(input=30))}])
+    events_with_context = [
+        {**usage_event(Tokens(input=number)), "context_tokens": number * 1000} for number in (90, 150, 20)
+    ]
+    events, ending = play([*events_with_context, {"type": "result", "usage": usage_event(Tokens(input=30))}])
     assert [event.usage.context_tokens for event in events if isinstance(event, UsageSeen)][:3] == [
         90000,
         150000,

@@ -252,10 +252,10 @@ def test_an_overload_status_is_quota_whatever_the_text(status: int) -> None:
 
 def test_a_limit_message_instead_of_the_last_answer_is_quota_despite_success() -> None:
     said = {"id": "m", "model": "<synthetic>", "content": [{"type": "text", "text": "Limit reached"}]}
-    told = line(type="assistant", message=said, error="rate_limit")
-    assert CLAUDE.end([told, result_line(result="Limit reached")]).outcome == "quota"
+    limit_answer = line(type="assistant", message=said, error="rate_limit")
+    assert CLAUDE.end([limit_answer, result_line(result="Limit reached")]).outcome == "quota"
     answer = line(type="assistant", message={"id": "n", "model": "claude-sonnet-4-5", "content": []})
-    assert CLAUDE.end([told, answer, result_line()]).outcome == "ok"
+    assert CLAUDE.end([limit_answer, answer, result_line()]).outcome == "ok"
     other = line(type="assistant", message=said, error="rate_limit", parent_tool_use_id="toolu_1")
     assert CLAUDE.end([other, result_line()]).outcome == "ok"
 

@@ -155,8 +155,8 @@ def test_the_reset_time_is_read_from_text_or_from_the_api() -> None:
     assert recorded.resets_at is not None
     assert time.localtime(recorded.resets_at)[3:5] == (17, 55)
     words = "You've hit your usage limit. Upgrade to Pro or try again in 2 days 17 hours 14 minutes."
-    told = CODEX.end([line(type="turn.failed", error={"message": words})], exit_code=1)
-    assert told.resets_at == pytest.approx(now + 234_840, abs=60)
+    ending = CODEX.end([line(type="turn.failed", error={"message": words})], exit_code=1)
+    assert ending.resets_at == pytest.approx(now + 234_840, abs=60)
     answer = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 13872}
     by_api = CODEX.end([line(type="turn.failed", error={"message": json.dumps({"error": answer})})], exit_code=1)
     assert (by_api.outcome, by_api.reason) == ("quota", "The usage limit has been reached")

@@ -47,9 +47,9 @@ def test_a_rejected_tool_is_a_note() -> None:
 def test_a_missing_result_is_an_error_with_text_of_stderr_or_stdout() -> None:
     mirrored = '{"type":"system"}\n'
     assert CURSOR.end(CURSOR.lines("basic")[:-1]).reason == "exit code 0 without a result"
-    told = CURSOR.end([], exit_code=1, stderr=f"Error: not logged in\n{mirrored}")
-    assert (told.outcome, told.reason) == ("agent_error", "exit code 1 without a result: Error: not logged in")
-    assert told.session is None
+    ending = CURSOR.end([], exit_code=1, stderr=f"Error: not logged in\n{mirrored}")
+    assert (ending.outcome, ending.reason) == ("agent_error", "exit code 1 without a result: Error: not logged in")
+    assert ending.session is None
     plain = CURSOR.end([b"T: Named models unavailable"], exit_code=1)
     assert plain.reason == "exit code 1 without a result: T: Named models unavailable"
 

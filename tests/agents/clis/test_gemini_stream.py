@@ -33,8 +33,8 @@ def test_the_message_joins_the_chunks_of_the_last_answer() -> None:
 def test_answers_are_counted_after_a_tool_without_a_result() -> None:
     lines = [line(type="tool_use", tool_id="lost")]
     for tool in "ab":
-        use, told = line(type="tool_use", tool_id=tool), line(type="tool_result", tool_id=tool, status="success")
-        lines += [use, told, said("Next.")]
+        use, tool_result = line(type="tool_use", tool_id=tool), line(type="tool_result", tool_id=tool, status="success")
+        lines += [use, tool_result, said("Next.")]
     assert GEMINI.end([*lines, result_line()]).usage.turns == 3
 
 

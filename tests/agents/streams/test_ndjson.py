@@ -32,13 +32,13 @@ def test_bytes_that_cannot_be_decoded_are_replaced() -> None:
 def test_the_long_text_of_a_very_long_line_is_cut_and_the_rest_is_kept(part: str, ascii_only: bool) -> None:
     text = part * (21 * MIB // 10 // len(part))
     record = {"type": 'a "b" \\', "output": text, "more": [{"text": text, "short": "😀" * 9}], "exit": 3}
-    told = ndjson.parse_object(json.dumps(record, ensure_ascii=ascii_only).encode())
-    assert told is not None
-    output = ndjson.text(told, "output") or ""
+    parsed = ndjson.parse_object(json.dumps(record, ensure_ascii=ascii_only).encode())
+    assert parsed is not None
+    output = ndjson.text(parsed, "output") or ""
     assert 20_000 < len(output) < MIB
     assert text.startswith(output.rstrip("\ufffd"))
-    assert ndjson.sections(told, "more")[0]["short"] == "😀" * 9
-    assert (told["type"], told["exit"]) == ('a "b" \\', 3)
+    assert ndjson.sections(parsed, "more")[0]["short"] == "😀" * 9
+    assert (parsed["type"], parsed["exit"]) == ('a "b" \\', 3)
 
 
 @pytest.mark.parametrize("line", [b'{"a":"' + b'\\"' * (5 * MIB // 2), b'"' * 5 * MIB, b'{"a":' + b"[" * 5 * MIB])

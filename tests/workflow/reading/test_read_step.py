@@ -6,5 +6,5 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.reading.read_step import TAKEN
 
 
-def test_every_key_of_a_step_is_taken_by_some_kind_of_step() -> None:
+def test_each_key_of_a_step_belongs_to_some_kind_of_step() -> None:
     assert set(keys.keys(keys.StepKeys)) - set().union(*TAKEN.values()) == set()

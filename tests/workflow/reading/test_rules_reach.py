@@ -1,4 +1,4 @@
-"""What loads and is probably not meant: notes about `on_failure`."""
+"""Notes about entries of `on_failure` that load but are probably a mistake."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ steps:
         "{gate_fail: {strategy: ['escalate: claude-opus', 'escalate: codex']}}",
     ],
 )
-def test_policy_whose_entries_can_all_be_reached_has_no_note(on_failure: str) -> None:
+def test_a_policy_with_only_reachable_entries_has_no_note(on_failure: str) -> None:
     assert notes(on_failure) == []
 
 
-def test_entry_that_no_failure_reaches_is_noted_with_what_the_original_reads() -> None:
+def test_an_unreachable_entry_is_noted_with_the_meaning_in_the_original() -> None:
     assert notes("{guard_fail: {retry: 1, strategy: ['escalate: claude-opus']}}") == [
         (
             "flow.yaml:8:101: 'retry: 1' makes the first failure final, where the original Gump reads 2 attempts: "
@@ -46,17 +46,17 @@ def test_entry_that_no_failure_reaches_is_noted_with_what_the_original_reads() -
     ]
 
 
-def test_restart_that_no_failure_reaches_is_noted() -> None:
+def test_an_unreachable_restart_is_noted() -> None:
     (note,) = notes("{retry: 2, strategy: [same, same], restart_from: tests}")
     assert "'retry: 2' makes the second failure final: 'restart_from: tests' is never used" in note
 
 
-def test_file_with_names_of_the_original_is_read_with_the_counts_of_both() -> None:
+def test_a_file_with_original_names_has_the_counts_of_both() -> None:
     first, second = notes("{gate_fail: {retry: 3, strategy: [same, 'escalate: codex']}}", prompt="{task.name}")
     assert "'retry: 3' of a branch means 3 attempts here, and 4 in the original Gump" in first
     assert "hint: write 'retry: 4' to keep the number of attempts" in first
     assert "the first entry of 'strategy' makes attempt 1 here, and attempt 2 in the original Gump" in second
 
 
-def test_names_of_the_original_alone_are_no_note() -> None:
+def test_original_names_alone_cause_no_note() -> None:
     assert notes("{retry: 3, strategy: ['escalate: codex']}", prompt="{task.name} {steps.tests.diff}") == []

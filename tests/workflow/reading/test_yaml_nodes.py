@@ -57,14 +57,14 @@ def test_scalars_follow_yaml_1_2(written: str, value: object) -> None:
     assert type(node.value) is type(value)
 
 
-def test_number_with_thousands_of_digits_is_text() -> None:
+def test_a_number_with_thousands_of_digits_is_text() -> None:
     root, problems = read("9" * 5000)
     assert problems == ""
     assert isinstance(root, ScalarNode)
     assert isinstance(root.value, str)
 
 
-def test_every_key_and_value_has_its_place() -> None:
+def test_each_key_and_value_has_its_position() -> None:
     root, _ = read("a: 1\nb:\n  - x\n  - {c: y}\n")
     assert isinstance(root, MapNode)
     assert [root.key(name).position for name in ("a", "b")] == [Position(1, 1), Position(2, 1)]
@@ -81,7 +81,7 @@ def test_columns_count_characters_not_bytes() -> None:
     assert below.nodes[1].position == Position(1, 8)
 
 
-def test_alias_bomb_is_refused() -> None:
+def test_an_alias_bomb_is_refused() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
     root, problems = read("\n".join(lines))
@@ -89,13 +89,13 @@ def test_alias_bomb_is_refused() -> None:
     assert "the file expands to more than 100000 values" in problems
 
 
-def test_long_text_is_not_multiplied_by_aliases() -> None:
+def test_aliases_do_not_multiply_a_long_text() -> None:
     root, problems = read(f"a: &a {'x' * 500_000}\nb: [{', '.join(['*a'] * 500)}]\n")
     assert root is None
     assert "the file expands to more than 100000 values" in problems
 
 
-def test_alias_tower_is_refused() -> None:
+def test_nested_aliases_are_refused() -> None:
     lines = ["a0: &a0 [x]", *(f"a{n}: &a{n} [*a{n - 1}]" for n in range(1, 200))]
     root, problems = read("\n".join(lines))
     assert root is None
@@ -103,20 +103,20 @@ def test_alias_tower_is_refused() -> None:
 
 
 @pytest.mark.parametrize("opening", ["[", "{a: ", "- ", "? "])
-def test_deep_nesting_is_refused_and_not_a_crash(opening: str) -> None:
+def test_deep_nesting_is_refused_without_a_crash(opening: str) -> None:
     root, problems = read(opening * 50_000)
     assert root is None
     assert problems
 
 
-def test_long_file_is_refused() -> None:
+def test_a_long_file_is_refused() -> None:
     root, problems = read("#" * 2_000_000)
     assert root is None
     assert problems == "f.yaml:1:1: the file is longer than 1048576 characters"
 
 
 def plain(node: object) -> object:
-    """All that a node says."""
+    """Return the content of a node as plain data."""
     if isinstance(node, ScalarNode):
         return node.value, node.text, node.position, node.span
     if isinstance(node, ListNode):
@@ -125,7 +125,7 @@ def plain(node: object) -> object:
     return {(name, node.key(name).position): plain(one) for name, one in node.values.items()}, node.position
 
 
-def test_python_parser_reads_the_same_where_libyaml_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_python_parser_agrees_with_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "name: flow\nsteps: &s\n  - {name: 'a', gate: [no, 12:30]}\nmore: *s\n"
     fast, problems = read(text)
     monkeypatch.setattr(yaml_nodes, "_Loader", yaml.SafeLoader)
@@ -133,7 +133,7 @@ def test_python_parser_reads_the_same_where_libyaml_is_missing(monkeypatch: pyte
     assert (plain(slow), problems, none) == (plain(fast), "", "")
 
 
-def test_lone_surrogate_is_refused() -> None:
+def test_a_lone_surrogate_is_refused() -> None:
     assert read("a: \ud800") == (None, "f.yaml:1:4: character U+D800 is not allowed in YAML")
 
 
