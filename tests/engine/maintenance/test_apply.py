@@ -1,4 +1,4 @@
-"""Planning an apply on repositories made by hand: the cases that a run seldom meets."""
+"""Plans of `gump apply` for repositories that a run rarely leaves."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def record(base: str, head: str, **changes: object) -> RunRecord:
 
 
 def step(project: GumpProject, name: str, files: dict[str, str]) -> str:
-    """Commit files as a step of the run would; the branch stays where it is."""
+    """Commit files as a step of the run does, and return the commit."""
     project.write(files)
     project.git("add", "--all")
     project.git("commit", "--quiet", "-m", f"{name}: tdd on spec.md\n\nGump-Run: {RUN}\nGump-Step: {name}\n")
@@ -41,7 +41,7 @@ def plan(project: GumpProject, run: RunRecord, *, dirty_base: str | None = None,
 
 
 def dirty_run(project: GumpProject, *steps: dict[str, str]) -> tuple[str, RunRecord]:
-    """A run from a capture of uncommitted changes (the first of `steps`); the checkout is clean again."""
+    """Return a run that started from uncommitted changes, the first of `steps`. The checkout is clean again."""
     project.write({"app.py": "one = 1\n\n\n\ntwo = 2\n"})
     clean = project.commit("clean")
     captured, *commits = [step(project, f"s{number}", files) for number, files in enumerate(steps)]
@@ -49,7 +49,7 @@ def dirty_run(project: GumpProject, *steps: dict[str, str]) -> tuple[str, RunRec
     return clean, record(captured, commits[-1])
 
 
-def test_the_plan_leaves_the_checkout_alone(gump_project: GumpProject) -> None:
+def test_plan_does_not_change_the_checkout(gump_project: GumpProject) -> None:
     base = gump_project.git("rev-parse", "HEAD")
     head = step(gump_project, "impl", {"a.py": "a = 1\n"})
     gump_project.git("reset", "--quiet", "--hard", base)
@@ -61,7 +61,7 @@ def test_the_plan_leaves_the_checkout_alone(gump_project: GumpProject) -> None:
     assert not (gump_project.path / "a.py").exists()
 
 
-def test_applying_is_recorded_with_both_commits(gump_project: GumpProject, tmp_path: Path) -> None:
+def test_apply_is_recorded_with_both_commits(gump_project: GumpProject, tmp_path: Path) -> None:
     base = gump_project.git("rev-parse", "HEAD")
     head = step(gump_project, "impl", {"a.py": "a = 1\n"})
     gump_project.git("reset", "--quiet", "--hard", base)
@@ -73,7 +73,7 @@ def test_applying_is_recorded_with_both_commits(gump_project: GumpProject, tmp_p
     assert list(read_ledger(tmp_path / "ledger.ndjson")) == [expected]
 
 
-def test_a_step_that_fits_only_with_the_next_one_is_joined_to_it(gump_project: GumpProject) -> None:
+def test_step_that_applies_only_with_the_next_one_is_joined_to_it(gump_project: GumpProject) -> None:
     clean, run = dirty_run(
         gump_project,
         {"app.py": "one = 'mine'\n\n\n\ntwo = 2\n"},
@@ -88,7 +88,7 @@ def test_a_step_that_fits_only_with_the_next_one_is_joined_to_it(gump_project: G
     assert "mine" not in gump_project.git("log", "-p", f"{clean}..{made.commit}")
 
 
-def test_no_commit_of_the_result_descends_from_the_capture(gump_project: GumpProject) -> None:
+def test_no_commit_of_the_result_descends_from_the_captured_changes(gump_project: GumpProject) -> None:
     clean, run = dirty_run(gump_project, {"app.py": "one = 'mine'\n\n\n\ntwo = 2\n"}, {"b.py": "b = 1\n"})
     made = plan(gump_project, run, dirty_base=clean, squash=True)
     whole = plan(gump_project, run, dirty_base=clean)
@@ -99,7 +99,7 @@ def test_no_commit_of_the_result_descends_from_the_capture(gump_project: GumpPro
     assert run.head not in history
 
 
-def test_an_odd_spec_name_cannot_forge_a_trailer(gump_project: GumpProject) -> None:
+def test_spec_name_with_newlines_cannot_forge_a_trailer(gump_project: GumpProject) -> None:
     base = gump_project.git("rev-parse", "HEAD")
     head = step(gump_project, "impl", {"a.py": "a = 1\n"})
     gump_project.git("reset", "--quiet", "--hard", base)
@@ -118,7 +118,7 @@ def test_an_odd_spec_name_cannot_forge_a_trailer(gump_project: GumpProject) -> N
         ({"status": "interrupted"}, "--force merges the steps that passed"),
     ],
 )
-def test_a_run_that_cannot_be_applied_is_refused(
+def test_run_that_cannot_be_applied_is_refused(
     gump_project: GumpProject, changes: dict[str, object], message: str
 ) -> None:
     head = gump_project.git("rev-parse", "HEAD")

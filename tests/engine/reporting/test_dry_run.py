@@ -18,7 +18,7 @@ def lines(text: str, columns: int = 100) -> list[str]:
 
 
 def value(text: str, label: str) -> str:
-    """What stands beside the label, of the first step that has it; continued lines joined."""
+    """Return the text after the label in the first step that has it, with continuation lines joined."""
     found = iter(lines(f"name: flow\nsteps:\n{dedent(text)}", columns=400))
     return next(line.partition(label)[2].strip() for line in found if line.strip().startswith(f"{label} "))
 
@@ -37,7 +37,7 @@ def attempts(on_failure: str) -> str:
     return next(line for line in rows[start:] if "attempts" in line).partition("attempts")[2].strip()
 
 
-def test_the_policy_of_the_language_page_is_told_as_its_attempts() -> None:
+def test_documented_policy_is_described_as_attempts() -> None:
     told = attempts('{retry: 5, strategy: ["same: 3", "escalate: claude-sonnet"], restart_from: tests}')
     assert told == (
         "1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final"
@@ -65,11 +65,11 @@ def test_the_policy_of_the_language_page_is_told_as_its_attempts() -> None:
         ("{retry: 100}", "1-100 claude-haiku; the 100th failure is final"),
     ],
 )
-def test_policies_are_told_as_attempts(policy: str, told: str) -> None:
+def test_policies_are_described_as_attempts(policy: str, told: str) -> None:
     assert attempts(policy) == told
 
 
-def test_each_branch_of_a_policy_is_told() -> None:
+def test_each_branch_of_a_policy_is_described() -> None:
     text = """
     name: flow
     steps:
@@ -85,11 +85,11 @@ def test_each_branch_of_a_policy_is_told() -> None:
     assert "on guard_fail: 1 claude-haiku, 2 claude-opus; the 2nd failure is final" in rows
 
 
-def test_a_step_without_a_policy_has_one_attempt() -> None:
+def test_step_without_a_policy_has_one_attempt() -> None:
     assert value("- {name: a, agent: claude, prompt: go}", "attempts") == "1 claude; its failure is final"
 
 
-def test_gates_are_shown_with_the_commands_that_they_run() -> None:
+def test_gates_are_listed_with_their_commands() -> None:
     rows = lines("name: flow\nsteps:\n  - {name: q, gate: [compile, lint, tests_found, no_todo]}\n")
     assert rows[-4:] == [
         "    gates  compile  make build",
@@ -99,12 +99,12 @@ def test_gates_are_shown_with_the_commands_that_they_run() -> None:
     ]
 
 
-def test_guards_that_the_mode_implies_are_shown() -> None:
+def test_guards_implied_by_the_mode_are_listed() -> None:
     told = value("- {name: a, agent: claude, output: plan, prompt: go, guard: {max_turns: 9}, timeout: 5m}", "guards")
     assert told == "max_turns 9, max_time 5m, no_write (implied by plan)"
 
 
-def test_references_are_shown_with_what_they_resolve_to() -> None:
+def test_references_are_listed_with_the_steps_that_they_resolve_to() -> None:
     text = """
     name: flow
     steps:
@@ -123,7 +123,7 @@ def test_references_are_shown_with_what_they_resolve_to() -> None:
     assert any(row.startswith("build ") and "once for each item of plan, in order" in row for row in rows)
 
 
-def test_merges_of_parallel_groups_are_shown() -> None:
+def test_merges_of_parallel_groups_are_listed() -> None:
     text = """
     name: flow
     steps:
@@ -146,7 +146,7 @@ def test_merges_of_parallel_groups_are_shown() -> None:
     assert "merges  build::both::merge[*--one], in plan order" in rows
 
 
-def test_budgets_sessions_and_context_are_shown() -> None:
+def test_budgets_sessions_and_context_are_listed() -> None:
     text = """
     name: flow
     max_budget: 5

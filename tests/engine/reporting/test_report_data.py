@@ -20,7 +20,7 @@ FAILED = replace(PASSED, outcome=Outcome.GATE_FAILED, reason="test failed: 2 fai
 
 
 def run(attempts: Sequence[tuple[str, str, str, AttemptResult | None]]) -> RunRecord:
-    """A record of attempts: step, entry, verdict, result."""
+    """Return a record of attempts, each given as step, entry, verdict and result."""
     record = RunRecord(run_id="r", workflow="w", spec="s.md", base="0" * 40, head="0" * 40, started=0.0)
     for number, (path, entry, verdict, result) in enumerate(attempts, 1):
         step = record.steps.setdefault(path, StepRecord(path, "diff"))
@@ -42,12 +42,12 @@ def because(record: RunRecord) -> list[str | None]:
     return [one["because"] for one in sorted(reports, key=lambda one: int(one["number"]))]
 
 
-def test_a_retry_answers_the_attempt_before_it() -> None:
+def test_retry_is_because_of_the_attempt_before_it() -> None:
     record = run([("impl", "first", "retried", FAILED), ("impl", "same", "passed", PASSED)])
     assert because(record) == [None, "attempt 1: test failed: 2 failed"]
 
 
-def test_a_restart_answers_the_failure_of_the_later_step() -> None:
+def test_restart_is_because_of_the_failure_of_the_later_step() -> None:
     record = run(
         [
             ("tests", "first", "passed", PASSED),
@@ -66,24 +66,24 @@ def scoped(record: RunRecord, *scopes: str) -> RunRecord:
     return record
 
 
-def test_a_new_pass_of_a_parallel_group_answers_the_first_member_in_plan_order() -> None:
+def test_new_pass_of_a_group_is_because_of_the_first_failed_member_in_plan_order() -> None:
     late, early = replace(FAILED, reason="two is wrong"), replace(FAILED, reason="one is wrong")
     record = run(
         [
             ("side::one", "first", "retried", FAILED),
             ("side::two", "first", "again", late),
-            ("side::one", "same", "again", early),  # the last to end, so the group decides here
+            ("side::one", "same", "again", early),  # the last member to end: the group decides here
             ("side::one", "group", "passed", PASSED),
             ("side::two", "group", "passed", PASSED),
         ]
     )
     scoped(record, "side::one", "side::two", "side", "side::one", "side::two")
     assert because(record)[3:] == ["attempt 2: one is wrong", "side::one attempt 2: one is wrong"]
-    scoped(record, "side::one", "side", "side::one", "side::one", "side::two")  # the other one ended last
+    scoped(record, "side::one", "side", "side::one", "side::one", "side::two")  # the other member ended last
     assert because(record)[3:] == ["attempt 2: one is wrong", "side::one attempt 2: one is wrong"]
 
 
-def test_members_of_plan_items_are_in_the_order_of_the_plan_and_not_of_their_last_steps() -> None:
+def test_members_are_in_plan_order_and_not_in_the_order_of_their_last_steps() -> None:
     record = run(
         [
             ("build::tests[a]", "first", "passed", PASSED),
@@ -97,7 +97,7 @@ def test_members_of_plan_items_are_in_the_order_of_the_plan_and_not_of_their_las
     assert because(record)[3:] == ["build::impl[a] attempt 1: a is wrong"] * 2
 
 
-def test_a_restart_within_a_member_does_not_answer_the_failure_of_another_member() -> None:
+def test_restart_in_a_member_is_not_because_of_the_failure_of_another_member() -> None:
     record = run(
         [
             ("build::tests[a]", "first", "passed", PASSED),
@@ -110,20 +110,20 @@ def test_a_restart_within_a_member_does_not_answer_the_failure_of_another_member
     assert because(record)[3] == "build::impl[a] attempt 1: a is wrong"
 
 
-def test_an_attempt_that_has_not_ended_is_reported_as_running() -> None:
+def test_attempt_without_a_result_is_reported_as_running() -> None:
     report = data(run([("impl", "first", "", None)]))
     assert report["steps"][0]["attempts"][0]["outcome"] == "running"
     assert report["totals"]["attempts"] == 0
 
 
-def test_files_and_lines_of_a_step_are_those_of_its_last_attempt() -> None:
+def test_files_and_lines_of_a_step_are_from_its_last_attempt() -> None:
     changed = (ChangedFile("a.py", "added", 3, 0), ChangedFile("b.bin", "modified"))
     step = data(run([("impl", "first", "passed", replace(PASSED, changed=changed))]))["steps"][0]
     assert (step["files_changed"], step["lines_added"], step["lines_removed"]) == (2, 3, 0)
     assert step["files"][1] == {"path": "b.bin", "status": "modified", "added": None, "removed": None}
 
 
-def test_a_total_says_when_a_part_of_it_is_unknown() -> None:
+def test_total_cost_is_partly_unknown_if_the_cost_of_an_attempt_is() -> None:
     known = replace(PASSED, usage=Usage(cost_usd=0.5, provenance="estimated", turns=1))
     unknown = replace(PASSED, usage=Usage(turns=1))
     report = data(run([("a", "first", "passed", known), ("b", "first", "passed", unknown)]))
@@ -131,7 +131,7 @@ def test_a_total_says_when_a_part_of_it_is_unknown() -> None:
     assert report["steps"][0]["totals"]["cost"]["provenance"] == "estimated"
 
 
-def test_the_context_of_a_total_is_the_greatest_of_its_attempts() -> None:
+def test_context_of_a_total_is_the_largest_of_its_attempts() -> None:
     results = [replace(PASSED, usage=Usage(turns=1, context_tokens=context)) for context in (90_000, 154_000, 0)]
     report = data(run([(path, "first", "passed", result) for path, result in zip("aab", results, strict=True)]))
     told = [one["context_tokens"] for step in report["steps"] for one in step["attempts"]]
@@ -140,7 +140,7 @@ def test_the_context_of_a_total_is_the_greatest_of_its_attempts() -> None:
     assert report["totals"]["context_tokens"] == report["agents"][0]["context_tokens"] == 154_000
 
 
-def test_a_result_booked_before_contexts_were_counted_reads_as_not_told() -> None:
+def test_recorded_result_without_a_context_is_read_with_the_default() -> None:
     result = replace(PASSED, usage=Usage(Tokens(input=5), cost_usd=0.5, provenance="reported", turns=2))
     wire = json.loads(json.dumps(to_wire(result)))
     del wire["usage"]["context_tokens"]
@@ -162,7 +162,7 @@ VERDICTS = st.sampled_from(["passed", "retried", "escalated", "again", "failed"]
 
 
 @given(st.lists(st.tuples(st.sampled_from(["a", "b::c[x]"]), VERDICTS, USAGE), max_size=8))
-def test_every_sum_is_that_of_all_attempts(drawn: list[tuple[str, str, Usage]]) -> None:
+def test_totals_of_run_steps_and_agents_count_all_attempts(drawn: list[tuple[str, str, Usage]]) -> None:
     record = run([(path, "first", verdict, replace(FAILED, usage=usage)) for path, verdict, usage in drawn])
     report = json.loads(json.dumps(data(record)))
     usages = [usage for _, _, usage in drawn]
@@ -174,7 +174,7 @@ def test_every_sum_is_that_of_all_attempts(drawn: list[tuple[str, str, Usage]]) 
         assert abs(sum(one["cost"]["usd"] for one in sums) - sum(usage.cost_usd or 0.0 for usage in usages)) < 1e-4
 
 
-def test_waits_and_failovers_are_counted_apart_from_retries() -> None:
+def test_waits_and_failovers_are_not_counted_as_retries() -> None:
     limited = replace(PASSED, outcome=Outcome.QUOTA, reason="limit reached", resets_at=3600.0)
     attempts = [("impl", "first", "waited", limited), ("impl", "first", "failover", limited)]
     report = data(run([*attempts, ("impl", "first", "passed", PASSED)]))
@@ -185,7 +185,7 @@ def test_waits_and_failovers_are_counted_apart_from_retries() -> None:
     assert told == ["1970-01-01T01:00:00+00:00", "1970-01-01T01:00:00+00:00", None]
 
 
-def test_an_end_of_a_limit_that_no_calendar_can_show_is_none() -> None:
+def test_reset_time_of_a_limit_that_is_not_a_valid_date_is_none() -> None:
     for odd in (1e300, float("nan"), float("inf"), -1.0):
         limited = replace(PASSED, outcome=Outcome.QUOTA, resets_at=odd)
         report = data(run([("impl", "first", "failed", limited)]))

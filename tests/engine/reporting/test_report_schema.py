@@ -1,4 +1,4 @@
-"""The JSON Schema of `gump report --json` is current, says what every field means, and holds real reports."""
+"""The JSON Schema of `gump report --json` is current, describes every field, and accepts real reports."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def report() -> dict[str, Any]:
     return json.loads(json.dumps(report_data(record, {}, state="running")))  # type: ignore[no-any-return]
 
 
-def test_the_schema_file_is_current() -> None:
+def test_schema_file_is_current() -> None:
     """Run `python -m pytest_gump.engine.reporting.report_schema > docs/reference/report.schema.json` when this fails."""
     assert FILE.read_text(encoding="utf-8") == report_schema.text()
 
 
-def test_the_schema_is_one_and_names_its_version() -> None:
+def test_schema_is_valid_and_names_its_version() -> None:
     schema = report_schema.json_schema()
     Draft202012Validator.check_schema(schema)
     assert schema["properties"]["schema"]["const"] == report_schema.SCHEMA == report()["schema"]
@@ -54,14 +54,14 @@ def test_every_field_is_described() -> None:
     assert silent == []
 
 
-def test_a_report_holds_what_the_schema_says_and_nothing_else() -> None:
+def test_report_has_exactly_the_fields_of_the_schema() -> None:
     assert problems(report()) == []
     unlike = report()
     unlike["totals"]["cost"]["eur"] = 1
     assert len(problems(unlike)) == 1
 
 
-def test_a_reader_is_not_disturbed_by_a_new_field() -> None:
+def test_public_schema_accepts_new_fields() -> None:
     newer = report()
     newer["steps"][0]["colour"] = "green"
     assert problems(newer, strict=False) == []
@@ -71,12 +71,12 @@ def test_a_reader_is_not_disturbed_by_a_new_field() -> None:
     ("place", "wrong"),
     [("run", {"status": "fine"}), ("run", {"base": None}), ("totals", {"turns": "many"})],
 )
-def test_a_wrong_report_is_refused(place: str, wrong: dict[str, Any]) -> None:
+def test_invalid_report_is_rejected(place: str, wrong: dict[str, Any]) -> None:
     data = report()
     data[place] |= wrong
     assert problems(data, strict=False) != []
 
 
-def test_a_run_that_has_done_nothing_yet_has_a_report() -> None:
+def test_run_without_attempts_has_a_report() -> None:
     record = replace(fold([]), run_id="r")
     assert problems(report_data(record, {}, state="running")) == []
