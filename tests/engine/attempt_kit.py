@@ -1,4 +1,4 @@
-"""A scratch repository, and an agent that is a Python script, for tests of whole attempts."""
+"""A temporary repository and an agent that is a Python script, for tests of whole attempts."""
 
 from __future__ import annotations
 

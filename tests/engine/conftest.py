@@ -1,4 +1,4 @@
-"""The supervisor of the attempts of a module: it is made for many commands, as in a run."""
+"""One supervisor for all attempts of a module, as in a run."""
 
 from __future__ import annotations
 

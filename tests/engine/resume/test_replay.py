@@ -1,4 +1,4 @@
-"""Runs that are cut off anywhere and taken up: the same in the end, nothing passed twice, whatever was edited."""
+"""Runs that are killed at any point and resumed, with and without edits: same result, and no passed attempt runs twice."""
 
 from __future__ import annotations
 
@@ -48,13 +48,13 @@ def commit_of(*words: object) -> str:
 
 
 class Trees:
-    """Stands for the repository: every commit has a tree of its own."""
+    """A substitute for the repository in which each commit is its own tree."""
 
     def tree_of(self, commit: str) -> str:
         return commit
 
     def learn_trees(self, _commits: Iterable[str]) -> None:
-        """There is nothing to learn."""
+        """Do nothing."""
 
 
 def identify(ready: Ready) -> Identity:
@@ -64,8 +64,8 @@ def identify(ready: Ready) -> Identity:
 
 
 @dataclass
-class Book:
-    """A run with a ledger in memory, driven by outcomes that depend on step and attempt alone."""
+class RecordedRun:
+    """A run with a ledger in memory. Its outcomes depend only on step and attempt."""
 
     workflow: Workflow
     outcome: Callable[[StepPath, int], Outcome]
@@ -78,12 +78,12 @@ class Book:
     def __post_init__(self) -> None:
         self.schedule = ResumableSchedule(self.workflow, base="b" * 40)
 
-    def book(self, event: str, **fields: Any) -> None:
+    def append(self, event: str, **fields: Any) -> None:
         self.events.append(json.loads(json_text({"event": event, "at": float(len(self.events)), **fields})))
         assert is_event(self.events[-1]), self.events[-1]
 
-    def run(self, until: Callable[[], bool] = lambda: False) -> Book:
-        """Go on to the end, or until the session is killed."""
+    def run(self, until: Callable[[], bool] = lambda: False) -> RecordedRun:
+        """Continue to the end, or until `until` is true, as if the session were killed."""
         flying: list[tuple[int, Ready]] = []
         while not self.schedule.done:
             for offered in self.schedule.ready(self.executors - len(flying)):
@@ -92,7 +92,7 @@ class Book:
                 flying.append((self._begin(ready), ready))
                 if until():
                     return self
-            assert flying, "a run that is not done must offer something"
+            assert flying, "a run that is not done offers at least one attempt"
             number, ready = flying.pop(0)
             for _ in self._end(number, ready):
                 if until():
@@ -105,7 +105,7 @@ class Book:
         if known is not None:
             return int(known.number)
         number: int = sum(one["event"] == "attempt_started" for one in self.events) + 1
-        self.book(
+        self.append(
             "attempt_started", number=number, step=str(ready.path), attempt=ready.attempt, mode=ready.mode,
             entry=ready.entry, base=ready.base, step_base=ready.step_base, agent=ready.agent, slot="w1",
             theirs=ready.theirs, identity=identify(ready),
@@ -113,7 +113,7 @@ class Book:
         return number
 
     def _numbered(self, ready: Ready) -> Ready:
-        """As `ResumedRun.next`."""
+        """Do the same as `ResumedRun.next`."""
         one = self._undecided.get((ready.path, ready.attempt))
         if one is None:
             return ready
@@ -128,7 +128,7 @@ class Book:
         return renewed
 
     def _known(self, ready: Ready) -> HistoryAttempt | None:
-        """As `Reuse.result_of`."""
+        """Do the same as `Reuse.result_of`."""
         return self._undecided.get((ready.path, ready.attempt))
 
     def _end(self, number: int, ready: Ready) -> Any:
@@ -137,10 +137,10 @@ class Book:
         self._undecided.pop((ready.path, ready.attempt), None)
         if result is None:
             result = self._result(ready)
-            self.book("attempt_finished", number=number, folder=None, result=to_wire(result))
+            self.append("attempt_finished", number=number, folder=None, result=to_wire(result))
             yield
         settled = self.schedule.complete(ready.path, result, self._commit(ready, result), own_policy)
-        self.book(
+        self.append(
             "decided", number=number, verdict=settled.verdict, outcome=settled.outcome, reason="", why="",
             decisions=[to_fields(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
             replanned=str(settled.step) if settled.step else None, commit=self._commit(ready, result),
@@ -162,10 +162,10 @@ class Book:
             plan=plan("u", "v") if is_plan else None,
         )  # fmt: skip
 
-    # -- taking up -----------------------------------------------------------------------------------------------
+    # -- resume --------------------------------------------------------------------------------------------------
 
-    def taken_up(self, workflow: Workflow | None = None, **changes: Any) -> Book:
-        """The same run in a new session; what was in flight is booked as killed."""
+    def resumed(self, workflow: Workflow | None = None, **changes: Any) -> RecordedRun:
+        """Return the same run in a new session. Attempts in flight are recorded as killed."""
         again = replace(self, workflow=workflow or self.workflow, events=[*self.events], **changes)
         past = read_history(again.events)
         for one in past.open:
@@ -173,14 +173,14 @@ class Book:
                 result = AttemptResult(
                     str(one.path), one.attempt, Outcome.CRASHED, "killed", one.started["agent"], Timings(1.0, 1.0)
                 )
-                again.book("attempt_finished", number=one.number, folder=None, result=to_wire(result))
+                again.append("attempt_finished", number=one.number, folder=None, result=to_wire(result))
                 one.finished = again.events[-1]
         again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
         replay = Replay(again.schedule, past, Trees(), identify=identify, on_reuse=lambda _: None)  # type: ignore[arg-type]
         again.replay = replay.run()
         again._undecided = {(one.path, one.attempt): one for one in again.replay.undecided}
         why = {str(path): text for path, text in again.replay.reruns.items()}
-        again.book(
+        again.append(
             "run_resumed", reused=sorted(again.replay.numbers), again=why, head=again.schedule.head, pid=1,
             pid_created=1.0, max_budget=None,
         )  # fmt: skip
@@ -188,12 +188,12 @@ class Book:
 
     @property
     def ends(self) -> list[tuple[str, int, str]]:
-        """Step, attempt and outcome of all attempts that came to an end of their own."""
+        """Step, attempt and outcome of all attempts that were not killed."""
         results = [one["result"] for one in self.events if one["event"] == "attempt_finished"]
         return [(one["step"], one["attempt"], one["outcome"]) for one in results if one["outcome"] != "crashed"]
 
     def check_numbers(self) -> None:
-        """No attempt comes to an end of its own twice under one number."""
+        """Check that at most one attempt per step and number was not killed."""
         twice = [
             place for place, times in Counter((step, attempt) for step, attempt, _ in self.ends).items() if times > 1
         ]
@@ -210,9 +210,9 @@ def outcomes(seed: int, failing: int, *, fatal: int = 0) -> Callable[[StepPath, 
     return outcome
 
 
-def killed_after(book: Book, events: int) -> Callable[[], bool]:
-    most = len(book.events) + events
-    return lambda: len(book.events) >= most
+def killed_after(run: RecordedRun, events: int) -> Callable[[], bool]:
+    most = len(run.events) + events
+    return lambda: len(run.events) >= most
 
 
 SEEDS = st.integers(0, 10_000)
@@ -221,46 +221,46 @@ FAILING = st.sampled_from([0, 20, 50])
 
 @examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 30), max_size=3), st.sampled_from([1, 3]))
-def test_a_run_that_is_killed_again_and_again_is_the_undisturbed_one(
+def test_run_that_is_killed_several_times_has_the_result_of_an_undisturbed_run(
     workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
 ) -> None:
-    whole = Book(workflow, outcomes(seed, failing), executors=executors).run()
-    book = Book(workflow, outcomes(seed, failing), executors=executors)
+    whole = RecordedRun(workflow, outcomes(seed, failing), executors=executors).run()
+    run = RecordedRun(workflow, outcomes(seed, failing), executors=executors)
     for events in kills:
-        book.run(killed_after(book, events))
-        if book.schedule.done:
-            return  # over before it could be killed
-        book = book.taken_up()
-        assert book.replay is not None
-    book.run()
-    book.check_numbers()
+        run.run(killed_after(run, events))
+        if run.schedule.done:
+            return  # the run ended before it was killed
+        run = run.resumed()
+        assert run.replay is not None
+    run.run()
+    run.check_numbers()
     if whole.schedule.passed or executors == 1:
-        assert sorted(book.ends) == sorted(whole.ends)
-        assert book.schedule.head == whole.schedule.head
-        assert book.schedule.passed == whole.schedule.passed
+        assert sorted(run.ends) == sorted(whole.ends)
+        assert run.schedule.head == whole.schedule.head
+        assert run.schedule.passed == whole.schedule.passed
 
 
 @examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.sampled_from([1, 3]))
-def test_a_run_that_failed_and_is_taken_up_makes_nothing_twice(
+def test_resumed_failed_run_repeats_no_attempt_and_can_pass(
     workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
 ) -> None:
-    book = Book(workflow, outcomes(seed, failing, fatal=3), executors=executors)
+    run = RecordedRun(workflow, outcomes(seed, failing, fatal=3), executors=executors)
     for events in kills:
-        book.run(killed_after(book, events))
-        if book.schedule.passed:
+        run.run(killed_after(run, events))
+        if run.schedule.passed:
             break
-        before = book.ends
-        book = book.taken_up()
-        assert book.ends == before
-        assert not book.schedule.done
-    book.run()
-    book.check_numbers()
-    passing = book
+        before = run.ends
+        run = run.resumed()
+        assert run.ends == before
+        assert not run.schedule.done
+    run.run()
+    run.check_numbers()
+    passing = run
     for _ in range(2):
         if passing.schedule.passed:
             break
-        passing = passing.taken_up(outcome=lambda *_: Outcome.PASSED).run()
+        passing = passing.resumed(outcome=lambda *_: Outcome.PASSED).run()
         passing.check_numbers()
     assert passing.schedule.passed
 
@@ -285,53 +285,53 @@ def names(steps: tuple[Step, ...]) -> list[str]:
 
 @examples(100)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=1, max_size=4), st.data())
-def test_edits_between_sessions_never_break_a_run_nor_let_a_changed_step_be_reused(
+def test_results_of_edited_steps_are_not_reused(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
 ) -> None:
-    book = Book(workflow, outcomes(seed, failing, fatal=2), executors=data.draw(st.sampled_from([1, 3])))
+    run = RecordedRun(workflow, outcomes(seed, failing, fatal=2), executors=data.draw(st.sampled_from([1, 3])))
     for events in kills:
-        book.run(killed_after(book, events))
-        if book.schedule.passed:
+        run.run(killed_after(run, events))
+        if run.schedule.passed:
             break
-        target = data.draw(st.sampled_from(names(book.workflow.steps)))
+        target = data.draw(st.sampled_from(names(run.workflow.steps)))
         edit = data.draw(st.sampled_from(["prompt", "agent", "policy", "nothing"]))
-        changed = replace(book.workflow, steps=tuple(edited(one, target, edit) for one in book.workflow.steps))
-        book = book.taken_up(changed)
-        assert book.replay is not None
-        for one, ready in book.replay.reused:
+        changed = replace(run.workflow, steps=tuple(edited(one, target, edit) for one in run.workflow.steps))
+        run = run.resumed(changed)
+        assert run.replay is not None
+        for one, ready in run.replay.reused:
             assert not differences(one.started["identity"], identify(ready))
             assert (one.path, one.attempt) == (ready.path, ready.attempt)
-    book.run()
-    book.check_numbers()
+    run.run()
+    run.check_numbers()
 
 
 @examples(150)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), min_size=2, max_size=4), st.data())
-def test_what_was_made_after_an_edit_is_not_made_again(
+def test_attempts_after_an_edit_are_reused(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
 ) -> None:
-    book = Book(workflow, outcomes(seed, failing))
-    book.run(killed_after(book, kills[0]))
-    if book.schedule.passed:
+    run = RecordedRun(workflow, outcomes(seed, failing))
+    run.run(killed_after(run, kills[0]))
+    if run.schedule.passed:
         return
-    target = data.draw(st.sampled_from(names(book.workflow.steps)))
+    target = data.draw(st.sampled_from(names(run.workflow.steps)))
     changed = replace(workflow, steps=tuple(edited(one, target, "prompt") for one in workflow.steps))
-    book = book.taken_up(changed)
+    run = run.resumed(changed)
     for events in kills[1:]:
-        assert book.replay is not None
-        held = [(one.path, one.attempt) for one, _ in book.replay.reused]
-        book.run(killed_after(book, events))
-        settled = read_history(book.events).sessions[-1]
-        if book.schedule.passed:
+        assert run.replay is not None
+        held = [(one.path, one.attempt) for one, _ in run.replay.reused]
+        run.run(killed_after(run, events))
+        settled = read_history(run.events).sessions[-1]
+        if run.schedule.passed:
             break
-        book = book.taken_up()
-        assert book.replay is not None
-        again = [(one.path, one.attempt) for one, _ in book.replay.reused]
+        run = run.resumed()
+        assert run.replay is not None
+        again = [(one.path, one.attempt) for one, _ in run.replay.reused]
         assert again == [*held, *((one.path, one.attempt) for one in settled)]
 
 
-def begun_from(origin: Book, until: StepPath) -> Book:
-    """A new run that takes over what the origin did before a step; as `ResumedRun.start_from`."""
+def start_from(origin: RecordedRun, until: StepPath) -> RecordedRun:
+    """Return a new run with the attempts of the origin before a step, as from `ResumedRun.start_from`."""
     run = replace(origin, events=[])
     run.schedule = ResumableSchedule(run.workflow, base="b" * 40)
 
@@ -340,11 +340,11 @@ def begun_from(origin: Book, until: StepPath) -> Book:
         for event in (one.started, one.finished, one.decided):
             assert event is not None
             fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
-            run.book(event["event"], **{**fields, "number": number})
+            run.append(event["event"], **{**fields, "number": number})
 
     def end_session() -> None:
         copied = [event["number"] for event in run.events if event["event"] == "attempt_started"]
-        run.book("session_copied", reused=copied)
+        run.append("session_copied", reused=copied)
 
     past = read_history(origin.events)
     run.replay = Replay(
@@ -355,24 +355,24 @@ def begun_from(origin: Book, until: StepPath) -> Book:
 
 @examples(80)
 @given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 60), max_size=2), st.data())
-def test_a_run_from_a_step_holds_what_came_before_and_can_itself_be_taken_up(
+def test_run_from_a_step_has_the_earlier_attempts_and_can_be_resumed(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
 ) -> None:
-    origin = Book(workflow, outcomes(seed, failing))
+    origin = RecordedRun(workflow, outcomes(seed, failing))
     for events in kills:
         origin.run(killed_after(origin, events))
         if not origin.schedule.passed:
-            origin = origin.taken_up(outcome=outcomes(seed + 1, failing))
+            origin = origin.resumed(outcome=outcomes(seed + 1, failing))
     origin.run()
     before = [*origin.events]
     known = sorted({StepPath.parse(step) for step, _, _ in origin.ends})
     until = data.draw(st.sampled_from(known))
-    run = begun_from(origin, until)
+    run = start_from(origin, until)
     assert run.replay is not None
     copied = [(str(one.path), one.attempt) for one, _ in run.replay.reused]
     assert str(until) not in {step for step, _ in copied}
     assert len({*copied}) == len([*copied])
-    again = run.taken_up()
+    again = run.resumed()
     assert again.replay is not None
     assert [(str(one.path), one.attempt) for one, _ in again.replay.reused] == copied
     assert again.schedule.ready() == run.schedule.ready()
@@ -389,11 +389,11 @@ def only(failing: dict[tuple[str, int], Outcome]) -> Callable[[StepPath, int], O
     return lambda path, attempt: failing.get((str(path), attempt), Outcome.PASSED)
 
 
-def test_a_failed_merge_of_a_resumed_run_stays_failed_when_a_run_from_a_later_step_is_resumed() -> None:
+def test_failed_merge_remains_failed_in_a_resumed_run_from_a_later_step() -> None:
     failing = {("s0", 1): Outcome.GATE_FAILED, ("s1::merge[x0]", 1): Outcome.CONFLICT}
-    origin = Book(PARALLEL, only(failing)).run().taken_up().run()
-    run = begun_from(origin, StepPath.parse("s1::merge[x1]"))
-    again = run.taken_up()
+    origin = RecordedRun(PARALLEL, only(failing)).run().resumed().run()
+    run = start_from(origin, StepPath.parse("s1::merge[x1]"))
+    again = run.resumed()
     assert [str(one.path) for one in run.schedule.ready()] == ["s1::merge[x1]"]
     assert again.schedule.ready() == run.schedule.ready()
     assert again.schedule.signature() == run.schedule.signature()
@@ -401,13 +401,13 @@ def test_a_failed_merge_of_a_resumed_run_stays_failed_when_a_run_from_a_later_st
     assert not again.replay.reruns
 
 
-def test_a_failure_that_ended_the_origin_does_not_reopen_what_a_run_from_a_step_failed_itself() -> None:
-    origin = Book(PARALLEL, only({("s1::x1", 1): Outcome.GATE_ERROR}), executors=3).run()
-    run = begun_from(origin, StepPath.parse("s1::x0"))
+def test_failure_that_ended_the_origin_does_not_reopen_failures_of_a_run_from_a_step() -> None:
+    origin = RecordedRun(PARALLEL, only({("s1::x1", 1): Outcome.GATE_ERROR}), executors=3).run()
+    run = start_from(origin, StepPath.parse("s1::x0"))
     run.outcome, run.executors = only({("s1::x0", 1): Outcome.GATE_FAILED}), 1
     run.run(lambda: run.events[-1]["event"] == "decided")
     assert run.ends[-1] == ("s1::x0", 1, "gate_failed")
-    again = run.taken_up()
+    again = run.resumed()
     assert [str(one.path) for one in run.schedule.ready()] == ["s1::x1"]
     assert again.schedule.ready() == run.schedule.ready()
     again.run()
@@ -416,16 +416,16 @@ def test_a_failure_that_ended_the_origin_does_not_reopen_what_a_run_from_a_step_
 
 @examples(80)
 @given(st.integers(2, 5), SEEDS, FAILING, st.integers(0, 4), st.integers(1, 30))
-def test_what_came_before_the_first_edit_is_reused(count: int, seed: int, failing: int, place: int, cut: int) -> None:
+def test_attempts_before_the_first_edit_are_reused(count: int, seed: int, failing: int, place: int, cut: int) -> None:
     steps = tuple(agent(f"s{number}", on_failure=flat(3, "same: 3")) for number in range(count))
     workflow = Workflow(name="w", steps=steps)
-    book = Book(workflow, outcomes(seed, failing))
-    book.run(killed_after(book, cut))
-    started = {one["number"]: one["step"] for one in book.events if one["event"] == "attempt_started"}
-    passed = [started[one["number"]] for one in book.events if one.get("verdict") == "passed"]
+    run = RecordedRun(workflow, outcomes(seed, failing))
+    run.run(killed_after(run, cut))
+    started = {one["number"]: one["step"] for one in run.events if one["event"] == "attempt_started"}
+    passed = [started[one["number"]] for one in run.events if one.get("verdict") == "passed"]
     target = steps[place % count].name
     changed = replace(workflow, steps=tuple(edited(step, target, "prompt") for step in steps))
-    again = book.taken_up(changed)
+    again = run.resumed(changed)
     assert again.replay is not None
     reused = {str(one.path) for one, _ in again.replay.reused if one.result is not None and one.result.passed}
     assert reused == {step for step in passed if step < target}

@@ -1,4 +1,4 @@
-"""What an attempt may still spend."""
+"""The budget that is left for the next attempt."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pytest_gump.workflow.path import StepPath
 
 
 def record_of(*spent: tuple[str, float]) -> RunRecord:
-    """A run whose attempts cost this much, by step path; each used 100 tokens."""
+    """Return a run with attempts of these costs, by step path. Each attempt used 100 tokens."""
     record = RunRecord()
     for number, (step, usd) in enumerate(spent, 1):
         common = {"at": float(number), "number": number}
@@ -56,7 +56,7 @@ ONE, TWO = StepPath(("build", "impl"), ("one",)), StepPath(("build", "impl"), ("
 
 
 def budget(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> tuple[float | None, str, float]:
-    """US dollars for the next attempt, whose they are, and what was spent of them."""
+    """Return the budget of the next attempt in US dollars, its scope, and the cost so far in this scope."""
     limits = limits_of(workflow, step, path, record)
     return limits.max_budget, limits.budget_scope, limits.budget_spent
 
@@ -73,13 +73,13 @@ def budget(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) ->
         ((("build::impl[one]", 2.5),), (-0.5, "step", 2.5)),
     ],
 )
-def test_the_smallest_of_guard_step_group_and_run_counts(
+def test_budget_is_the_smallest_rest_of_guard_step_group_and_run(
     spent: tuple[tuple[str, float], ...], left: tuple[float | None, str, float]
 ) -> None:
     assert budget(WORKFLOW, IMPL, ONE, record_of(*spent)) == left
 
 
-def test_without_limits_there_is_none() -> None:
+def test_attempt_without_limits_has_no_budget() -> None:
     step = Step(name="impl", agent="a")
     assert budget(Workflow(name="w", steps=(step,)), step, StepPath(("impl",)), record_of(("impl", 9.0))) == (
         None,
@@ -88,27 +88,27 @@ def test_without_limits_there_is_none() -> None:
     )
 
 
-def test_every_attempt_counts_against_the_run() -> None:
+def test_every_attempt_counts_for_the_budget_of_the_run() -> None:
     record = record_of(("plan", 6.0), ("build::impl[one]", 4.0))
     assert spent_out(WORKFLOW, record) == "max_budget of $10.00 is spent: $10.00"
     assert spent_out(WORKFLOW, record_of(("plan", 9.99))) is None
 
 
-def test_tokens_and_time_of_the_run_are_limits_too() -> None:
+def test_run_has_limits_of_tokens_and_time_too() -> None:
     record = record_of(("plan", 0.0))
     assert spent_out(Workflow(name="w", max_tokens=100, steps=(IMPL,)), record) == "max_tokens of 100 is used up: 100"
     assert spent_out(Workflow(name="w", max_time=1.0, steps=(IMPL,)), record) == "max_time of 1.0s is over"
     assert spent_out(Workflow(name="w", max_tokens=101, max_time=2.0, steps=(IMPL,)), record) is None
 
 
-def test_what_an_attempt_cost_that_never_ended_is_unknown_and_not_zero() -> None:
+def test_cost_of_an_attempt_that_never_ended_is_unknown_and_not_zero() -> None:
     record = record_of(("plan", 1.0))
     started = {"event": "attempt_started", "at": 9.0, "number": 2, "step": "build::impl[one]", "attempt": 1}
     advance(record, {**started, "mode": "diff", "agent": "a", "entry": "first", "step_base": ""})
     assert (record.total.cost_usd, record.total.unknown) == (1.0, 1)
 
 
-def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
+def test_lost_attempt_of_unknown_cost_counts_with_its_limit() -> None:
     record = record_of(("plan", 1.0), ("build::impl[one]", 0.5))
     lost(record, "build::impl[two]", Usage(), presumed_usd=1.5)
     assert (record.total.cost_usd, record.total.unknown, record.total.bound_usd) == (1.5, 1, 3.0)
@@ -117,7 +117,7 @@ def test_lost_attempt_of_unknown_cost_counts_as_what_it_was_allowed() -> None:
     assert spent_out(tight, record) == "max_budget of $3.00 is spent: $1.50, and up to $1.50 of unknown cost"
 
 
-def test_attempt_that_was_lost_before_its_agent_started_cost_nothing() -> None:
+def test_attempt_lost_before_its_agent_started_costs_nothing() -> None:
     record = record_of()
     lost(record, "plan", NOTHING_USED, presumed_usd=None)
     assert (record.total.unknown, record.total.bound_usd) == (0, 0.0)
@@ -132,34 +132,34 @@ def lost(record: RunRecord, step: str, usage: Usage, *, presumed_usd: float | No
     advance(record, {**finished, "at": 2.0, "number": number})
 
 
-def test_a_step_whose_money_is_spent_is_refused_with_both_figures() -> None:
+def test_refusal_names_the_cost_and_the_budget_of_the_step() -> None:
     record = record_of(("build::impl[one]", 2.5))
     refused = refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, ONE, record))
     assert refused == "the step's max_budget is spent: $2.50 of $2.00"
     assert refusal(WORKFLOW, record, limits_of(WORKFLOW, IMPL, TWO, record)) is None
 
 
-def test_an_attempt_may_start_while_any_money_is_left() -> None:
+def test_attempt_may_start_while_any_budget_is_left() -> None:
     record = record_of(("build::impl[one]", 0.5))
     assert refusal(WORKFLOW, record, Limits(max_budget=0.01)) is None
     refused = refusal(WORKFLOW, record, Limits(max_budget=0.0, budget_spent=1.0, budget_scope="step"))
     assert refused == "the step's max_budget is spent: $1.00 of $1.00"
 
 
-def test_no_attempt_starts_when_a_limit_of_the_run_is_reached() -> None:
+def test_no_attempt_starts_after_a_limit_of_the_run_is_reached() -> None:
     tight = Workflow(name="w", max_tokens=100, steps=WORKFLOW.steps)
     assert refusal(tight, record_of(("plan", 1.0)), Limits(max_budget=-1.0)) == "max_tokens of 100 is used up: 100"
     assert refusal(tight, record_of(), Limits()) is None
 
 
-def test_what_is_used_beyond_the_record_counts_if_it_is_given() -> None:
+def test_usage_of_running_attempts_counts_if_it_is_given() -> None:
     record = record_of(("plan", 1.0))
     more = record.total.plus(Usage(Tokens(input=50), 9.0, "reported"), 0.0, unknown=False)
     assert spent_out(WORKFLOW, record) is None
     assert spent_out(WORKFLOW, record, more) == "max_budget of $10.00 is spent: $10.00"
 
 
-def test_turns_and_tokens_are_those_of_the_guard() -> None:
+def test_limits_of_turns_and_tokens_are_from_the_guard() -> None:
     step = Step(name="a", agent="x", guard=Guard(max_turns=7, max_tokens=900))
     limits = limits_of(Workflow(name="w", max_tokens=5, steps=(step,)), step, StepPath(("a",)), record_of())
     assert limits == Limits(max_turns=7, max_tokens=900)
@@ -178,7 +178,7 @@ def test_turns_and_tokens_are_those_of_the_guard() -> None:
         (9.0, 40.0, Limits(max_time_s=1.0, time_scope="run", time_spent_s=39.0)),
     ],
 )
-def test_after_fifty_seconds_an_attempt_has_its_own_time_or_the_rest_of_the_run(
+def test_time_limit_is_that_of_the_attempt_or_the_rest_of_the_run(
     own: float | None, run: float | None, limits: Limits
 ) -> None:
     step = Step(name="a", agent="x", guard=Guard(max_time=own))
@@ -223,7 +223,5 @@ NESTED = Workflow(
         ),
     ],
 )
-def test_budgets_are_those_of_the_step_and_its_groups_each_with_the_items_around_it(
-    path: str, found: dict[str, float]
-) -> None:
+def test_budgets_of_a_step_and_its_groups_apply_per_plan_item(path: str, found: dict[str, float]) -> None:
     assert {str(place): usd for place, usd in budgets(NESTED, StepPath.parse(path))} == found

@@ -1,4 +1,4 @@
-"""What identifies the work of an attempt: hashes that resumed runs compare, and commands that move between machines."""
+"""Fingerprints of attempts: hashes that resumed runs compare, and commands without paths of a machine."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IDENTITIES = st.dictionaries(st.sampled_from([*PARTS, "unknown"]), st.sampled_fr
 
 
 @pytest.mark.parametrize("folder", ["/opt/venv", "/home/me/my project/.venv"])
-def test_a_command_is_the_same_wherever_python_is_installed(folder: str) -> None:
+def test_portable_command_does_not_depend_on_the_path_of_python(folder: str) -> None:
     quoted = f"'{folder}/python'" if " " in folder else f"{folder}/python"
     places = {f"{folder}/lib/check.py": "check", f"{folder}/python": "python"}
     assert portable(f"{quoted} -m pytest", places) == "python -m pytest"
@@ -28,20 +28,20 @@ def test_a_command_is_the_same_wherever_python_is_installed(folder: str) -> None
 
 
 @given(VALUES, VALUES)
-def test_hashes_are_equal_where_the_values_are(first: object, second: object) -> None:
+def test_hashes_are_equal_if_and_only_if_the_values_are(first: object, second: object) -> None:
     is_same = json.dumps(first, sort_keys=True) == json.dumps(second, sort_keys=True) or not (first or second)
     assert (hashed(first) == hashed(second)) == is_same
 
 
 @given(VALUES)
-def test_a_hash_has_sixteen_hex_digits_and_nothing_has_none(value: object) -> None:
+def test_hash_has_sixteen_hex_digits_or_none_for_an_empty_value(value: object) -> None:
     digits = hashed(value)
     assert len(digits) == (16 if value else 0)
     assert set(digits) <= set("0123456789abcdef")
 
 
 @given(st.dictionaries(st.text(max_size=3), st.integers(), min_size=2))
-def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
+def test_hash_does_not_depend_on_the_order_of_keys(value: dict[str, int]) -> None:
     assert hashed(value) == hashed(dict(reversed(value.items())))
 
 
@@ -54,12 +54,12 @@ def test_the_order_of_keys_does_not_matter(value: dict[str, int]) -> None:
         ([PurePosixPath("src/a.py")], "ab74f77bcbbda6f0"),
     ],
 )
-def test_hashes_in_the_ledgers_of_earlier_versions_stay_comparable(value: object, digits: str) -> None:
+def test_hashes_are_those_of_earlier_versions(value: object, digits: str) -> None:
     assert hashed(value) == digits
 
 
 @given(IDENTITIES, IDENTITIES)
-def test_differences_are_named_in_one_order_and_a_missing_part_is_an_empty_one(
+def test_differences_have_a_fixed_order_and_a_missing_part_equals_an_empty_one(
     then: dict[str, str], now: dict[str, str]
 ) -> None:
     parts = differences(then, now)

@@ -1,4 +1,4 @@
-"""What a run keeps on disk, removed or replaced while it works."""
+"""Files of a run that are removed or replaced during the run."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ DAMAGES += [ledger_is_a_folder, header_removed, spec_is_a_link]
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_what_is_lost_is_reported_and_written_again(folder: RunFolder, damage: Callable[[RunFolder], None]) -> None:
+def test_lost_files_are_reported_and_written_again(folder: RunFolder, damage: Callable[[RunFolder], None]) -> None:
     journal = Journal(folder, lambda: 1.0)
     journal.append("one")
     assert journal.check() == ""
@@ -91,7 +91,7 @@ def test_what_is_lost_is_reported_and_written_again(folder: RunFolder, damage: C
     assert folder.attempts.is_dir()
 
 
-def test_a_second_loss_does_not_hide_the_first(folder: RunFolder) -> None:
+def test_second_loss_does_not_hide_the_first_one(folder: RunFolder) -> None:
     journal = Journal(folder, lambda: 1.0)
     header_removed(folder)
     first = journal.check()
@@ -104,7 +104,7 @@ def test_a_second_loss_does_not_hide_the_first(folder: RunFolder) -> None:
     assert "nothing else can be kept" in journal.lost
 
 
-def test_the_target_of_a_link_is_left_as_it_is(folder: RunFolder) -> None:
+def test_target_of_a_link_is_not_changed(folder: RunFolder) -> None:
     journal = Journal(folder, lambda: 1.0)
     ledger_is_a_link(folder)
     journal.append("one")
@@ -113,7 +113,7 @@ def test_the_target_of_a_link_is_left_as_it_is(folder: RunFolder) -> None:
 
 
 @pytest.mark.parametrize("kind", ["link", "file"])
-def test_what_cannot_be_written_again_is_not_claimed(folder: RunFolder, tmp_path: Path, kind: str) -> None:
+def test_report_says_if_files_cannot_be_written_again(folder: RunFolder, tmp_path: Path, kind: str) -> None:
     journal = Journal(folder, lambda: 1.0)
     folder_removed(folder)
     elsewhere = tmp_path / "elsewhere"
@@ -125,7 +125,7 @@ def test_what_cannot_be_written_again_is_not_claimed(folder: RunFolder, tmp_path
     assert [*elsewhere.iterdir()] == []
 
 
-def test_a_ledger_of_an_earlier_session_is_written_again_whole(folder: RunFolder) -> None:
+def test_restored_ledger_has_the_events_of_earlier_sessions(folder: RunFolder) -> None:
     first = Journal(folder, lambda: 1.0)
     first.append("one")
     first.close()

@@ -1,4 +1,4 @@
-"""The gate commands run once on the untouched base, before anything is paid for."""
+"""Gates run once on the unchanged base, before the first agent."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project: GumpProject) -> None:
+def test_command_that_cannot_run_ends_the_run_before_the_first_agent(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\ngump_compile = no-such-compiler --all\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -33,7 +33,7 @@ def test_a_command_that_cannot_run_stops_the_run_before_the_first_agent(project:
     assert record.reason == "preflight: compile: command not found: no-such-compiler"
 
 
-def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run_and_the_report_says_how_long_it_took(
+def test_gate_that_fails_on_the_base_is_reported_and_the_run_continues(
     project: GumpProject,
 ) -> None:
     project.write({"app.py": BROKEN})
@@ -49,7 +49,7 @@ def test_a_gate_that_is_red_on_the_base_is_said_and_does_not_stop_the_run_and_th
     project.pytester.run(*words).stdout.fnmatch_lines([f"*s (preflight {format_duration(took)})*"])
 
 
-def test_preflight_can_be_left_out(project: GumpProject) -> None:
+def test_option_no_preflight_skips_the_preflight(project: GumpProject) -> None:
     project.write({"app.py": BROKEN})
     project.commit()
     project.answer("impl", writes={"app.py": "value = 1\n"})
@@ -59,7 +59,7 @@ def test_preflight_can_be_left_out(project: GumpProject) -> None:
     assert project.record().preflight is None
 
 
-def test_a_gate_that_breaks_later_costs_no_further_agent_call(project: GumpProject) -> None:
+def test_gate_that_breaks_later_ends_the_run_without_another_attempt(project: GumpProject) -> None:
     project.write({"tool.sh": "exit 0\n"})
     project.workflow(
         "one", ONE.replace("[compile]", '["bash: sh tool.sh"]').rstrip() + "\n    on_failure: {retry: 3}\n"
@@ -72,7 +72,7 @@ def test_a_gate_that_breaks_later_costs_no_further_agent_call(project: GumpProje
     assert record.steps["impl"].outcome == "gate_error"
 
 
-def test_setup_runs_once_in_the_new_worktree(project: GumpProject) -> None:
+def test_setup_runs_once_in_a_new_worktree(project: GumpProject) -> None:
     setup = "setup:\n  - echo prepared >> setup.log\nsteps:"
     project.write({".gitignore": "__pycache__/\n.pytest_cache/\nsetup.log\n"})
     project.workflow(
@@ -87,7 +87,7 @@ def test_setup_runs_once_in_the_new_worktree(project: GumpProject) -> None:
     project.run("plan").assert_outcomes(passed=4)
 
 
-def test_the_gate_commands_of_a_run_are_those_of_its_base(project: GumpProject) -> None:
+def test_gate_commands_of_a_run_are_from_its_base(project: GumpProject) -> None:
     project.write({"gump.toml": '[validation]\ncompile_cmd = "test ! -e forbidden"\n'})
     project.commit()
     project.answer("impl", writes={"forbidden": "x\n", "gump.toml": '[validation]\ncompile_cmd = "true"\n'})
@@ -95,7 +95,7 @@ def test_the_gate_commands_of_a_run_are_those_of_its_base(project: GumpProject) 
     result.assert_outcomes(failed=1)
 
 
-def test_parallel_runs_one_after_the_other_and_says_so_once(project: GumpProject) -> None:
+def test_parallel_group_without_workers_runs_serially_and_is_noted_once(project: GumpProject) -> None:
     project.workflow("plan", PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
     project.plan("decompose", "one", "two")
     for item in ("one", "two"):
@@ -116,7 +116,7 @@ def test_speed():
 """
 
 
-def test_skipped_tests_and_modules_that_the_worktree_lacks_are_named(project: GumpProject) -> None:
+def test_skipped_tests_and_modules_missing_in_the_worktree_are_noted(project: GumpProject) -> None:
     project.write({".gitignore": "__pycache__/\n.pytest_cache/\napp_speed.py\n", "tests/test_speed.py": SKIPS})
     project.write({"tests/test_app.py": "import pytest\n\n\n@pytest.mark.skip\ndef test_a(): ...\ndef test_b(): ...\n"})
     project.workflow("one", ONE.replace("[compile]", "[test]"))
@@ -134,7 +134,7 @@ def test_skipped_tests_and_modules_that_the_worktree_lacks_are_named(project: Gu
     assert not any("app_speed.py" in note for note in again["notes"])
 
 
-def test_a_red_base_is_said_before_the_first_agent_and_when_the_run_has_failed(project: GumpProject) -> None:
+def test_failing_base_is_reported_before_the_first_agent_and_after_a_failed_run(project: GumpProject) -> None:
     project.write({"app.py": BROKEN})
     project.commit()
     project.answer("impl", writes={"other.py": "x = 1\n"})
@@ -150,7 +150,7 @@ def test_a_red_base_is_said_before_the_first_agent_and_when_the_run_has_failed(p
     )
 
 
-def test_a_setting_prepares_worktrees_before_the_workflow_does(project: GumpProject) -> None:
+def test_setup_commands_of_the_settings_run_before_those_of_the_workflow(project: GumpProject) -> None:
     project.write(
         {".gitignore": "__pycache__/\n*.log\n", "pytest.ini": "[pytest]\ngump_setup = echo first > made.log\n"}
     )

@@ -49,7 +49,7 @@ def until(decided: Repeat | str) -> float:
     return decided.until - NOW
 
 
-def test_stop_says_when_the_limit_is_over_and_how_to_go_on(clock: Clock) -> None:
+def test_reason_names_the_end_of_the_limit_and_the_option_to_resume(clock: Clock) -> None:
     decided = Quota(Settings(), clock).decide(limited(clock, NOW + 2 * HOUR))
     assert isinstance(decided, str)
     assert decided.startswith("the limit lasts until ")
@@ -57,7 +57,7 @@ def test_stop_says_when_the_limit_is_over_and_how_to_go_on(clock: Clock) -> None
     assert Quota(Settings(), clock).decide(limited(clock)) == "pytest --gump-resume continues the run"
 
 
-def test_a_stated_end_is_waited_for_with_a_margin(clock: Clock) -> None:
+def test_wait_ends_a_margin_after_the_reset_time(clock: Clock) -> None:
     quota = waiting(clock)
     assert until(quota.decide(limited(clock, NOW + 600))) == 630
     assert not quota.is_free("claude")
@@ -73,7 +73,7 @@ def test_a_stated_end_is_waited_for_with_a_margin(clock: Clock) -> None:
     assert quota.is_free("claude")
 
 
-def test_without_a_stated_end_each_wait_is_twice_as_long(clock: Clock) -> None:
+def test_waits_without_a_reset_time_double(clock: Clock) -> None:
     quota, waits = waiting(clock), []
     for _ in range(8):
         waits.append(until(quota.decide(limited(clock))) + NOW - clock.now)
@@ -82,7 +82,7 @@ def test_without_a_stated_end_each_wait_is_twice_as_long(clock: Clock) -> None:
     assert waits == [60, 120, 240, 480, 960, 1920, 3600, 3600]
 
 
-def test_a_stated_end_that_was_not_true_is_believed_less_and_less(clock: Clock) -> None:
+def test_waits_double_after_wrong_reset_times(clock: Clock) -> None:
     quota, waits = waiting(clock), []
     for _ in range(4):
         waits.append(until(quota.decide(limited(clock, clock.now))) + NOW - clock.now)
@@ -92,7 +92,9 @@ def test_a_stated_end_that_was_not_true_is_believed_less_and_less(clock: Clock) 
 
 
 @pytest.mark.parametrize(("stated", "margin", "wait"), [(0, 5, 5), (-100, 30, 30), (-100, 0.5, 0.5), (60, 5, 65)])
-def test_after_the_stated_end_the_margin_is_waited(clock: Clock, stated: float, margin: float, wait: float) -> None:
+def test_wait_for_a_past_or_near_reset_time_includes_the_margin(
+    clock: Clock, stated: float, margin: float, wait: float
+) -> None:
     quota = waiting(clock, quota_margin_s=margin)
     decided = quota.decide(limited(clock, NOW + stated))
     assert until(decided) == wait
@@ -100,23 +102,23 @@ def test_after_the_stated_end_the_margin_is_waited(clock: Clock, stated: float, 
     assert decided.why.startswith("waits for the limit of claude until ")
 
 
-def test_a_wait_is_not_made_shorter_by_an_attempt_that_says_less(clock: Clock) -> None:
+def test_wait_is_not_shortened_by_an_earlier_reset_time(clock: Clock) -> None:
     quota = waiting(clock)
     assert until(quota.decide(limited(clock, NOW + 600))) == 630
     assert until(quota.decide(limited(clock, NOW + 10))) == 630
 
 
-def test_an_answer_of_the_provider_begins_the_waits_anew(clock: Clock) -> None:
+def test_passed_attempt_resets_the_waits(clock: Clock) -> None:
     quota = waiting(clock)
     quota.decide(limited(clock))
     clock.now += 60
     quota.end_waits()
     quota.passed("claude")
-    quota.passed("codex")  # never came to a limit
-    assert until(quota.decide(limited(clock))) == 120  # at 60 s, for 60 s
+    quota.passed("codex")  # never reached a limit
+    assert until(quota.decide(limited(clock))) == 120  # 60 s after the start, for 60 s
 
 
-def test_attempts_that_come_to_the_same_limit_wait_for_it_once(clock: Clock) -> None:
+def test_waits_of_attempts_for_the_same_limit_are_counted_once(clock: Clock) -> None:
     quota = waiting(clock, quota_wait_s=100.0)
     both = [limited(clock), limited(clock)]
     assert [until(quota.decide(one)) for one in both] == [60, 60]
@@ -124,7 +126,7 @@ def test_attempts_that_come_to_the_same_limit_wait_for_it_once(clock: Clock) -> 
     assert until(quota.decide(both[1])) == 61
 
 
-def test_more_than_the_cap_is_not_waited_for(clock: Clock) -> None:
+def test_run_does_not_wait_longer_than_the_maximum(clock: Clock) -> None:
     quota = waiting(clock, quota_wait_s=HOUR)
     told = quota.decide(limited(clock, NOW + HOUR))
     assert isinstance(told, str)
@@ -139,14 +141,14 @@ def test_more_than_the_cap_is_not_waited_for(clock: Clock) -> None:
     assert isinstance(quota.decide(limited(clock, run="r2")), Repeat)
 
 
-def test_another_agent_takes_over_unless_it_is_the_one_that_came_to_the_limit(clock: Clock) -> None:
+def test_other_agent_replaces_an_agent_at_its_limit_unless_it_is_at_its_limit_too(clock: Clock) -> None:
     quota = Quota(Settings(on_quota="codex"), clock)
     assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
     told = quota.decide(Limited("r1", "codex", "codex", NOW))
     assert told == "codex has no quota left either; pytest --gump-resume continues the run"
 
 
-def test_a_stated_end_is_recalled_by_a_resumed_run_while_it_lies_ahead(clock: Clock) -> None:
+def test_resumed_run_waits_for_a_recorded_reset_time_in_the_future(clock: Clock) -> None:
     assert waiting(clock).recall(limited(clock)) is None
     assert waiting(clock).recall(limited(clock, NOW)) is None
     decided = waiting(clock).recall(limited(clock, NOW + 600))
@@ -154,7 +156,7 @@ def test_a_stated_end_is_recalled_by_a_resumed_run_while_it_lies_ahead(clock: Cl
     assert until(decided) == 630
 
 
-def test_a_resumed_run_that_may_not_wait_says_when_the_limit_is_over(clock: Clock) -> None:
+def test_resumed_run_that_may_not_wait_reports_the_end_of_the_limit(clock: Clock) -> None:
     for quota in (Quota(Settings(), clock), Quota(Settings(on_quota="codex"), clock), waiting(clock, quota_wait_s=60)):
         told = quota.recall(limited(clock, NOW + 600))
         assert isinstance(told, str)
@@ -181,7 +183,7 @@ INPUTS = RunInputs("r1", Workflow("w", ()), "", "s", b"", "base", (), Settings()
 
 
 @pytest.mark.parametrize(("stated", "resets_at"), [(0, None), (NOW + 600, NOW + 600), (NOW + 1e9, None)])
-def test_the_newest_attempt_of_a_step_may_have_come_to_a_limit(stated: float, resets_at: float | None) -> None:
+def test_limit_is_found_in_the_newest_attempt_of_the_step(stated: float, resets_at: float | None) -> None:
     record = step_record(made(Outcome.PASSED), made(Outcome.QUOTA, resets_at=stated), made(Outcome.PASSED, step="b"))
     limit = Limited("r1", "claude-x", "cli of claude-x", NOW - 60, resets_at)
     assert met_limit(INPUTS, record, ready(), NOW) == (7, limit)
@@ -197,11 +199,11 @@ def test_the_newest_attempt_of_a_step_may_have_come_to_a_limit(stated: float, re
         (made(Outcome.QUOTA), AttemptRecord(8, "a", 3, "diff", "claude-x", "first", NOW)),
     ],
 )
-def test_other_attempts_say_nothing_of_a_limit(attempts: tuple[AttemptRecord, ...]) -> None:
+def test_limits_of_other_attempts_are_ignored(attempts: tuple[AttemptRecord, ...]) -> None:
     assert met_limit(INPUTS, step_record(*attempts), ready(), NOW) == (0, None)
 
 
-def test_an_attempt_without_an_agent_has_no_limit() -> None:
+def test_attempt_without_an_agent_has_no_limit() -> None:
     assert met_limit(INPUTS, step_record(made(Outcome.QUOTA, agent=None)), ready(None), NOW) == (0, None)
 
 
@@ -240,7 +242,7 @@ def record(*events: dict[str, Any]) -> RunRecord:
     return fold([{**first, **more}, *events])
 
 
-def test_time_in_which_all_of_a_run_waits_is_not_the_runs() -> None:
+def test_time_during_which_the_whole_run_waits_does_not_count() -> None:
     waits = [started(10, 1, "a"), *ended(20, 1, "a", "waited", until=100)]
     run = record(*waits)
     assert [(one.step, one.until) for one in run.waiting] == [("a", 100)]
@@ -249,13 +251,13 @@ def test_time_in_which_all_of_a_run_waits_is_not_the_runs() -> None:
     assert (again.duration_s, again.idle_s) == (30, 80)
 
 
-def test_time_in_which_others_work_is_the_runs() -> None:
+def test_time_of_a_wait_counts_while_other_attempts_run() -> None:
     events = [started(10, 1, "a"), started(10, 2, "b"), *ended(20, 1, "a", "waited", until=100)]
     run = record(*events, *ended(50, 2, "b", "passed"), started(100, 3, "a"), *ended(110, 3, "a", "passed"))
     assert (run.duration_s, run.idle_s) == (60, 50)
 
 
-def test_a_wait_that_a_new_session_ends_is_counted_once() -> None:
+def test_wait_that_a_resume_ends_is_counted_once() -> None:
     resumed = {"reused": [1], "again": {}, "head": COMMIT, "pid": 2, "pid_created": 0.0, "max_budget": None}
     waits = [started(10, 1, "a"), *ended(20, 1, "a", "waited", until=100)]
     run = record(*waits, {"event": "run_resumed", "at": 60.0, **resumed}, started(61, 2, "a"))
@@ -264,7 +266,7 @@ def test_a_wait_that_a_new_session_ends_is_counted_once() -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"agent": 7}, {"until": "soon"}, {"until": 1e300}, {"agent": ["codex"]}])
-def test_a_decision_that_nobody_wrote_like_this_is_not_believed(wrong: dict[str, Any]) -> None:
+def test_invalid_decision_in_the_ledger_is_ignored(wrong: dict[str, Any]) -> None:
     _, decided = ended(20, 1, "a", "waited", until=100)
     assert is_event(decided)
     assert not is_event({**decided, **wrong})
@@ -276,11 +278,11 @@ def test_a_decision_that_nobody_wrote_like_this_is_not_believed(wrong: dict[str,
 @pytest.mark.parametrize(
     ("seconds", "left"), [(750.0, "12:30"), (59.9, "0:59"), (0.0, "0:00"), (3725.0, "1:02:05"), (90_000.0, "25:00:00")]
 )
-def test_what_is_left_of_a_wait_is_told_in_minutes_and_seconds(seconds: float, left: str) -> None:
+def test_remaining_wait_is_shown_in_minutes_and_seconds(seconds: float, left: str) -> None:
     assert waits_text("claude", seconds) == f"claude waits for its usage limit, {left} left"
 
 
-def test_the_live_line_tells_waits_before_what_goes_on() -> None:
+def test_live_line_shows_waits_before_running_attempts() -> None:
     other = Running("", "build::impl", "codex", 3, 0.1, 65.0)
     assert live_line([], ASCII, 80, waits=[("claude", 60.0)]) == ". claude waits for its usage limit, 1:00 left"
     line = live_line([other], ASCII, 80, waits=[("claude", 60.0)])

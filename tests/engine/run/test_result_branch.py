@@ -1,4 +1,4 @@
-"""The branch of a run in a real repository, while somebody else works in it."""
+"""The branch of a run in a real repository that others change during the run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BRANCH = f"gump/{RUN}"
 
 
 def commits(project: GumpProject, count: int = 3) -> list[str]:
-    """Commits on top of one another, of which the last is the child of the others; on no branch."""
+    """Return a chain of commits, oldest first, that is on no branch."""
     made = [project.git("rev-parse", "HEAD")]
     for number in range(count):
         made.append(project.git("commit-tree", "HEAD^{tree}", "-p", made[-1], "-m", f"step {number}"))
@@ -35,7 +35,7 @@ def ref(project: GumpProject, name: str) -> str:
     return project.git("for-each-ref", "--format=%(objectname)", name)
 
 
-def test_the_branch_follows_the_head_of_the_run(gump_project: GumpProject) -> None:
+def test_branch_follows_the_head_of_the_run(gump_project: GumpProject) -> None:
     base, first, second, _ = commits(gump_project)
     branch = begun(gump_project, base)
     for commit in (first, second, first):
@@ -45,7 +45,7 @@ def test_the_branch_follows_the_head_of_the_run(gump_project: GumpProject) -> No
     assert ref(gump_project, "refs/gump") == ""
 
 
-def test_a_branch_of_that_name_is_not_taken_over(gump_project: GumpProject) -> None:
+def test_existing_branch_of_that_name_is_an_error_and_does_not_change(gump_project: GumpProject) -> None:
     base, first, *_ = commits(gump_project)
     gump_project.git("branch", BRANCH, first)
     with pytest.raises(WorktreeError, match="update-ref failed"):
@@ -95,7 +95,7 @@ WAYS: dict[Callable[[GumpProject, str], None], str] = {
 
 
 @pytest.mark.parametrize("act", WAYS)
-def test_a_branch_that_somebody_else_has_is_left_alone(
+def test_branch_changed_by_others_is_not_moved(
     gump_project: GumpProject, act: Callable[[GumpProject, str], None]
 ) -> None:
     base, first, second, mine = commits(gump_project)
@@ -109,7 +109,7 @@ def test_a_branch_that_somebody_else_has_is_left_alone(
     assert WAYS[act] in why
     assert branch.name == f"refs/gump/{RUN}/head"
     assert ref(gump_project, branch.name) == second
-    assert branch.move(first) is None  # said once
+    assert branch.move(first) is None  # reported once
     assert branch.move(second) is None
     assert ref(gump_project, "refs/heads") == before
     assert gump_project.git("status", "--porcelain") == status
@@ -117,7 +117,7 @@ def test_a_branch_that_somebody_else_has_is_left_alone(
     assert ref(gump_project, f"refs/heads/{BRANCH}-2") == second
 
 
-def test_the_next_free_number_is_used(gump_project: GumpProject) -> None:
+def test_new_branch_gets_the_next_free_number(gump_project: GumpProject) -> None:
     base, first, second, mine = commits(gump_project)
     gump_project.git("branch", f"{BRANCH}-2", mine)
     branch = begun(gump_project, base)
@@ -129,11 +129,11 @@ def test_the_next_free_number_is_used(gump_project: GumpProject) -> None:
     assert ref(gump_project, f"refs/heads/{BRANCH}-2") == mine
 
 
-def test_a_result_without_any_branch_is_at_its_ref(gump_project: GumpProject) -> None:
+def test_result_is_at_its_ref_if_no_branch_can_be_created(gump_project: GumpProject) -> None:
     base, first, *_ = commits(gump_project)
     branch = begun(gump_project, base)
     deleted(gump_project, base)
-    gump_project.git("branch", "gump", base)  # git can make no branch below that name
+    gump_project.git("branch", "gump", base)  # git cannot create a branch below that name
     assert branch.move(first)
     assert branch.end() == f"refs/gump/{RUN}/head"
     assert ref(gump_project, f"refs/gump/{RUN}/head") == first
@@ -144,7 +144,7 @@ def record(base: str, head: str, *heads: str) -> RunRecord:
 
 
 @pytest.mark.parametrize("at", [0, 1, 2, None])
-def test_a_resumed_run_moves_a_branch_that_it_left_itself(gump_project: GumpProject, at: int | None) -> None:
+def test_resumed_run_moves_its_own_branch(gump_project: GumpProject, at: int | None) -> None:
     base, first, second, last = commits(gump_project)
     if at is not None:
         gump_project.git("branch", BRANCH, (base, first, second)[at])
@@ -154,7 +154,7 @@ def test_a_resumed_run_moves_a_branch_that_it_left_itself(gump_project: GumpProj
     assert ref(gump_project, f"refs/heads/{BRANCH}") == last
 
 
-def test_a_resumed_run_leaves_a_branch_alone_that_somebody_moved(gump_project: GumpProject) -> None:
+def test_resumed_run_does_not_move_a_branch_moved_by_others(gump_project: GumpProject) -> None:
     base, first, _, mine = commits(gump_project)
     gump_project.git("branch", BRANCH, mine)
     branch = ResultBranch.resume(Repository.open(gump_project.path), record(base, first))
@@ -163,7 +163,7 @@ def test_a_resumed_run_leaves_a_branch_alone_that_somebody_moved(gump_project: G
     assert ref(gump_project, f"refs/heads/{BRANCH}") == mine
 
 
-def test_an_amended_commit_of_the_run_is_not_the_runs(gump_project: GumpProject) -> None:
+def test_branch_with_a_foreign_commit_that_names_the_run_is_not_moved(gump_project: GumpProject) -> None:
     base, first, *_ = commits(gump_project)
     gump_project.git("branch", BRANCH, base)
     gump_project.git("switch", "--quiet", BRANCH)

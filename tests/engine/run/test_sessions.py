@@ -1,4 +1,4 @@
-"""Which conversation an attempt begins with, chosen from the attempts before it."""
+"""Choice of the conversation that an attempt continues or copies."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def choose(run: RunRecord, mode: SessionMode, *, path: str = "impl", **changes: 
     )
 
 
-def test_a_fork_begins_with_a_copy_of_the_newest_conversation_of_the_step() -> None:
+def test_fork_copies_the_newest_conversation_of_the_step() -> None:
     older = replace(LOOK, id="s-older")
     run = record(("look", older), ("look", LOOK), ("between", replace(LOOK, id="s-between")))
     assert choose(run, FORK) == Beginning(LOOK, fork=True)
     assert choose(run, REUSE) == Beginning(LOOK)
 
 
-def test_the_totals_of_a_conversation_are_those_after_whoever_went_on_with_it_last() -> None:
+def test_totals_of_a_conversation_are_from_its_last_attempt() -> None:
     later = replace(LOOK, cost_usd=0.3, tokens=Tokens(input=300))
     run = record(("look", LOOK), ("more", later))
     assert choose(run, FORK) == Beginning(later, fork=True)
@@ -60,51 +60,51 @@ def test_the_totals_of_a_conversation_are_those_after_whoever_went_on_with_it_la
 
 
 @pytest.mark.parametrize("verdict", ["waited", "failover"])
-def test_the_conversation_of_an_attempt_that_is_made_once_more_is_not_gone_on_with(verdict: str) -> None:
+def test_conversation_of_an_attempt_at_a_usage_limit_is_not_continued(verdict: str) -> None:
     own = replace(LOOK, id="s-own")
     run = record(("look", LOOK), ("impl", own))
     run.attempts[-1].verdict = verdict
     assert choose(run, SessionMode(mode="reuse"), path="impl") == Beginning(LOOK)
     run = record(("look", LOOK), ("impl", replace(LOOK, cost_usd=0.7)))
     run.attempts[-1].verdict = verdict
-    assert choose(run, REUSE) == Beginning(replace(LOOK, cost_usd=0.7)), "what it cost is known all the same"
+    assert choose(run, REUSE) == Beginning(replace(LOOK, cost_usd=0.7)), "its cost counts"
 
 
-def test_a_retry_goes_on_with_its_own_copy() -> None:
+def test_retry_continues_its_own_copy() -> None:
     run = record(("look", LOOK), ("impl", MINE))
     assert choose(run, FORK, session="resume", attempt=2) == Beginning(MINE)
 
 
-def test_a_retry_whose_first_attempt_left_no_conversation_makes_a_copy_again() -> None:
+def test_retry_copies_again_if_the_first_attempt_has_no_conversation() -> None:
     run = record(("look", LOOK), ("impl", None))
     assert choose(run, FORK, session="resume", attempt=2) == Beginning(LOOK, fork=True)
 
 
-def test_a_restart_makes_a_copy_again() -> None:
+def test_restart_copies_again() -> None:
     run = record(("look", LOOK), ("impl", MINE))
     assert choose(run, FORK, entry="restart", attempt=2) == Beginning(LOOK, fork=True)
 
 
 @pytest.mark.parametrize("changes", [{"session": "fresh"}, {"agent": None}])
-def test_an_attempt_that_is_to_be_fresh_makes_no_copy(changes: dict[str, Any]) -> None:
+def test_fresh_attempt_copies_nothing(changes: dict[str, Any]) -> None:
     assert choose(record(("look", LOOK)), FORK, **changes) == FRESH
 
 
 @pytest.mark.parametrize("mode", [FORK, REUSE])
-def test_an_agent_of_another_cli_is_told_what_the_conversation_had_ended_with(mode: SessionMode) -> None:
+def test_agent_of_another_cli_gets_the_last_message_of_the_conversation(mode: SessionMode) -> None:
     run = record(("look", LOOK), ("look", OTHER))
     assert choose(run, mode, agent="gemini-pro") == Beginning(missed="This is what look has found.")
     assert choose(record(), mode, agent="gemini-pro") == FRESH
 
 
-def test_what_a_superseded_attempt_added_to_a_conversation_is_in_its_totals() -> None:
+def test_totals_of_a_conversation_include_superseded_attempts() -> None:
     later = replace(LOOK, cost_usd=0.3)
     run = record(("look", LOOK), ("more", later))
     run.attempts[1].superseded = True
     assert choose(run, FORK) == Beginning(later, fork=True)
 
 
-def test_a_copy_within_a_plan_item_is_of_that_item() -> None:
+def test_fork_within_a_plan_item_copies_the_conversation_of_that_item() -> None:
     run = record(("build::look[one]", LOOK), ("build::look[two]", MINE))
     mode = SessionMode(mode="fork", step="build::look")
     assert choose(run, mode, path="build::impl[one]") == Beginning(LOOK, fork=True)

@@ -1,4 +1,4 @@
-"""What attempts that run at the same time may spend of one run's money."""
+"""Budgets shared by attempts that run in parallel."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_attempt_reserves_its_own_limit_until_it_ends() -> None:
     assert not shared.must_wait(WORKFLOW, own, A, record)
 
 
-def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
+def test_cost_of_an_attempt_without_a_reservation_counts() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     shared.begin(order("a", 1.5, "run"), STEP)
     assert not shared.must_wait(WORKFLOW, STEP, A, record)
@@ -52,7 +52,7 @@ def test_what_an_attempt_has_used_counts_where_it_reserved_nothing() -> None:
     assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.00"
 
 
-def test_the_budgets_of_an_attempt_are_looked_up_once_however_much_it_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_budgets_of_an_attempt_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[StepPath] = []
 
     def noting(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
@@ -70,7 +70,7 @@ def test_the_budgets_of_an_attempt_are_looked_up_once_however_much_it_reports(mo
     assert looked == [A, StepPath(("b",)), A]
 
 
-def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
+def test_usage_reported_after_the_end_of_an_attempt_is_ignored() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     shared.begin(order("a"), STEP)
     shared.end(order("a"))
@@ -78,7 +78,7 @@ def test_late_word_of_an_attempt_that_has_ended_is_not_counted() -> None:
     assert shared.spent_out(WORKFLOW, order("a"), record) is None
 
 
-def test_run_that_is_stopped_lets_finish_what_is_in_flight_and_names_what_was_open() -> None:
+def test_stopped_run_lets_running_attempts_finish_and_names_open_failures() -> None:
     members = (agent("a"), agent("b"), agent("c"))
     build = group("g", *members, parallel=True, on_failure=flat(2, "same: 2"))
     schedule = Schedule(Workflow(name="w", steps=(build,)), base="base")
@@ -95,7 +95,7 @@ def test_run_that_is_stopped_lets_finish_what_is_in_flight_and_names_what_was_op
     assert schedule.done
 
 
-def test_money_of_a_group_is_shared_by_its_members() -> None:
+def test_members_of_a_group_share_its_budget() -> None:
     members = (Step(name="a", agent="x"), Step(name="b", agent="x"), Step(name="c", agent="x"))
     workflow = Workflow(name="w", steps=(Step(name="g", steps=members, parallel=True, max_budget=5.0),))
     shared, record = SharedBudget(), record_of(("g::a", 1.0))
@@ -110,7 +110,7 @@ def test_money_of_a_group_is_shared_by_its_members() -> None:
     assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.00"
 
 
-def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:
+def test_budget_of_a_single_step_is_not_shared() -> None:
     step = Step(name="a", agent="x", max_budget=1.0)
     workflow = Workflow(name="w", steps=(step,))
     shared, record = SharedBudget(), record_of(("p", 0.5))
@@ -119,7 +119,7 @@ def test_budget_of_a_step_alone_is_left_to_its_own_limit() -> None:
     assert shared.spent_out(workflow, order("a"), record) is None
 
 
-def test_an_attempt_whose_limit_is_lower_than_its_own_reserves_the_lower_one() -> None:
+def test_attempt_reserves_the_lower_of_its_limit_and_its_guard() -> None:
     own = Step(name="b", agent="x", guard=Guard(max_budget=1.0))
     for limit, must_wait in ((0.25, False), (None, True)):
         shared = SharedBudget()
@@ -127,7 +127,7 @@ def test_an_attempt_whose_limit_is_lower_than_its_own_reserves_the_lower_one() -
         assert shared.must_wait(WORKFLOW, own, A, record_of(("p", 0.5))) == must_wait
 
 
-def test_without_a_limit_of_its_own_an_attempt_waits_for_nobody_until_money_is_used() -> None:
+def test_attempt_without_its_own_limit_does_not_wait_until_the_budget_is_used() -> None:
     shared, record = SharedBudget(), record_of(("p", 1.5))
     shared.begin(order("a"), STEP)
     assert not shared.must_wait(WORKFLOW, STEP, A, record)
@@ -137,14 +137,14 @@ def test_without_a_limit_of_its_own_an_attempt_waits_for_nobody_until_money_is_u
     assert shared.must_wait(WORKFLOW, STEP, A, record)
 
 
-def test_the_budget_of_a_step_is_reserved_where_it_has_no_guard() -> None:
+def test_attempt_without_a_guard_reserves_the_budget_of_its_step() -> None:
     shared, record = SharedBudget(), record_of(("p", 0.5))
     capped = Step(name="b", agent="x", max_budget=1.5)
     shared.begin(order("a"), capped)
     assert shared.must_wait(WORKFLOW, STEP, A, record)
 
 
-def test_the_end_of_an_attempt_that_never_began_changes_nothing() -> None:
+def test_end_of_an_attempt_that_never_started_changes_nothing() -> None:
     shared = SharedBudget()
     shared.end(order("a"))
     assert not shared.must_wait(WORKFLOW, STEP, A, record_of())
@@ -155,7 +155,7 @@ def group_of(usd: float) -> Workflow:
     return Workflow(name="w", steps=(Step(name="g", steps=members, parallel=True, max_budget=usd),))
 
 
-def test_a_member_waits_for_what_its_guard_may_spend_and_only_for_members_of_its_group() -> None:
+def test_member_waits_for_the_budget_of_its_guard_within_its_group() -> None:
     shared, record, place = SharedBudget(), record_of(("g::a", 0.25)), StepPath(("g", "c"))
     greedy = Step(name="c", agent="x", guard=Guard(max_budget=0.5))
     shared.begin(order("other"), STEP)
@@ -166,7 +166,7 @@ def test_a_member_waits_for_what_its_guard_may_spend_and_only_for_members_of_its
     assert shared.must_wait(group_of(0.5), greedy, place, record)
 
 
-def test_money_of_unknown_amount_is_not_guessed() -> None:
+def test_unknown_cost_does_not_count() -> None:
     shared, record = SharedBudget(), record_of(("g::a", 1.0))
     for name, usage in (("g::a", Usage(turns=1)), ("g::b", Usage(cost_usd=0.5))):
         shared.begin(order(name), STEP)
@@ -175,7 +175,7 @@ def test_money_of_unknown_amount_is_not_guessed() -> None:
     assert shared.spent_out(group_of(1.5), order("g::c"), record) == "max_budget of $1.50 of g is spent: $1.50"
 
 
-def test_time_and_tokens_of_the_run_end_it_while_attempts_run() -> None:
+def test_limits_of_time_and_tokens_end_a_run_with_running_attempts() -> None:
     record = record_of(("p", 0.5))
     timed = Workflow(name="w", max_time=1.0, steps=(STEP,))
     assert SharedBudget().spent_out(timed, order("a"), record) == "max_time of 1.0s is over"

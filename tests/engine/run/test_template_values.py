@@ -1,4 +1,4 @@
-"""What templates say about a run: which attempt a reference means, and how its result is written."""
+"""Values of a run in templates: the attempts that a reference means, and the form of their results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ USAGE = Usage(Tokens(input=30, output=12, cache_read=5), 0.125, "reported", 3)
 
 
 def attempt(step: str, number: int = 1, decided: str = "passed", **result: Any) -> AttemptRecord:
-    """An attempt that has ended after 2.6 seconds."""
+    """Return an attempt that ended after 2.6 seconds."""
     made = AttemptRecord(number, step, number, "diff", "haiku", "first", 0.0, verdict=decided)
     made.usage, made.duration_s = USAGE, 2.6
     made.set_result(AttemptResult(step, number, Outcome.PASSED, "", "haiku", Timings(0.0, 2.6), usage=USAGE, **result))
@@ -61,37 +61,37 @@ def value(static: str, field: str, *attempts: AttemptRecord, asker: str = "end",
         ("tokens_out", "24"),
     ],
 )
-def test_a_field_of_a_step_is_that_of_its_newest_attempt_and_figures_are_sums(field: str, written: str) -> None:
+def test_field_of_a_step_is_from_its_newest_attempt_and_figures_are_sums(field: str, written: str) -> None:
     changed = (ChangedFile("src/a.py", "modified"), ChangedFile("b.py", "added"))
     newest = attempt("a", 2, changed=changed, session=SessionRef("s-1", "claude", "w1"))
     assert value("a", field, attempt("a", 1, "retried"), newest) == written
 
 
-def test_every_field_that_the_language_names_has_a_value() -> None:
+def test_every_field_of_the_language_has_a_value() -> None:
     values = TemplateValues(record_of([attempt("a")]), (), lambda _: "diff")
     assert all(isinstance(values.step("a", field, StepPath(("end",))), str) for field in STATE_FIELDS)
     assert all(isinstance(values.run(field), str) for field in RUN_FIELDS)
 
 
 @pytest.mark.parametrize("field", STATE_FIELDS)
-def test_a_step_without_a_result_has_empty_fields(field: str) -> None:
+def test_step_without_a_result_has_empty_fields(field: str) -> None:
     assert value("a", field) == ""
     assert value("a", field, running("a", 1)) == ""
 
 
-def test_what_was_not_recorded_is_empty() -> None:
+def test_fields_that_were_not_recorded_are_empty() -> None:
     made = attempt("a")
     made.set_result(AttemptResult("a", 1, Outcome.PASSED, "", None, Timings(0.0, 1.0)))
     assert [value("a", field, made) for field in ("session_id", "agent", "files")] == ["", "", ""]
 
 
-def test_an_attempt_that_runs_or_does_not_hold_is_left_out() -> None:
+def test_running_and_superseded_attempts_are_left_out() -> None:
     stale = attempt("a", 2)
     stale.superseded = True
     assert value("a", "output", attempt("a", 1), stale, running("a", 3)) == "diff of a 1"
 
 
-def test_repeats_for_a_usage_limit_are_no_retries() -> None:
+def test_repeats_after_a_usage_limit_are_not_retries() -> None:
     attempts = [attempt("a", 1, "waited"), attempt("a", 2, "failover"), attempt("a", 3, "retried"), attempt("a", 4)]
     assert value("a", "retries", *attempts) == "1"
 
@@ -100,7 +100,7 @@ def test_repeats_for_a_usage_limit_are_no_retries() -> None:
     ("verdict", "status"),
     [("passed", "passed"), ("failed", "failed"), ("retried", "running"), ("again", "running"), ("", "running")],
 )
-def test_the_status_is_that_of_the_newest_attempt_that_holds(verdict: str, status: str) -> None:
+def test_status_is_from_the_newest_attempt(verdict: str, status: str) -> None:
     assert value("a", "status", attempt("a", 1, "failed"), attempt("a", 2, verdict)) == status
 
 
@@ -143,7 +143,7 @@ VERDICT_TEXT = """\
         ({}, "diff of a 1"),
     ],
 )
-def test_the_output_is_what_the_step_delivers(result: dict[str, Any], output: str) -> None:
+def test_output_depends_on_the_mode_of_the_step(result: dict[str, Any], output: str) -> None:
     assert value("a", "output", attempt("a", **result)) == output
 
 
@@ -161,7 +161,7 @@ ITEMS = [attempt(f"build::{name}[{item}]") for item in ("x", "y") for name in ("
         ("build", "end", []),
     ],
 )
-def test_a_step_of_the_same_foreach_means_the_own_item_and_others_see_all(
+def test_reference_in_the_same_foreach_means_the_same_item_and_elsewhere_all_items(
     static: str, asker: str, meant: list[str]
 ) -> None:
     found = value(static, "output", *ITEMS, asker=asker, foreach=["build", "other"])
@@ -176,19 +176,19 @@ def test_a_step_of_the_same_foreach_means_the_own_item_and_others_see_all(
         ("end", ["x--one", "x--two", "y--one"]),
     ],
 )
-def test_nested_foreach_narrows_as_far_as_both_steps_share_it(asker: str, meant: list[str]) -> None:
+def test_reference_in_a_nested_foreach_is_limited_to_shared_items(asker: str, meant: list[str]) -> None:
     attempts = [attempt(f"build::parts::a[{items}]") for items in ("x--one", "x--two", "y--one")]
     found = value("build::parts::a", "output", *attempts, asker=asker, foreach=["build", "build::parts"])
     assert found == "\n\n".join(f"diff of build::parts::a[{items}] 1" for items in meant)
 
 
-def test_a_group_that_is_no_foreach_does_not_narrow() -> None:
+def test_group_without_foreach_does_not_limit_a_reference() -> None:
     attempts = [attempt("g::parts::a[x]"), attempt("g::parts::a[y]")]
     assert value("g::parts::a", "agent", *attempts, asker="g::b", foreach=["g::parts"]) == "haiku, haiku"
     assert value("g::parts::a", "agent", *attempts, asker="g::parts::b[y]", foreach=["g::parts"]) == "haiku"
 
 
-def test_empty_values_leave_no_separator() -> None:
+def test_empty_values_add_no_separator() -> None:
     empty = attempt("build::impl[y]", artifact="")
     assert value("build::impl", "output", attempt("build::impl[x]"), empty, foreach=["build"]) == (
         "diff of build::impl[x] 1"
@@ -209,6 +209,6 @@ def test_empty_values_leave_no_separator() -> None:
         ("tokens_out", "24"),
     ],
 )
-def test_a_field_of_the_run_counts_all_its_attempts(field: str, written: str) -> None:
+def test_field_of_the_run_counts_all_attempts(field: str, written: str) -> None:
     values = TemplateValues(record_of([attempt("a", 1, "retried"), attempt("b", 2)]), (), lambda _: "")
     assert values.run(field) == written
