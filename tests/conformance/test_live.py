@@ -1,4 +1,4 @@
-"""`gump doctor --live` with the real CLIs, whose one request goes to the scripted model."""
+"""`gump doctor --live` with the real CLIs. Its only request goes to the scripted model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def doctor(cli: str, place: Path, fault: Fault | None = None) -> tuple[int, dict[str, Any], int]:
-    """Exit code, report, and how many requests the model had."""
+    """Return exit code, report and number of requests to the model."""
     bench = Bench(SUBJECTS[cli], place)
     bench.prepare()
     words = [sys.executable, "-m", "pytest_gump", "doctor", "--live", bench.subject.agent, "--json"]
@@ -31,11 +31,11 @@ def doctor(cli: str, place: Path, fault: Fault | None = None) -> tuple[int, dict
 
 @pytest.mark.usefixtures("agents")
 @pytest.mark.parametrize("cli", CLIS)
-def test_one_request_is_made_and_its_cost_told(cli: str, tmp_path: Path) -> None:
+def test_one_request_is_sent_and_its_cost_reported(cli: str, tmp_path: Path) -> None:
     code, report, requests = doctor(cli, tmp_path)
     (call,) = report["live"]
     assert (code, call["ok"], requests) == (0, True, 1)
-    assert call["message"] == "{}"  # what the scripted model says to what is no prompt of a step
+    assert call["message"] == "{}"  # the scripted model answers so to other prompts than those of a step
     assert call["cost_usd"] > 0
     (state,) = (one for one in report["clis"] if one["cli"] == cli)
     assert state["standing"] == "tested"
@@ -43,7 +43,7 @@ def test_one_request_is_made_and_its_cost_told(cli: str, tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("agents")
 @pytest.mark.parametrize("cli", ["claude", "codex"])
-def test_a_request_that_is_refused_is_told_in_the_words_of_the_cli(cli: str, tmp_path: Path) -> None:
+def test_a_refused_request_is_reported_with_the_message_of_the_cli(cli: str, tmp_path: Path) -> None:
     code, report, _ = doctor(cli, tmp_path, Fault(400))
     (call,) = report["live"]
     assert (code, call["ok"]) == (1, False)

@@ -1,4 +1,4 @@
-"""A run of the real Claude Code and Codex is recorded, and played where neither of them is."""
+"""A run of the real Claude Code and Codex is recorded, and replayed without them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["project"]
 
 
-def talking(script: Script) -> Script:
-    """The same, with a key in what the model says: that is nothing to keep."""
+def with_key(script: Script) -> Script:
+    """Return the script with a key in the text of the model. The recording must not contain it."""
     return Script(tuple(Scene((*one.answers[:-1], Answer(f"Written with {KEY}.")), one.match) for one in script.scenes))
 
 
@@ -58,22 +58,22 @@ def figures(project: GumpProject) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def tape(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The cassette of a run: Claude Code plans, writes tests and twice wrong code; Codex gets it right."""
-    tape = project.path.parent / f"{project.path.name}-tape"
+def cassette(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Record a run: Claude Code plans, writes tests and twice wrong code. Codex then writes correct code."""
+    cassette = project.path.parent / f"{project.path.name}-tape"
     slots = Path(os.environ["XDG_CACHE_HOME"]) / "gump" / "worktrees"
     with ExitStack() as stack, monkeypatch.context() as patch:
         for cli, code in (("claude", WRONG), ("codex", RIGHT)):
-            script = talking(playing(code))
+            script = with_key(playing(code))
             server = stack.enter_context(ModelServer(cli, script, slots, depth=2))
             for name, value in SUBJECTS[cli].install(Path(os.environ["HOME"]), server.url).items():
                 patch.setenv(name, value)
-        run(project, f"--gump-record={tape}")
-    return tape
+        run(project, f"--gump-record={cassette}")
+    return cassette
 
 
-def test_the_replay_gives_the_identical_trees_and_figures_without_any_cli(
-    project: GumpProject, tape: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_replay_without_the_clis_has_the_same_trees_and_figures(
+    project: GumpProject, cassette: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recorded, head = figures(project), project.record().head
     assert [row["attempt"][2] for row in recorded] == [
@@ -81,19 +81,19 @@ def test_the_replay_gives_the_identical_trees_and_figures_without_any_cli(
     ]
     assert {row["usage"].provenance for row in recorded[:4]} == {"reported"}
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]))
-    run(project, f"--gump-replay={tape}")
+    run(project, f"--gump-replay={cassette}")
     assert figures(project) == recorded
     assert project.git("diff", head, project.record().head) == ""
 
 
-def test_the_takes_are_streams_of_the_clis_without_any_key_or_folder_of_this_machine(tape: Path) -> None:
-    takes = Cassette.open(tape).takes
+def test_the_recordings_are_streams_of_the_clis_without_keys_and_local_paths(cassette: Path) -> None:
+    takes = Cassette.open(cassette).takes
     assert [take.cli for take in takes] == [*["claude"] * 4, "codex"]
     assert [take.resumed for take in takes] == [False, False, True, True, False]
-    streams = [(tape / take.folder / "stream.ndjson").read_text(encoding="utf-8") for take in takes]
+    streams = [(cassette / take.folder / "stream.ndjson").read_text(encoding="utf-8") for take in takes]
     assert all('"type":"result"' in stream for stream in streams[:4])
     assert '"type":"turn.completed"' in streams[4]
-    texts = {path.relative_to(tape): path.read_bytes() for path in tape.rglob("*") if path.is_file()}
+    texts = {path.relative_to(cassette): path.read_bytes() for path in cassette.rglob("*") if path.is_file()}
     places = (KEY, os.environ["HOME"], os.environ["XDG_CACHE_HOME"])
     assert [(name, place) for name, text in texts.items() for place in places if place.encode() in text] == []
     assert any(b"Written with ****" in text for text in texts.values())

@@ -1,4 +1,4 @@
-"""Every scenario of the conformance suite on every pinned CLI."""
+"""All scenarios of the conformance suite with all pinned CLIs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE_S = 400.0 if "GUMP_AGENTS_SLOW" in os.environ else 15.0
-"""How long a CLI may go on trying what cannot work."""
+"""How long a CLI may repeat a request that always fails."""
 
 APPLICABLE = [(cli, scenario) for scenario in SCENARIOS for cli in CLIS if left_out(cli, scenario) is None]
 
 
 @pytest.mark.parametrize(("cli", "scenario"), APPLICABLE, ids=["-".join(pair) for pair in APPLICABLE])
-def test_it_holds(cli: str, scenario: str, agents: Path) -> None:
+def test_the_scenario_holds(cli: str, scenario: str, agents: Path) -> None:
     (finding,) = run([cli], print, [scenario], patience_s=PATIENCE_S)
     assert finding.state == "holds", finding.reason

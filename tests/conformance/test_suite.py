@@ -1,4 +1,4 @@
-"""The suite itself, without a real CLI: what it says of one that is not there, or that does not do its work."""
+"""The suite itself, without a real CLI: its findings for a missing CLI, and for one that fails."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 STREAM = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" / "stream.ndjson"
 
 
-def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """Put a `claude` on PATH."""
+def fake_claude(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """Put a script named `claude` on PATH."""
     folder.mkdir()
     path = folder / "claude"
     path.write_text(f"#!/bin/sh\n{program}\n", encoding="utf-8")
@@ -30,15 +30,13 @@ def pretend(folder: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None
 
 
 @pytest.mark.parametrize(("clis", "only", "hint"), [(["clod"], [], "claude, codex"), (["claude"], ["basik"], "basic")])
-def test_a_name_that_nobody_knows_is_refused_with_those_that_there_are(
-    clis: list[str], only: list[str], hint: str
-) -> None:
+def test_an_unknown_name_is_refused_and_known_names_are_listed(clis: list[str], only: list[str], hint: str) -> None:
     with pytest.raises(AgentError) as caught:
         run(clis, print, only)
     assert hint in str(caught.value)
 
 
-def test_a_cli_that_is_not_there_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_cli_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     said: list[str] = []
     findings = run(["claude", "codex"], said.append, ["basic"], scratch=tmp_path)
@@ -56,10 +54,10 @@ def test_a_cli_that_is_not_there_is_not_installed(tmp_path: Path, monkeypatch: p
         ("resume", "the second attempt sent no request to the model"),
     ],
 )
-def test_a_success_that_was_none_does_not_hold(
+def test_a_false_success_fails_the_scenario(
     scenario: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pretend(tmp_path / "bin", monkeypatch, f"cat > /dev/null; cat {STREAM}")
+    fake_claude(tmp_path / "bin", monkeypatch, f"cat > /dev/null; cat {STREAM}")
     before = dict(os.environ)
     (finding,) = run(["claude"], print, [scenario], scratch=tmp_path / "scratch")
     assert finding.state == "fails"
@@ -68,12 +66,12 @@ def test_a_success_that_was_none_does_not_hold(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-def test_what_a_cli_says_and_its_environment_are_all_that_it_gets(
+def test_a_cli_runs_in_a_clean_environment_and_its_message_is_checked(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_AUTH_TOKEN", "the user's own")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org")
-    pretend(tmp_path / "bin", monkeypatch, f"env > {tmp_path}/environment; exit 3")
+    fake_claude(tmp_path / "bin", monkeypatch, f"env > {tmp_path}/environment; exit 3")
     (finding,) = run(["claude"], print, ["status-400"], scratch=tmp_path / "scratch")
     assert finding.state == "fails"
     assert "not in the CLI's own words" in finding.reason
@@ -84,7 +82,7 @@ def test_what_a_cli_says_and_its_environment_are_all_that_it_gets(
     assert "ANTHROPIC_BASE_URL=http://127.0.0.1:" in environment
 
 
-def test_the_git_that_gump_runs_itself_is_none_of_the_clis_processes(tmp_path: Path) -> None:
+def test_git_processes_of_gump_are_not_processes_of_the_cli(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
     git = subprocess.Popen(["git", "cat-file", "--batch"], cwd=tmp_path, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
@@ -98,12 +96,12 @@ def test_the_git_that_gump_runs_itself_is_none_of_the_clis_processes(tmp_path: P
         git.communicate()
 
 
-def test_every_scenario_applies_to_some_cli() -> None:
+def test_each_scenario_applies_to_some_cli() -> None:
     assert all(any(left_out(cli, scenario) is None for cli in CLIS) for scenario in SCENARIOS)
     assert len(set(SCENARIOS)) == len(SCENARIOS)
 
 
-def test_a_process_is_told_by_its_home_and_by_where_it_works(tmp_path: Path) -> None:
+def test_a_process_is_found_by_its_home_and_its_working_directory(tmp_path: Path) -> None:
     assert living(tmp_path) == []
     sleep = [sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)"]
     at_home = subprocess.Popen(sleep, env={"HOME": str(tmp_path)}, stdout=subprocess.PIPE)

@@ -1,6 +1,6 @@
-"""The workflow `tdd` as it is shipped: real CLIs, scripted answers, real git, real gates.
+"""The built-in workflow `tdd` with real CLIs, scripted answers, real git and real gates.
 
-Each CLI plans, writes tests and then twice the same wrong code; another CLI gets the step, and does it.
+Each CLI plans, writes tests and then twice the same wrong code. The step is then escalated to another CLI, which passes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 NEXT = {"claude": "codex", "codex": "gemini", "gemini": "qwen", "qwen": "opencode", "opencode": "claude"}
-"""By the CLI that fails: the one that takes over."""
+"""The CLI that each CLI is escalated to."""
 
 PLAN = [{"name": "double", "description": "double(x) gives 2 * x.", "files": ["double.py", "tests/test_double.py"]}]
 TESTS = "from double import double\n\n\ndef test_double_of_three_is_six():\n    assert double(3) == 6\n"
@@ -45,7 +45,7 @@ def playing(code: str) -> Script:
 
 @pytest.fixture
 def project(gump_project: GumpProject, agents: Path, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """A Python project, in an environment that holds no key but ours."""
+    """Return a Python project, in an environment that contains no key but ours."""
     gump_project.write({"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n"})
     gump_project.write({"tests/test_old.py": "def test_old():\n    assert True\n"})
     gump_project.commit()
@@ -81,10 +81,10 @@ def test_the_tdd_workflow_passes_with_an_escalation_to_another_cli(
     assert project.tree(f"gump/{project.folders()[0].run_id}")["double.py"] == RIGHT.strip()
     assert len(servers[0].main) == 2 * 4
     assert len(servers[1].main) == 2
-    assert "assert double(3) == 6" in (servers[0].main[-1].request.prompt or "")  # what failed was told
+    assert "assert double(3) == 6" in (servers[0].main[-1].request.prompt or "")  # the prompt names the failure
 
 
-def test_no_key_stands_anywhere_in_what_a_run_leaves(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_is_in_the_files_of_a_run(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     subject = SUBJECTS["claude"]
     slots = Path(os.environ["XDG_CACHE_HOME"]) / "gump" / "worktrees"
     with ModelServer("claude", playing(RIGHT), slots, depth=2) as server:

@@ -1,4 +1,4 @@
-"""A gate context over a real shell."""
+"""A gate context with a real shell."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Shell:
-    """Runs the commands of gates for real, as the engine does, but without its supervisor."""
+    """Run the commands of gates as the engine does, but without its supervisor."""
 
     worktree: Path
     timeout_s: float = 60.0

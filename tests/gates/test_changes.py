@@ -20,13 +20,13 @@ def test_touched_passes_when_a_changed_file_matches(tmp_path: Path) -> None:
     assert (result.status, result.summary) == ("passed", "1 file changed: docs/b.md")
 
 
-def test_touched_names_the_pattern_and_what_was_changed(tmp_path: Path) -> None:
+def test_touched_names_the_pattern_and_the_changed_files(tmp_path: Path) -> None:
     result = BUILTIN["touched"]("docs", gate_context(tmp_path, changed=changed("a.py")))
     assert result.status == "failed"
     assert result.summary == result.output == "no changed file matches docs; changed files: a.py"
 
 
-def test_touched_says_when_nothing_was_changed(tmp_path: Path) -> None:
+def test_touched_fails_if_no_file_changed(tmp_path: Path) -> None:
     result = BUILTIN["touched"]("docs", gate_context(tmp_path))
     assert result.summary == "no changed file matches docs; nothing changed"
 
@@ -48,12 +48,12 @@ def test_a_deleted_file_counts_as_changed(tmp_path: Path) -> None:
     assert BUILTIN["untouched"]("@tests", context).status == "failed"
 
 
-def test_the_projects_own_test_files_stand_behind_at_tests(tmp_path: Path) -> None:
+def test_at_tests_means_the_test_files_of_the_project(tmp_path: Path) -> None:
     context = gate_context(tmp_path, changed=changed("checks/a.py"), test_patterns=["checks/"])
     assert BUILTIN["touched"]("@tests", context).status == "passed"
 
 
-def test_a_gate_without_pattern_is_an_error(tmp_path: Path) -> None:
+def test_a_gate_without_a_pattern_is_an_error(tmp_path: Path) -> None:
     assert [BUILTIN[gate](None, gate_context(tmp_path)).status for gate in ("touched", "untouched")] == [
         "error",
         "error",

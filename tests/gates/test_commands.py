@@ -33,7 +33,7 @@ def test_exit_code_zero_passes(tmp_path: Path) -> None:
     assert result.output == ""
 
 
-def test_another_exit_code_fails_with_the_output(tmp_path: Path) -> None:
+def test_any_other_exit_code_fails_with_the_output(tmp_path: Path) -> None:
     result = bash("echo out; echo err >&2; exit 3", tmp_path)
     assert (result.status, result.summary, result.exit_code) == ("failed", "err", 3)
     assert result.output == "out\nerr"
@@ -41,16 +41,16 @@ def test_another_exit_code_fails_with_the_output(tmp_path: Path) -> None:
     assert result.output_file == "1-bash.txt"
 
 
-def test_silence_is_summed_up_by_the_exit_code(tmp_path: Path) -> None:
+def test_the_summary_without_output_is_the_exit_code(tmp_path: Path) -> None:
     assert bash("exit 7", tmp_path).summary == "exit code 7"
 
 
-def test_a_command_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+def test_a_missing_command_is_an_error(tmp_path: Path) -> None:
     result = bash("no-such-tool --version", tmp_path)
     assert (result.status, result.summary) == ("error", "command not found: no-such-tool")
 
 
-def test_a_file_that_may_not_be_executed_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_executable_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("#!/bin/sh\n")
     result = bash("./run", tmp_path)
     assert result.status == "error"
@@ -74,13 +74,13 @@ def test_bash_needs_a_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("gate", "status"), [("compile", "error"), ("test", "error"), ("lint", "skipped"), ("coverage", "skipped")]
 )
-def test_no_command_is_an_error_only_where_it_is_not_optional(gate: str, status: str, tmp_path: Path) -> None:
+def test_no_command_is_an_error_unless_it_is_optional(gate: str, status: str, tmp_path: Path) -> None:
     result = BUILTIN[gate]("80" if gate == "coverage" else None, gate_context(tmp_path))
     assert result.status == status
     assert f"set gump_{gate}" in result.summary
 
 
-def test_a_missing_linter_is_skipped_and_said_so(tmp_path: Path) -> None:
+def test_a_missing_linter_is_skipped_with_a_reason(tmp_path: Path) -> None:
     result = BUILTIN["lint"](None, gate_context(tmp_path, commands={"lint": "no-such-linter ."}))
     assert (result.status, result.summary) == ("skipped", "command not found: no-such-linter")
 
@@ -95,7 +95,7 @@ def test_a_missing_test_runner_is_an_error(tmp_path: Path) -> None:
     assert (result.status, result.summary) == ("error", "pytest is not installed")
 
 
-def test_a_module_that_the_agent_has_not_written_is_a_failure(tmp_path: Path) -> None:
+def test_a_missing_module_of_the_project_is_a_failure(tmp_path: Path) -> None:
     assert bash(f"{PYTHON} -m shop.cli", tmp_path).status == "failed"
 
 
@@ -123,7 +123,7 @@ def test_a_module_that_the_agent_has_not_written_is_a_failure(tmp_path: Path) ->
         (137, "Killed\n", False, "error", None),
     ],
 )  # fmt: skip
-def test_a_failure_is_told_from_a_check_that_could_not_run(
+def test_a_failure_differs_from_a_check_that_could_not_run(
     exit_code: int, output: str, *, optional: bool, status: str, summary: str | None
 ) -> None:
     reading = read_end(end(exit_code, output), optional=optional)
@@ -131,7 +131,7 @@ def test_a_failure_is_told_from_a_check_that_could_not_run(
     assert summary is None or reading.summary == summary
 
 
-def test_repeated_output_is_told_once_and_within_the_budget(tmp_path: Path) -> None:
+def test_repeated_output_is_shown_once_within_the_limit(tmp_path: Path) -> None:
     context = gate_context(tmp_path, output_chars=300)
     result = BUILTIN["bash"]("for i in $(seq 99); do echo same; done; seq 1000; exit 1", context)
     assert "... the line above came 99 times ..." in result.output
@@ -139,7 +139,7 @@ def test_repeated_output_is_told_once_and_within_the_budget(tmp_path: Path) -> N
     assert result.output.endswith("1000")
 
 
-def test_control_sequences_never_reach_the_agent(tmp_path: Path) -> None:
+def test_control_sequences_are_removed_from_the_output(tmp_path: Path) -> None:
     assert bash(r"printf '\033[31mred\033[0m\n'; exit 1", tmp_path).output == "red"
 
 
@@ -163,14 +163,14 @@ def test_a_real_pytest_is_read(
     assert (result.status, result.summary) == (status, summary)
 
 
-def test_a_conftest_that_does_not_import_is_the_agents_failure(tmp_path: Path) -> None:
+def test_a_conftest_that_cannot_be_imported_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "conftest.py").write_text("import not_written_yet\n")
     result = BUILTIN["test"](None, gate_context(tmp_path, commands={"test": PYTEST}))
     assert result.status == "failed"
     assert result.summary.startswith("ImportError while loading conftest")
 
 
-def test_the_gates_of_a_detected_python_project_really_run(tmp_path: Path) -> None:
+def test_the_gates_of_a_detected_python_project_run_its_tools(tmp_path: Path) -> None:
     files = {
         "pyproject.toml": "[tool.ruff.lint]\nselect = ['F401']\n",
         "src/shop.py": "import os\n",
@@ -190,11 +190,11 @@ def test_the_gates_of_a_detected_python_project_really_run(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("gate", ["compile", "test", "lint", "tests_found"])
-def test_a_gate_without_argument_refuses_one(gate: str, tmp_path: Path) -> None:
+def test_a_gate_without_arguments_refuses_one(gate: str, tmp_path: Path) -> None:
     assert BUILTIN[gate]("fast", gate_context(tmp_path)).status == "error"
 
 
-def test_compile_is_skipped_where_the_language_has_nothing_to_compile(tmp_path: Path) -> None:
+def test_compile_is_skipped_if_the_language_has_nothing_to_compile(tmp_path: Path) -> None:
     found = detect({"package.json"}, lambda _: b'{"scripts": {"test": "node --test"}}', PYTHON)
     result = BUILTIN["compile"](None, gate_context(tmp_path, commands=found))
     assert (result.status, result.summary) == (
@@ -204,5 +204,5 @@ def test_compile_is_skipped_where_the_language_has_nothing_to_compile(tmp_path: 
 
 
 @pytest.mark.parametrize("kind", ["compile", "test"])
-def test_a_project_of_which_nothing_is_known_cannot_be_judged(kind: str, tmp_path: Path) -> None:
+def test_a_project_of_an_unknown_language_cannot_be_checked(kind: str, tmp_path: Path) -> None:
     assert BUILTIN[kind](None, gate_context(tmp_path)).status == "error"

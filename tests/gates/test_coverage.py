@@ -58,7 +58,7 @@ COBERTURA = '<?xml version="1.0" ?>\n<coverage version="7" line-rate="0.9125" br
         ("total:\t(statements)\t300%\n", None),
     ],
 )
-def test_the_total_is_read_from_each_tools_output(output: str, percent: float | None) -> None:
+def test_the_total_is_read_from_the_output_of_each_tool(output: str, percent: float | None) -> None:
     assert total_percent(output) == (None if percent is None else pytest.approx(percent))
 
 
@@ -90,7 +90,7 @@ def test_the_total_is_compared_with_the_minimum(minimum: str, status: str, summa
     assert (result.status, result.summary) == (status, summary)
 
 
-def test_a_total_just_below_is_not_rounded_up(tmp_path: Path) -> None:
+def test_a_total_just_below_the_minimum_is_not_rounded_up(tmp_path: Path) -> None:
     result = BUILTIN["coverage"]("80", gate_context(tmp_path, commands=printing("TOTAL  10000  2001  80%\n")))
     assert (result.status, result.summary) == ("failed", "coverage 79.9% is below 80%")
 

@@ -15,7 +15,7 @@ def read(*items: tuple[str, Any]) -> Any:
     )
 
 
-def test_names_of_other_items_become_their_slugs() -> None:
+def test_names_of_other_items_are_replaced_by_their_slugs() -> None:
     plan = read(("Parse it", None), ("Print it", ["Parse it", "parse-it"]), ("Both", ["Parse it", "Print it"]))
     assert plan.errors == ()
     assert [item.depends_on for item in plan.value] == [(), ("parse-it",), ("parse-it", "print-it")]
@@ -34,11 +34,11 @@ def test_names_of_other_items_become_their_slugs() -> None:
         (["a"], "items depend on each other in a circle: 'a' -> 'a'"),
     ],
 )
-def test_mistakes_are_told(written: Any, error: str) -> None:
+def test_mistakes_are_reported(written: Any, error: str) -> None:
     assert read(("a", written), ("print", None)).errors == (error,)
 
 
-def test_circle_is_told_in_the_order_of_need() -> None:
+def test_a_cycle_is_reported_in_the_order_of_dependence() -> None:
     (error,) = read(("a", ["b"]), ("b", ["c"]), ("c", ["a"])).errors
     assert error.startswith("items depend on each other in a circle: ")
     assert sorted(error.partition(": ")[2].split(" -> "))[:3] in (
@@ -49,7 +49,7 @@ def test_circle_is_told_in_the_order_of_need() -> None:
 
 
 @given(st.lists(st.lists(st.sampled_from("abcdef"), max_size=3), min_size=1, max_size=6))
-def test_any_plan_is_either_without_circles_or_told(needs: list[list[str]]) -> None:
+def test_any_plan_is_free_of_cycles_or_reported(needs: list[list[str]]) -> None:
     names = "abcdef"[: len(needs)]
     plan = read(*zip(names, needs, strict=True))
     if plan.value is None:

@@ -16,7 +16,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_json_is_read_with_and_without_byte_order_mark(value: object) -> None:
+def test_json_is_read_with_and_without_a_byte_order_mark(value: object) -> None:
     data = json.dumps(value).encode()
     assert read_json(data) == read_json(b"\xef\xbb\xbf" + data) == value
 
@@ -35,7 +35,7 @@ def test_json_is_read_with_and_without_byte_order_mark(value: object) -> None:
         (b" " * (MAX_BYTES + 1), "is larger than 1024 KiB"),
     ],
 )
-def test_each_mistake_has_a_plain_sentence(data: bytes, message: str) -> None:
+def test_each_mistake_has_a_plain_message(data: bytes, message: str) -> None:
     with pytest.raises(BadJsonError) as caught:
         read_json(data)
     assert str(caught.value) == message
@@ -69,7 +69,7 @@ def test_the_last_complete_json_block_of_a_message_counts(text: str, expected: b
 
 
 @given(VALUES.map(lambda value: json.dumps(value, indent=1)), st.text(alphabet="ab \n"))
-def test_a_block_comes_back_as_it_was(block: str, before: str) -> None:
+def test_a_block_is_read_back_unchanged(block: str, before: str) -> None:
     assert fenced_json(f"{before}\n```json\n{block}\n```\nbye") == block.encode()
 
 
@@ -78,7 +78,7 @@ def test_any_message_has_a_block_or_none(text: str) -> None:
     assert fenced_json(text) is None or isinstance(fenced_json(text), bytes)
 
 
-def test_a_hostile_message_takes_no_time() -> None:
+def test_a_hostile_message_is_read_quickly() -> None:
     started = time.monotonic()
     assert fenced_json("```" + "a" * 200_000 + "`") is None
     assert time.monotonic() - started < 2

@@ -24,18 +24,18 @@ def test_patterns_match_as_in_gitignore(pattern: str, expected: list[str]) -> No
     assert matches([pattern], PATHS) == expected
 
 
-def test_at_tests_can_stand_for_the_projects_own_patterns() -> None:
+def test_at_tests_can_mean_the_patterns_of_the_project() -> None:
     assert matches(["@tests"], PATHS, tests=["*.txt"]) == ["src/pkg/c.txt"]
 
 
-def test_gate_config_names_what_gates_read() -> None:
+def test_gate_config_covers_the_files_that_gates_read() -> None:
     paths = ["pyproject.toml", "sub/conftest.py", ".github/workflows/ci.yml", "src/a.py"]
     assert matches(["@gate-config"], paths) == paths[:3]
 
 
-def test_a_later_pattern_can_take_back_an_earlier_one() -> None:
+def test_a_later_pattern_can_negate_an_earlier_one() -> None:
     assert matches(["src", "!src/pkg/"], PATHS) == ["src/a.py"]
 
 
-def test_names_stand_for_patterns_only_as_a_whole() -> None:
+def test_names_are_replaced_only_as_whole_patterns() -> None:
     assert expand(["x/@tests"]) == ["x/@tests"]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_all_gates_run_in_order_also_after_a_failure(tmp_path: Path) -> None:
+def test_all_gates_run_in_order_even_after_a_failure(tmp_path: Path) -> None:
     context = gate_context(
         tmp_path, commands={"compile": "true", "test": "false"}, changed=[ChangedFile("a.py", "added", 1, 0)]
     )
@@ -32,6 +32,6 @@ def test_every_result_has_a_duration(tmp_path: Path) -> None:
     assert all(result.duration_s > 0 for result in results)
 
 
-def test_a_name_that_nobody_knows_is_an_error(tmp_path: Path) -> None:
+def test_an_unknown_name_is_an_error(tmp_path: Path) -> None:
     (result,) = run_gates([GateSpec("no_todo")], gate_context(tmp_path))
     assert (result.status, result.summary) == ("error", "unknown gate 'no_todo'")

@@ -26,7 +26,7 @@ def plan_errors(*entries: Any, max_items: int = 100) -> tuple[str, ...]:
     return parsed.errors
 
 
-def test_a_good_plan_is_read() -> None:
+def test_a_valid_plan_is_read() -> None:
     parsed = parse_plan(json.dumps([item(files=["src/", "tests/**/*.py"]), item(name="Pay", files=None)]).encode())
     assert parsed.errors == ()
     assert parsed.value == (
@@ -35,7 +35,7 @@ def test_a_good_plan_is_read() -> None:
     )
 
 
-def test_keys_that_nobody_asked_for_are_ignored() -> None:
+def test_unknown_keys_are_ignored() -> None:
     assert plan_errors(item(priority=1, id="x", depends_on=[])) == ()
 
 
@@ -75,16 +75,16 @@ def test_keys_that_nobody_asked_for_are_ignored() -> None:
         ([{"name": "a", "desciption": "x"}], ("item 1 has the key 'desciption': did you mean 'description'?", "item 1 has no 'description'")),
     ],
 )  # fmt: skip
-def test_each_mistake_of_a_plan_is_told(entries: list[Any], errors: tuple[str, ...]) -> None:
+def test_each_mistake_in_a_plan_is_reported(entries: list[Any], errors: tuple[str, ...]) -> None:
     assert plan_errors(*entries) == errors
 
 
 @pytest.mark.parametrize("pattern", ["a*a*a*a*a*b", "**/**/**/**/**/x"])
-def test_a_pattern_that_would_take_for_ever_is_refused(pattern: str) -> None:
+def test_a_pattern_that_would_take_too_long_is_refused(pattern: str) -> None:
     assert plan_errors(item(files=[pattern])) == (f"'files' of item 1: {pattern!r} has too many wildcards",)
 
 
-def test_all_mistakes_are_told_in_one_go() -> None:
+def test_all_mistakes_are_reported_together() -> None:
     errors = plan_errors(item(name=""), item(files=["/x", "../y"]), "z")
     assert len(errors) == 4
 
@@ -95,7 +95,7 @@ def test_the_list_of_mistakes_is_bounded() -> None:
     assert errors[-1] == "and 30 more"
 
 
-def test_a_plan_may_not_be_longer_than_allowed() -> None:
+def test_a_plan_with_too_many_items_is_refused() -> None:
     assert plan_errors(*[item()] * 3, max_items=2) == ("the plan has 3 items; at most 2 are allowed",)
 
 
@@ -109,11 +109,11 @@ def test_a_plan_may_not_be_longer_than_allowed() -> None:
         (b"[" * 50_000, "the plan is nested too deep"),
     ],
 )
-def test_what_is_no_plan_at_all_is_told(data: bytes, error: str) -> None:
+def test_a_value_that_is_not_a_plan_is_reported(data: bytes, error: str) -> None:
     assert parse_plan(data).errors == (error,)
 
 
-def test_good_verdicts_are_read() -> None:
+def test_valid_verdicts_are_read() -> None:
     assert parse_verdict(b'{"pass": true}').value == Verdict(passed=True)
     assert parse_verdict(b'{"pass": true, "comment": null}').value == Verdict(passed=True)
     assert parse_verdict(b'{"pass": false, "comment": "no"}').value == Verdict(passed=False, comment="no")
@@ -134,7 +134,7 @@ def test_good_verdicts_are_read() -> None:
         ({"passed": True}, ("the review has the key 'passed': did you mean 'pass'?", "the review has no 'pass': it must be true or false")),
     ],
 )  # fmt: skip
-def test_each_mistake_of_a_verdict_is_told(verdict: Any, errors: tuple[str, ...]) -> None:
+def test_each_mistake_in_a_verdict_is_reported(verdict: Any, errors: tuple[str, ...]) -> None:
     assert parse_verdict(json.dumps(verdict).encode()).errors == errors
 
 
@@ -149,7 +149,7 @@ JSON = st.recursive(
 
 
 @given(st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
-def test_any_hand_over_is_a_value_or_a_clean_list_of_mistakes(data: bytes) -> None:
+def test_any_output_is_a_value_or_a_list_of_plain_mistakes(data: bytes) -> None:
     for parsed in (parse_plan(data), parse_verdict(data)):
         assert (parsed.value is None) == bool(parsed.errors)
         assert all(error and "\n" not in error and len(error) < 300 for error in parsed.errors)
@@ -157,7 +157,7 @@ def test_any_hand_over_is_a_value_or_a_clean_list_of_mistakes(data: bytes) -> No
 
 
 @given(st.lists(st.text(max_size=30), max_size=6))
-def test_an_accepted_plan_has_unique_slugs_and_files_inside(names: list[str]) -> None:
+def test_a_valid_plan_has_unique_slugs_and_files_inside_the_project(names: list[str]) -> None:
     parsed = parse_plan(json.dumps([item(name=name, files=[name]) for name in names]).encode())
     for planned in parsed.value or ():
         assert planned.name.strip()
@@ -166,13 +166,13 @@ def test_an_accepted_plan_has_unique_slugs_and_files_inside(names: list[str]) ->
     assert len({planned.slug for planned in parsed.value or ()}) == len(parsed.value or ())
 
 
-def test_the_schema_gate_reports_the_check_that_was_made(tmp_path: Path) -> None:
+def test_the_schema_gate_reports_the_check(tmp_path: Path) -> None:
     context = gate_context(tmp_path, mode="plan", payload=("item",))
     assert BUILTIN["schema"](None, context).status == "passed"
     assert BUILTIN["schema"]("plan", context).summary == "valid plan"
 
 
-def test_the_schema_gate_tells_what_was_wrong(tmp_path: Path) -> None:
+def test_the_schema_gate_reports_the_mistakes(tmp_path: Path) -> None:
     context = gate_context(tmp_path, mode="review", payload_error="the review has no 'pass'\nand more")
     result = BUILTIN["schema"]("review", context)
     assert (result.status, result.summary) == ("failed", "the review has no 'pass'")
@@ -181,5 +181,5 @@ def test_the_schema_gate_tells_what_was_wrong(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "argument"), [("diff", None), ("plan", "review"), ("plan", "other")])
-def test_the_schema_gate_must_fit_the_step(mode: str, argument: str | None, tmp_path: Path) -> None:
+def test_the_schema_gate_must_match_the_output_of_the_step(mode: str, argument: str | None, tmp_path: Path) -> None:
     assert BUILTIN["schema"](argument, gate_context(tmp_path, mode=mode)).status == "error"

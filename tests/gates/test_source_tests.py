@@ -51,12 +51,12 @@ def test_python_tests_are_found_by_parsing() -> None:
     assert list(find_tests("tests/test_x.py", PYTHON)) == names
 
 
-def test_words_in_a_python_string_are_no_tests() -> None:
+def test_text_in_a_python_string_is_not_a_test() -> None:
     assert find_tests("test_x.py", b'"""\ndef test_a(): ...\n"""') == {}
 
 
 @pytest.mark.parametrize("source", [b"def test_a(:", b"\0", b"\xff", b"(" * 5000, b"-" * 100_000 + b"1"])
-def test_python_that_does_not_parse_is_said_so(source: bytes) -> None:
+def test_python_that_cannot_be_parsed_is_unreadable(source: bytes) -> None:
     with pytest.raises(UnreadableError):
         find_tests("test_x.py", source)
 
@@ -85,7 +85,7 @@ def test_tests_of_other_languages_are_found_by_pattern(path: str, source: str, c
     assert len(find_tests(path, source.encode())) == count
 
 
-def test_white_space_alone_makes_no_new_test() -> None:
+def test_a_change_of_white_space_does_not_change_a_test() -> None:
     before = find_tests("a_test.go", b"func TestA(t *testing.T) { x() }\n")
     after = find_tests("a_test.go", b"\n\nfunc TestA(t *testing.T) {\n\tx()\n}\n")
     assert list(before.values()) == list(after.values())
@@ -100,7 +100,7 @@ def test_any_bytes_are_counted_or_unreadable(source: bytes, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "text"), [("A.java", "\n"), ("a.rs", "#[test"), ("a.ts", "it`"), ("a.rb", "it "), ("a.c", "TEST ")]
 )
-def test_hostile_sources_take_no_time(path: str, text: str) -> None:
+def test_hostile_sources_are_read_quickly(path: str, text: str) -> None:
     started = time.monotonic()
     assert len(find_tests(path, text.encode() * 100_000)) <= 100_000
     assert time.monotonic() - started < 5

@@ -61,15 +61,15 @@ from pytest_gump.gates.summaries import known_summary, summarize
         ("", ""),
     ],
 )
-def test_the_tools_own_last_words_are_the_summary(output: str, summary: str) -> None:
+def test_the_last_line_of_the_tool_is_the_summary(output: str, summary: str) -> None:
     assert summarize(output) == summary
 
 
-def test_a_test_runner_speaks_before_what_its_tests_printed() -> None:
+def test_the_summary_of_a_test_runner_overrides_output_of_its_tests() -> None:
     assert summarize("Found 3 errors.\n== 1 passed in 0.1s ==\n") == "1 passed"
 
 
-def test_unknown_output_has_no_known_summary() -> None:
+def test_unknown_output_has_no_summary() -> None:
     assert known_summary("hello\n") == ""
 
 
@@ -83,7 +83,7 @@ def test_a_summary_is_always_one_short_line(output: str) -> None:
 @pytest.mark.parametrize(
     "text", ["! " + "1" * 40_000, "1 a, " * 8_000, "<coverage " * 4_000, "`" * 40_000, "(" * 40_000]
 )
-def test_hostile_output_takes_no_time(text: str) -> None:
+def test_hostile_output_is_read_quickly(text: str) -> None:
     started = time.monotonic()
     assert summarize(text)
     assert time.monotonic() - started < 2

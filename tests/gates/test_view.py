@@ -34,7 +34,7 @@ diff --git a/gone.py b/gone.py
 """
 
 
-def test_added_lines_have_the_place_in_the_new_file() -> None:
+def test_added_lines_have_the_line_number_of_the_new_file() -> None:
     found = Diff(PATCH).added_lines_matching("TODO")
     assert [(line.path, line.line, line.text) for line in found] == [
         ("new.py", 4, "x = 2  # TODO new"),
@@ -42,7 +42,7 @@ def test_added_lines_have_the_place_in_the_new_file() -> None:
     ]
 
 
-def test_removed_lines_have_the_place_in_the_old_file() -> None:
+def test_removed_lines_have_the_line_number_of_the_old_file() -> None:
     found = Diff(PATCH).removed_lines_matching(r"TODO$|old")
     assert [repr(line) for line in found] == ["old.py:4: x = 1  # TODO old", "gone.py:1: bye TODO"]
 
@@ -53,12 +53,12 @@ def test_lines_that_look_like_headers_are_content() -> None:
     assert [line.text for line in diff.removed_lines_matching("gone$")] == ["- gone"]
 
 
-def test_a_name_that_git_quotes_is_read() -> None:
+def test_a_name_quoted_by_git_is_read() -> None:
     patch = '--- /dev/null\n+++ "b/\\303\\244 \\"x\\".py"\n@@ -0,0 +1 @@\n+y\n'
     assert Diff(patch).added_lines_matching("y")[0].path == 'ä "x".py'
 
 
-def test_a_diff_can_stay_in_its_file(tmp_path: Path) -> None:
+def test_a_diff_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "diff.patch").write_text(PATCH)
     diff = Diff(file=tmp_path / "diff.patch")
     assert len(diff.added_lines_matching("TODO")) == 2
@@ -71,13 +71,13 @@ def test_a_missing_or_broken_diff_has_no_lines(tmp_path: Path) -> None:
     assert Diff("@@ -1,9 +1,9 @@\n+cut").added_lines_matching("") != []
 
 
-def test_the_view_is_short_in_an_assertions_explanation(tmp_path: Path) -> None:
+def test_the_view_has_a_short_repr(tmp_path: Path) -> None:
     view = StepView("build::impl[a]", 2, tmp_path, diff=Diff(PATCH))
     assert repr(view) == "<step build::impl[a], attempt 2>"
     assert repr(view.diff) == "<diff>"
 
 
-def test_the_view_can_not_be_changed(tmp_path: Path) -> None:
+def test_the_view_is_immutable(tmp_path: Path) -> None:
     view = StepView("impl", 1, tmp_path)
     with pytest.raises(dataclasses.FrozenInstanceError):
         view.attempt = 2  # type: ignore[misc]

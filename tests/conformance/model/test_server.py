@@ -1,4 +1,4 @@
-"""The scripted model server, spoken to as the CLIs do."""
+"""The scripted model server gets requests in the form of each CLI."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ CHAT_TOOLS = [
 
 
 def post(server: ModelServer, path: str, body: Mapping[str, Any]) -> Any:
-    """Give the JSON of an answer, or the data of its events."""
+    """Return the JSON of an answer, or the data of its events."""
     sent = {"Content-Type": "application/json", "Authorization": f"Bearer {KEY}"}
     with contextlib.closing(http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)) as connection:
         connection.request("POST", path, json.dumps(body), sent)
@@ -50,7 +50,7 @@ def chat(*later: Mapping[str, Any], stream: bool = False, prompt: str = PROMPT) 
     return {"model": "m", "stream": stream, "messages": messages, "tools": CHAT_TOOLS}
 
 
-def test_messages_of_anthropic_stream_text_tool_calls_and_usage(tmp_path: Path) -> None:
+def test_anthropic_messages_stream_text_tool_calls_and_usage(tmp_path: Path) -> None:
     body = {
         "model": "claude-x",
         "stream": True,
@@ -70,7 +70,7 @@ def test_messages_of_anthropic_stream_text_tool_calls_and_usage(tmp_path: Path) 
     assert events[-2]["delta"]["stop_reason"] == "tool_use"
 
 
-def test_responses_call_the_patch_tool_of_codex_with_text(tmp_path: Path) -> None:
+def test_responses_call_the_patch_tool_of_codex_with_plain_text(tmp_path: Path) -> None:
     body = {
         "model": "gpt-x",
         "stream": True,
@@ -100,7 +100,7 @@ def test_several_tool_calls_of_codex_are_one_answer(tmp_path: Path) -> None:
     assert answer["output"][0]["content"][0]["text"] == "Done."
 
 
-def test_chat_fills_in_what_a_tool_requires(tmp_path: Path) -> None:
+def test_chat_fills_in_required_arguments_of_a_tool(tmp_path: Path) -> None:
     with ModelServer("qwen", script(ACTING), tmp_path) as server:
         whole = post(server, "/v1/chat/completions", chat())
         chunks = post(server, "/v1/chat/completions", chat(stream=True))
@@ -114,7 +114,7 @@ def test_chat_fills_in_what_a_tool_requires(tmp_path: Path) -> None:
     assert chunks[-1] == "[DONE]"
 
 
-def test_gemini_tells_thoughts_apart_and_takes_the_model_from_the_path(tmp_path: Path) -> None:
+def test_gemini_marks_thoughts_and_reads_the_model_from_the_path(tmp_path: Path) -> None:
     tools = [{"functionDeclarations": [{"name": "write_file", "parametersJsonSchema": {}}]}]
     body = {"contents": [{"role": "user", "parts": [{"text": PROMPT}]}], "tools": tools}
     with ModelServer("gemini", script(ACTING), tmp_path) as server:
@@ -129,7 +129,7 @@ def test_gemini_tells_thoughts_apart_and_takes_the_model_from_the_path(tmp_path:
     assert usage["candidatesTokenCount"] + usage["thoughtsTokenCount"] == Spent().output
 
 
-def test_the_next_answer_is_read_off_the_conversation_and_not_counted(tmp_path: Path) -> None:
+def test_the_next_answer_depends_on_the_conversation(tmp_path: Path) -> None:
     tool = [{"role": "assistant", "content": "I act."}, {"role": "tool", "content": "ok"}]
     with ModelServer("qwen", script(ACTING, DONE), tmp_path) as server:
         said = [
@@ -139,21 +139,21 @@ def test_the_next_answer_is_read_off_the_conversation_and_not_counted(tmp_path: 
     assert said == ["I act.", "I act.", "Done.", "Done.", "I act."]
 
 
-def test_an_endless_scene_begins_again(tmp_path: Path) -> None:
+def test_an_endless_scene_starts_again(tmp_path: Path) -> None:
     tool = [{"role": "assistant", "content": "I act."}, {"role": "tool", "content": "ok"}]
     with ModelServer("qwen", script(ACTING, endless=True), tmp_path) as server:
         answer = post(server, "/v1/chat/completions", chat(*tool, *tool))
     assert answer["choices"][0]["message"]["content"] == "I act."
 
 
-def test_a_scene_belongs_to_the_prompts_that_hold_its_words(tmp_path: Path) -> None:
+def test_a_scene_answers_prompts_that_contain_its_text(tmp_path: Path) -> None:
     both = Script((Scene((DONE,), match="tests"), Scene((ACTING,), match="code")))
     with ModelServer("qwen", both, tmp_path) as server:
         answer = post(server, "/v1/chat/completions", chat(prompt=f"{MARK}\n\nWrite the code."))
     assert answer["choices"][0]["message"]["content"] == "I act."
 
 
-def test_what_a_cli_asks_on_its_own_account_is_answered_and_told_apart(tmp_path: Path) -> None:
+def test_side_requests_of_a_cli_are_answered_and_marked(tmp_path: Path) -> None:
     with ModelServer("qwen", script(ACTING), tmp_path) as server:
         titled = post(server, "/v1/chat/completions", {**chat(), "tools": []})
         post(server, "/v1/chat/completions", chat(prompt="Summarise this."))
@@ -163,7 +163,7 @@ def test_what_a_cli_asks_on_its_own_account_is_answered_and_told_apart(tmp_path:
 
 
 @pytest.mark.parametrize(("path", "found"), [("/v1/messages", "error"), ("/v1/chat/completions", "error")])
-def test_a_fault_is_told_in_the_dialect_as_often_as_asked(path: str, found: str, tmp_path: Path) -> None:
+def test_a_fault_is_sent_in_the_dialect_the_given_number_of_times(path: str, found: str, tmp_path: Path) -> None:
     with ModelServer("qwen", script(DONE, fault=Fault(429, times=1, message="slow down")), tmp_path) as server:
         first, second = (post(server, path, chat()) for _ in range(2))
     assert (first["status"], first[found]["message"]) == (429, "slow down")
@@ -178,7 +178,7 @@ def test_a_cut_stream_ends_without_its_last_events(tmp_path: Path) -> None:
         post(server, "/v1/chat/completions", chat(stream=True))
 
 
-def test_keys_are_not_kept(tmp_path: Path) -> None:
+def test_keys_are_not_stored(tmp_path: Path) -> None:
     with ModelServer("qwen", script(DONE), tmp_path, secrets=(KEY,)) as server:
         post(server, "/v1/chat/completions", chat(prompt=f"{PROMPT} My key is {KEY}."))
     (served,) = server.served
@@ -187,7 +187,7 @@ def test_keys_are_not_kept(tmp_path: Path) -> None:
     assert "***" in served.text
 
 
-def test_what_is_meant_for_another_host_goes_nowhere_and_is_noted(tmp_path: Path) -> None:
+def test_requests_for_other_hosts_are_refused_and_noted(tmp_path: Path) -> None:
     with ModelServer("qwen", script(DONE), tmp_path) as server:
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=10)
         connection.request("CONNECT", "example.org:443")
@@ -199,7 +199,7 @@ def test_what_is_meant_for_another_host_goes_nowhere_and_is_noted(tmp_path: Path
     assert server.strays == ["example.org:443", "example.org"]
 
 
-def test_a_delay_ends_when_the_asker_has_gone(tmp_path: Path) -> None:
+def test_a_delay_ends_when_the_client_disconnects(tmp_path: Path) -> None:
     with ModelServer("qwen", script(Answer("Late.", delay_s=60)), tmp_path) as server:
         connection = http.client.HTTPConnection(server.url.removeprefix("http://"), timeout=0.3)
         connection.request("POST", "/v1/chat/completions", json.dumps(chat()), {"Authorization": "x"})

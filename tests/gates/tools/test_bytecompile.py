@@ -13,7 +13,7 @@ def compiled(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
-def test_good_files_compile_and_nothing_is_written(tmp_path: Path) -> None:
+def test_valid_files_compile_without_writing_files(tmp_path: Path) -> None:
     (tmp_path / "a file.py").write_text("x = 1\n")
     (tmp_path / "-rf.py").write_text('"\\d"\n')
     before = sorted(tmp_path.rglob("*"))
@@ -35,7 +35,7 @@ def test_each_broken_file_is_named_with_line_and_source(tmp_path: Path) -> None:
     assert "Traceback" not in ended.stdout + ended.stderr
 
 
-def test_deep_nesting_is_a_failure_not_a_crash(tmp_path: Path) -> None:
+def test_deep_nesting_is_a_failure_without_a_crash(tmp_path: Path) -> None:
     (tmp_path / "deep.py").write_text("(" * 5000 + ")" * 5000)
     (tmp_path / "chain.py").write_text("-" * 200_000 + "1")
     ended = compiled(tmp_path)
@@ -43,7 +43,7 @@ def test_deep_nesting_is_a_failure_not_a_crash(tmp_path: Path) -> None:
     assert "deep.py" in ended.stdout
 
 
-def test_environments_caches_and_links_are_left_out(tmp_path: Path) -> None:
+def test_environments_caches_and_links_are_ignored(tmp_path: Path) -> None:
     for folder in ("node_modules", "__pycache__", "env", "target"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "bad.py").write_text("def")
@@ -55,7 +55,7 @@ def test_environments_caches_and_links_are_left_out(tmp_path: Path) -> None:
     assert compiled(tmp_path).stdout == "0 Python files compile\n"
 
 
-def test_an_odd_name_can_be_printed(tmp_path: Path) -> None:
+def test_a_name_with_special_characters_is_printed(tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/a\xff.py")).write_text("def")
     ended = compiled(tmp_path)
     assert ended.returncode == 1

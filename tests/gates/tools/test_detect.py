@@ -51,7 +51,7 @@ def found(files: Mapping[str, str], *, python: str = PY, installed: tuple[str, .
         ({"README.md": ""}, "test", None),
     ],
 )
-def test_a_marker_file_tells_the_command(files: dict[str, str], kind: str, command: str | None) -> None:
+def test_a_marker_file_selects_the_commands(files: dict[str, str], kind: str, command: str | None) -> None:
     assert found(files).get(kind) == command
 
 
@@ -65,13 +65,13 @@ def test_a_marker_file_tells_the_command(files: dict[str, str], kind: str, comma
         ("bun.lock", "bun run"),
     ],
 )
-def test_the_lock_file_tells_the_package_manager(lock: str, run: str) -> None:
+def test_the_lock_file_selects_the_package_manager(lock: str, run: str) -> None:
     scripts = '{"scripts": {"build": "tsc", "test": "node --test", "lint": "eslint ."}}'
     commands = found({"package.json": scripts, lock: ""})
     assert commands == {"compile": f"{run} build", "test": f"{run} test", "lint": f"{run} lint"}
 
 
-def test_only_scripts_that_exist_become_commands() -> None:
+def test_only_existing_scripts_become_commands() -> None:
     npm_init = '{"scripts": {"test": "echo \\"Error: no test specified\\" && exit 1", "lint": 3}}'
     assert found({"package.json": npm_init}) == {}
     assert found({"package.json": '{"scripts": []}'}) == {}
@@ -88,7 +88,7 @@ def test_jest_measures_coverage_through_the_test_script() -> None:
     assert commands["coverage"] == "npm run test -- --coverage"
 
 
-def test_pytest_goes_before_the_makefile_which_fills_what_is_open() -> None:
+def test_pytest_overrides_the_makefile_which_adds_missing_commands() -> None:
     commands = found({"pyproject.toml": "", "Makefile": "test:\n\tpip install .\nlint:\n\tflake8\n"})
     assert commands["test"] == f"{PY} -m pytest"
     assert commands["lint"] == "make lint"
@@ -105,7 +105,7 @@ def test_the_interpreter_is_quoted_for_the_shell() -> None:
     assert commands["test"] == "'/opt/my python/bin/python' -m pytest"
 
 
-def test_coverage_uses_pytest_cov_where_it_is_installed() -> None:
+def test_coverage_uses_pytest_cov_if_it_is_installed() -> None:
     assert found({"setup.py": ""}, installed=("pytest_cov",))["coverage"] == f"{PY} -m pytest --cov --cov-report=term"
 
 
@@ -127,7 +127,7 @@ def test_coverage_follows_the_settings_of_the_project(files: dict[str, str], com
     assert found(files)["coverage"] == command
 
 
-def test_the_running_interpreter_is_asked_for_pytest_cov_by_default() -> None:
+def test_pytest_cov_is_looked_up_in_the_running_interpreter_by_default() -> None:
     commands = detect(["setup.py"], lambda _: b"", sys.executable)
     assert set(commands) == {"compile", "test", "coverage"}
 
@@ -140,12 +140,12 @@ def test_the_running_interpreter_is_asked_for_pytest_cov_by_default() -> None:
         "app/AIT.java", "src/test/kotlin/A.kt", "spec/models/a_spec.rb", "spec/spec_helper.rb", "test/a_test.exs", "x.bats",
     ],
 )  # fmt: skip
-def test_test_files_of_all_languages_are_known(path: str) -> None:
+def test_test_files_of_all_languages_are_found(path: str) -> None:
     assert matches(["@tests"], [path]) == [path]
 
 
 @pytest.mark.parametrize(
     "path", ["src/a.py", "contest.py", "latest/a.go", "spec.md", "src/testing.rs", "attest.ts", "spec/a.md"]
 )
-def test_other_files_are_not_taken_for_tests(path: str) -> None:
+def test_other_files_are_not_test_files(path: str) -> None:
     assert matches(["@tests"], [path]) == []

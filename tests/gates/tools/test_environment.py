@@ -27,7 +27,7 @@ def project(root: Path, value: str, layout: str = "src") -> Path:
 
 @pytest.fixture(scope="module")
 def interpreter(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A virtual environment of its own that borrows pytest from the running one."""
+    """Create a virtual environment that uses pytest of the running one."""
     folder = tmp_path_factory.mktemp("venv")
     venv.create(folder, with_pip=False, symlinks=True)
     site_dir(folder).joinpath("borrowed.pth").write_text(
@@ -55,7 +55,7 @@ class _EditableFinder:
 def install():
     sys.meta_path.append(_EditableFinder)
 """
-"""The shape of what setuptools writes for an editable installation of a flat layout."""
+"""The form of the finder that setuptools writes for an editable installation of a flat layout."""
 
 
 def value_seen(interpreter: Path, worktree: Path, env: dict[str, str]) -> str:
@@ -69,7 +69,7 @@ def value_seen(interpreter: Path, worktree: Path, env: dict[str, str]) -> str:
 
 @pytest.mark.parametrize("installation", ["pth", "finder"])
 @pytest.mark.parametrize("layout", ["src", "."])
-def test_the_worktree_wins_over_an_editable_installation_of_the_checkout(
+def test_the_worktree_overrides_an_editable_installation_of_the_checkout(
     tmp_path: Path, interpreter: Path, layout: str, installation: str
 ) -> None:
     checkout = project(tmp_path / "checkout", "checkout", layout)
@@ -86,7 +86,7 @@ def test_the_worktree_wins_over_an_editable_installation_of_the_checkout(
     assert value_seen(interpreter, worktree, gate_environment(worktree)) == "worktree"
 
 
-def test_the_test_gate_sees_a_change_that_only_the_worktree_has(tmp_path: Path, interpreter: Path) -> None:
+def test_the_test_gate_imports_the_change_from_the_worktree(tmp_path: Path, interpreter: Path) -> None:
     checkout = project(tmp_path / "checkout", "checkout")
     worktree = project(tmp_path / "worktree", "worktree")
     (site_dir(interpreter) / "__editable__.shop.pth").write_text(f"{checkout / 'src'}\n")
@@ -116,7 +116,7 @@ def test_source_folders_come_before_the_root(tmp_path: Path) -> None:
         '[tool.uv.build-backend]\nmodule-root = "lib"',
     ],
 )
-def test_a_build_backends_own_source_folder_counts(tmp_path: Path, settings: str) -> None:
+def test_the_source_folder_of_a_build_backend_is_used(tmp_path: Path, settings: str) -> None:
     (tmp_path / "lib").mkdir()
     (tmp_path / "pyproject.toml").write_text(settings)
     assert source_roots(tmp_path) == [tmp_path / "lib", tmp_path]
@@ -138,12 +138,12 @@ def test_a_declared_folder_outside_is_ignored(tmp_path: Path, folder: str) -> No
         f"a = {'9' * 5000}",
     ],
 )
-def test_an_odd_pyproject_is_no_problem(tmp_path: Path, text: str) -> None:
+def test_an_invalid_pyproject_is_ignored(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     assert source_roots(tmp_path) == [tmp_path]
 
 
-def test_a_path_that_commands_get_anyway_stays_behind_the_worktree(tmp_path: Path) -> None:
+def test_an_existing_python_path_follows_the_worktree(tmp_path: Path) -> None:
     (tmp_path / "setup.py").touch()
     added = gate_environment(tmp_path, {"PYTHONPATH": f"/checkout{os.pathsep}{os.pathsep}/lib"})
     assert added["PYTHONPATH"].split(os.pathsep) == [str(tmp_path), "/checkout", "/lib"]
@@ -160,7 +160,7 @@ def test_node_projects_do_not_watch(tmp_path: Path) -> None:
     assert gate_environment(tmp_path, {"CI": "1"})["CI"] == "1"
 
 
-def test_nothing_of_the_outer_session_is_added(tmp_path: Path) -> None:
+def test_variables_of_the_outer_session_are_not_added(tmp_path: Path) -> None:
     (tmp_path / "setup.py").touch()
     assert "PYTEST_CURRENT_TEST" in os.environ
     assert not [name for name in gate_environment(tmp_path) if name.startswith("PYTEST")]

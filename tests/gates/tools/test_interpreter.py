@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder of installed packages with a plugin-like tool, and a folder first on PATH."""
+    """Return a folder of installed packages with a plugin. The first folder on PATH is empty."""
     folder = tmp_path / "site-packages"
     (folder / "pytest").mkdir(parents=True)
     (folder / "pytest/tool.py").write_text("one = 1\n")
@@ -62,7 +62,7 @@ def fake_tool(site: Path) -> None:
         (fake_tool, "make"),
     ],
 )
-def test_change_that_can_decide_is_found(site: Path, change: Callable[[Path], object], named: str) -> None:
+def test_a_change_that_can_affect_gates_is_found(site: Path, change: Callable[[Path], object], named: str) -> None:
     before = Interpreter.now(["make test"])
     assert before.changes().deciding == ()
     change(site)
@@ -71,7 +71,7 @@ def test_change_that_can_decide_is_found(site: Path, change: Callable[[Path], ob
     assert Interpreter.from_wire(asdict(before)).changes() == changes
 
 
-def test_package_that_is_merely_installed_is_named_apart(site: Path) -> None:
+def test_a_newly_installed_package_is_named_separately(site: Path) -> None:
     before = Interpreter.now([])
     metadata(site, "requests")
     (site / "requests").mkdir()
@@ -83,7 +83,7 @@ def test_package_that_is_merely_installed_is_named_apart(site: Path) -> None:
     assert [one.rpartition("/")[2] for one in changes.installed] == ["requests-1.dist-info"]
 
 
-def test_new_link_to_a_file_that_its_distribution_vouches_for_is_no_change(site: Path) -> None:
+def test_a_new_link_to_a_file_of_a_distribution_is_not_a_change(site: Path) -> None:
     import base64
     import hashlib
 

@@ -1,4 +1,4 @@
-"""In which folder detected gate commands run."""
+"""The folder in which detected gate commands run."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ FILES = ["pyproject.toml", "packages/api/pyproject.toml", "packages/api/tests/te
         ("packages/apis", ""),
     ],
 )
-def test_package_is_the_nearest_folder_with_settings_of_its_own(folder: str, package: str) -> None:
+def test_a_package_is_the_nearest_folder_with_its_own_settings(folder: str, package: str) -> None:
     assert package_around(FILES, folder) == package

@@ -35,7 +35,7 @@ def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
-def test_only_detected_commands_get_another_form(tmp_path: Path) -> None:
+def test_only_detected_commands_are_rewritten(tmp_path: Path) -> None:
     assert guarded(f"{COMMAND} tests", tmp_path) is None
     assert guarded("make test", tmp_path) is None
     assert guarded("/usr/bin/python3.9 -m pytest", tmp_path) is None
@@ -67,7 +67,7 @@ def test_only_detected_commands_get_another_form(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_honest_project_passes_with_a_record_per_test(tmp_path: Path, files: dict[str, str]) -> None:
+def test_an_honest_project_passes_with_a_record_per_test(tmp_path: Path, files: dict[str, str]) -> None:
     result = gate(tmp_path, files)
     assert (result.status, result.exit_code) == ("passed", 0), result
     assert result.tests is not None
@@ -99,7 +99,7 @@ def test_exit_code_0_without_passed_tests_fails(tmp_path: Path, files: dict[str,
     "option",
     ["-m unit", "-k other", "--deselect=tests/test_app.py", "--ignore=tests/test_app.py", "--ignore-glob=tests*"],
 )
-def test_option_of_addopts_that_leaves_out_all_tests_is_named(tmp_path: Path, option: str) -> None:
+def test_an_option_in_addopts_that_deselects_all_tests_is_named(tmp_path: Path, option: str) -> None:
     result = gate(tmp_path, {"pytest.ini": f"[pytest]\naddopts = {option}\nmarkers = unit\n"})
     assert (result.status, result.exit_code) == ("failed", 5)
     assert option in result.summary
@@ -108,13 +108,13 @@ def test_option_of_addopts_that_leaves_out_all_tests_is_named(tmp_path: Path, op
 
 
 @pytest.mark.parametrize("name", ["pytest.py", "iniconfig.py", "_pytest/__init__.py", "xdist/__init__.py"])
-def test_file_named_like_the_runner_is_not_imported(tmp_path: Path, name: str) -> None:
+def test_a_file_named_like_the_runner_is_not_imported(tmp_path: Path, name: str) -> None:
     result = gate(tmp_path, {name: "import os\nos._exit(0)\n", "app.py": "value = 2\n"})
     assert (result.status, result.exit_code) == ("failed", 1)
     assert result.tests == {"collected": 1, "failed": 1}
 
 
-def test_processes_of_the_tests_import_from_the_worktree_but_get_no_descriptor(tmp_path: Path) -> None:
+def test_processes_of_tests_import_from_the_worktree_without_the_descriptor(tmp_path: Path) -> None:
     test = (
         "import multiprocessing, os, subprocess, sys\nfrom app import value\n\ndef double(n):\n    return n * 2 * value\n\n"
         "def test_children():\n    with multiprocessing.get_context('spawn').Pool(1) as pool:\n"

@@ -1,4 +1,4 @@
-"""Records of tests: what counts, and what contradicts an exit code of 0."""
+"""Records of tests: which records count, and which contradict exit code 0."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def line(event: str, **fields: Any) -> dict[str, Any]:
 
 
 def phases(test: str, setup: str = "passed", call: str | None = "passed", teardown: str = "passed") -> list[Any]:
-    told = {"setup": setup, "call": call, "teardown": teardown}
+    outcomes = {"setup": setup, "call": call, "teardown": teardown}
     middle = [
-        line("phase", id=test, phase=name, outcome=outcome, error=None) for name, outcome in told.items() if outcome
+        line("phase", id=test, phase=name, outcome=outcome, error=None) for name, outcome in outcomes.items() if outcome
     ]
     return [line("start", id=test), *middle, line("end", id=test)]
 
@@ -34,7 +34,7 @@ def problem(data: bytes) -> str | None:
     return contradiction(read_records(data))
 
 
-def test_outcome_of_a_test_is_the_worst_of_its_phases() -> None:
+def test_the_outcome_of_a_test_is_the_worst_of_its_phases() -> None:
     data = session(
         phases("passed"),
         phases("failed", call="failed"),
@@ -57,7 +57,7 @@ def test_outcome_of_a_test_is_the_worst_of_its_phases() -> None:
     assert records.counts == {"collected": 6, "passed": 1, "failed": 1, "error": 2, "skipped": 1, "xfailed": 1}
 
 
-def test_repeated_test_counts_by_its_last_run() -> None:
+def test_the_last_run_of_a_repeated_test_counts() -> None:
     repeated = [
         line("start", id="a"),
         line("phase", id="a", phase="call", outcome="rerun", error=None),
@@ -66,7 +66,7 @@ def test_repeated_test_counts_by_its_last_run() -> None:
     assert problem(session(repeated, collected=1)) is None
 
 
-def test_failed_subtest_fails_the_test() -> None:
+def test_a_failed_subtest_fails_the_test() -> None:
     inner = [line("start", id="a"), line("phase", id="a", phase="call", outcome="failed", error="AssertionError")]
     assert read_records(session([*inner, *phases("a")[1:]], collected=1)).outcomes == {"a": "failed"}
 
@@ -100,17 +100,17 @@ def test_tests_of_parallel_workers_may_overlap() -> None:
         pytest.param(session(phases("a")[1:], collected=1), "only 0 of 1", id="never-started"),
     ],
 )
-def test_exit_code_0_is_not_believed(data: bytes, why: str) -> None:
+def test_records_can_contradict_exit_code_0(data: bytes, why: str) -> None:
     assert why in (problem(data) or "")
 
 
 @given(st.binary(max_size=300))
-def test_any_bytes_can_be_read_and_prove_nothing(data: bytes) -> None:
+def test_any_bytes_can_be_read_and_never_pass(data: bytes) -> None:
     assert problem(data) is not None
 
 
 @given(st.integers(min_value=0))
-def test_records_that_are_cut_off_never_pass(size: int) -> None:
+def test_truncated_records_never_pass(size: int) -> None:
     whole = session(phases("a"), phases("b"), collected=2)
     assert problem(whole) is None
     assert problem(whole[: size % len(whole.rstrip())]) is not None

@@ -1,4 +1,4 @@
-"""Files of a change that take the place of a gate's tools, and product code that reaches for its test run."""
+"""Files of a change that replace tools of a gate, and product code that manipulates its test run."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def found(tmp_path: Path, *added: str, base: tuple[str, ...] = ()) -> list[str]:
     ["pytest.py", "src/pytest.py", "_pytest/__init__.py", "pluggy/x.py", "iniconfig.cpython-311.so", "xdist/plugin.py",
      "coverage.py", "src/ruff/__main__.py", "sitecustomize.py", "src/usercustomize/__init__.py", "execnet.pyc"],
 )  # fmt: skip
-def test_name_of_a_tool_is_found_in_each_source_folder(tmp_path: Path, path: str) -> None:
+def test_a_file_named_like_a_tool_is_found_in_each_source_folder(tmp_path: Path, path: str) -> None:
     assert found(tmp_path, path) == [path]
 
 
 @pytest.mark.parametrize(
     "path", ["app/pytest.py", "tests/pytest.py", "pytest.md", "pytest/notes.txt", "docs/coverage.py", "pytest_own.py"]
 )
-def test_other_files_are_not(tmp_path: Path, path: str) -> None:
+def test_other_files_are_allowed(tmp_path: Path, path: str) -> None:
     assert found(tmp_path, path) == []
 
 
-def test_modules_of_a_plugin_are_found_in_its_list_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_modules_of_a_plugin_are_read_from_its_list_of_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     about = tmp_path / "site" / "pytest_own-1.dist-info"
     about.mkdir(parents=True)
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: Pytest.Own\nVersion: 1\n")
@@ -53,11 +53,11 @@ def test_modules_of_a_plugin_are_found_in_its_list_of_files(tmp_path: Path, monk
             cached.cache_clear()
 
 
-def test_project_that_is_such_a_tool_may_grow(tmp_path: Path) -> None:
+def test_a_project_that_is_such_a_tool_can_add_files(tmp_path: Path) -> None:
     assert found(tmp_path, "src/xdist/new.py", base=("src/xdist/__init__.py",)) == []
 
 
-def test_modules_of_the_standard_library_are_found_apart(tmp_path: Path) -> None:
+def test_modules_of_the_standard_library_are_found_separately(tmp_path: Path) -> None:
     assert standard_stand_ins(["json/__init__.py", "wave.py", "a/wave.py"], tmp_path, lambda _: None) == [
         "json/__init__.py",
         "wave.py",
@@ -93,21 +93,21 @@ def test_modules_of_the_standard_library_are_found_apart(tmp_path: Path) -> None
         ("no python", []),
     ],
 )
-def test_reach_for_the_test_run_is_named(source: str, uses: list[str]) -> None:
+def test_use_of_the_test_run_is_named(source: str, uses: list[str]) -> None:
     assert new_reach(source.encode(), lambda: None) == uses
 
 
-def test_what_the_base_does_already_is_not_named() -> None:
+def test_use_of_the_test_run_on_the_base_is_not_named() -> None:
     assert new_reach(b"import atexit\nx = 1", lambda: b"import atexit\n") == []
     assert new_reach(b"import os\nos._exit(0)\nos._exit(1)", lambda: b"import os\nos._exit(0)") == ["os._exit"]
 
 
 @given(st.binary(max_size=100))
-def test_any_bytes_can_be_looked_at(source: bytes) -> None:
+def test_any_bytes_can_be_checked(source: bytes) -> None:
     assert isinstance(new_reach(source, lambda: source), list)
 
 
-def test_second_module_of_a_name_in_another_source_folder_is_found(tmp_path: Path) -> None:
+def test_a_second_module_with_the_same_name_is_found(tmp_path: Path) -> None:
     for name in ("app.py", "src/app.py", "src/other.py"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
