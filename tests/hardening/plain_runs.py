@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.cli.program import main
+
+from tests.kits.processes import PYTEST
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -94,7 +95,7 @@ def session(
         environment.pop(name, None)
         if value is not None:
             environment[name] = value
-    command = [sys.executable, "-m", "pytest", "--gump-workflow=one", f"--gump-replay={project.cassette}"]
+    command = [*PYTEST, "--gump-workflow=one", f"--gump-replay={project.cassette}"]
     return subprocess.run(
         [*user, "bash", "-c", shell, "bash", *command, *options, spec],
         cwd=Path.cwd(),

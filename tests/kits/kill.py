@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from collections import Counter
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from pytest_gump.engine.record.liveness import run_state
 
 from tests.kits import parallel as parallel_kit
 from tests.kits.commands import gump
-from tests.kits.processes import living, wait_until
+from tests.kits.processes import PYTEST, living, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,7 +109,7 @@ def prepare(project: GumpProject, *, pause: float = 0.05) -> None:
 def session(project: GumpProject, *words: str, kill_at: str = "") -> subprocess.CompletedProcess[str]:
     """A pytest session in a process group of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "killer", *words],
+        [*PYTEST, "-p", "killer", *words],
         cwd=project.path,
         env={**os.environ, "KILL_AT": kill_at, "PYTHONPATH": str(project.path)},
         start_new_session=True,

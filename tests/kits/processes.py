@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from pytest_gump.testing import GumpProject
+
+UNUSED: Final = ("no:anyio", "no:hypothesispytest")
+"""Plugins whose imports are a third of the start of a session that has no use for them."""
+PYTEST: Final = (sys.executable, "-m", "pytest", *(word for plugin in UNUSED for word in ("-p", plugin)))
 
 
 def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
@@ -40,7 +44,7 @@ def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """A pytest session in the background, in a process group of its own; it ends at the latest with the block."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "-p", "no:anyio", *arguments],
+        [*PYTEST, *arguments],
         cwd=project.path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.kits.processes import UNUSED
 from tests.kits.workflows import ONE, PLAN, RETRY
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
     """A project with one Python file and the workflows `one`, `retry` and `plan`."""
-    gump_project.pytester.plugins.append("no:anyio")  # its import is an eighth of the start of a session
+    gump_project.pytester.plugins.extend(UNUSED)
     saved.give("project", gump_project, _fill)
     return gump_project
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import signal
 import subprocess
-import sys
 import textwrap
 import time
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
+from tests.kits.processes import PYTEST
 from tests.kits.script_agent import CONFTEST
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Rogue:
 
     def run_apart(self, *options: str, prefix: tuple[str, ...] = ()) -> Ran:
         """Run in a process of its own, whose memory is measured."""
-        command = [*prefix, sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--gump-workflow=rogue"]
+        command = [*prefix, *PYTEST, "-p", "no:cacheprovider", "--gump-workflow=rogue"]
         with self._all_is_left_alone():
             began = time.monotonic()
             process = psutil.Popen(
