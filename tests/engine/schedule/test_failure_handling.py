@@ -7,6 +7,7 @@ import pytest
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import failure_of
 from pytest_gump.gates.base import GateResult
+from pytest_gump.order import PlanItem
 from pytest_gump.workflow.model import OnFailure
 from pytest_gump.workflow.path import StepPath
 
@@ -37,7 +38,7 @@ def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where
     assert (failed.verdict, [str(path) for path, _ in failed.decisions]) == ("again", ["g::h::c", "g"])
     assert (again.base, again.entry, again.session) == ("a#1", "group", "fresh")
     assert (str(again.failed), again.failure and again.failure.attempt) == ("g::h::c", 1)
-    assert drive.orders[4].session == "policy"
+    assert (drive.orders[4].session, drive.orders[4].entry) == ("policy", "group")
     assert drive.schedule.passed
 
 
@@ -305,7 +306,7 @@ def test_a_new_pass_resumes_sessions_if_agent_and_tree_stay_and_nothing_else_is_
     _, second, third, other = drive.orders
     assert (second.agent, second.session) == ("opus", "fresh")
     assert (third.agent, third.session, third.base) == (decision.agent or "opus", session, base)
-    assert (other.agent, other.session) == (third.agent, "policy"), "it has no session yet"
+    assert (other.agent, other.session, other.entry) == (third.agent, "policy", "first"), "it has no session yet"
 
 
 @pytest.mark.parametrize(
@@ -578,3 +579,28 @@ def test_policies_see_what_an_attempt_failed_of(
         3, outcome, source, "why", "haiku", gate_name, failing, "max_time", "t", final=True,  # type: ignore[arg-type]
     )  # fmt: skip
     assert failure_of(done.result) == failure
+
+
+def test_a_group_that_restarts_counts_its_failures_on() -> None:
+    steps = (agent("design"), group("g", agent("a"), on_failure=flat(2, "same", restart_from="design")))
+    drive = Drive(steps, {"g::a": ["gate_failed"] * 3}).run()
+    assert drive.log == ["design 1 haiku", "g::a 1 haiku", "design 2 haiku", "g::a 2 haiku"]
+    assert not drive.schedule.passed
+
+
+def test_in_a_fresh_pass_each_member_of_a_parallel_group_has_a_fresh_session() -> None:
+    members = group("left", agent("a"), agent("b")), agent("c")
+    both = group("g", *members, parallel=True, on_failure=flat(2, "same", "escalate: opus"))
+    drive = Drive((both,), {"g::c": ["gate_failed"]}).run()
+    again = {str(ready.path): ready.session for ready in drive.orders if ready.attempt == 2 and ready.mode == "diff"}
+    assert again == {"g::left::a": "fresh", "g::left::b": "policy", "g::c": "fresh"}
+
+
+def test_notes_of_one_failure_are_all_kept() -> None:
+    items = tuple(PlanItem(name, name, files=("src/",)) for name in ("x", "y"))
+    build = group("b", agent("a"), foreach="p", parallel=True, on_failure=flat(2, "same: 2"))
+    drive = Drive((agent("p", output="plan"), build), {"b::a[y]": ["gate_failed"]}, {"p": items})
+    drive.decide = lambda _, path, __, own: Retry() if path.name == "a" else own
+    drive.run()
+    (noted,) = [settled.notes for settled in drive.settled[1:] if settled.notes]
+    assert [note.split()[0] for note in noted] == ["the", "b:"]

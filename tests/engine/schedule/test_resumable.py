@@ -541,3 +541,11 @@ def test_failures_that_count_are_part_of_the_state() -> None:
         run.schedule.replay(*ended(StepPath(("a",)), 1, "gate_failed"), own_policy, counts=counts)
         states.add(run.schedule.signature())
     assert len(states) == 2
+
+
+def test_gates_that_could_not_run_twice_run_again_without_the_agent() -> None:
+    run = Resumed(agent("impl"), fails={})
+    path = StepPath(("impl",))
+    run.schedule.replay(*ended(path, 1, "gate_error", commit="left", gates=(GateResult("test", "error"),)), own_policy)
+    run.schedule.replay(*ended(path, 2, "gate_error", commit="left"), own_policy)
+    assert run.resume() == ["impl 3 from left: recheck policy"]

@@ -10,6 +10,7 @@ def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:
     drive = Drive((agent("a"), agent("b"), gate("check"))).run()
     assert drive.log == ["a 1 haiku", "b 1 haiku", "check 1 -"]
     assert [ready.base for ready in drive.orders] == ["base", "a#1", "b#1"]
+    assert [ready.step_base for ready in drive.orders] == ["base", "a#1", "b#1"]
     assert (drive.schedule.passed, drive.schedule.head) == (True, "b#1")
 
 
@@ -216,3 +217,13 @@ def test_completing_what_is_not_open_is_refused() -> None:
     with pytest.raises(ValueError, match="attempt 2 of a is not open"):
         drive.schedule.complete(*ended(StepPath(("a",)), 2), drive.decide)
     assert [ready.attempt for ready in drive.schedule.ready()] == [1]
+
+
+def test_what_a_parallel_group_is_left_with_is_in_plan_order_whoever_began_first() -> None:
+    inner = group("h", agent("x"), agent("y"), parallel=True)
+    schedule = Drive((group("g", inner, agent("b"), parallel=True),)).schedule
+    schedule.ready()
+    for name in ("g::b", "g::h::y", "g::h::x"):
+        (ready,) = [ready for ready in schedule.ready() if str(ready.path) == name]
+        schedule.complete(*ended(ready.path, 1, commit=name), own_policy)
+    assert [str(ready.path) for ready in schedule.ready()] == ["g::h::merge[x]"]
