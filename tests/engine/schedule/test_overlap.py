@@ -78,6 +78,7 @@ def test_patterns_without_a_common_file_do_not_overlap(first: str, second: str) 
         ("src", "lib/src/a.py"),
         ("src/", "src/deep/a.py"),
         ("src/", "docs/"),  # docs/src/a.py
+        ("pkg.d/", "pkg.d/a.py"),
         ("**", "a.py"),
         ("", "a.py"),
         (".", "a.py"),
