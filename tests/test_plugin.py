@@ -174,7 +174,7 @@ def test_verbose_shows_gates_and_twice_verbose_the_agents_tools(project: GumpPro
 
 
 def test_without_the_plugin_the_options_are_unknown(project: GumpProject) -> None:
-    result = project.run_apart("one", "-p", "no:gump", "-p", "no:hypothesispytest")
+    result = project.run_apart("one", "-p", "no:gump")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*unrecognized arguments: --gump-workflow=one*"])
 

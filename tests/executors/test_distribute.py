@@ -140,7 +140,7 @@ def test_a_failure_that_is_retried_is_none_for_x(project: GumpProject) -> None:
 def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
     write_side(project, pauses_s=3)
     project.answer("impl", writes={"new.py": BROKEN}, pauses_s=[0.5] * 4)
-    words = ["--gump-workflow=side", "-n3", "-x", "--gump-replay-delay=1", "--tb=no", warm_up(project)]
+    words = ["--gump-workflow=side", "-n2", "-x", "--gump-replay-delay=1", "--tb=no", warm_up(project)]
     result = project.run("one", *words)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     records = {record.workflow: record for record in runs(project).values()}
