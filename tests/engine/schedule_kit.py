@@ -1,4 +1,4 @@
-"""Workflows in a line, and a driver that answers orders by a table."""
+"""Short constructors for workflows, and a driver that completes orders with outcomes from a table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Done(NamedTuple):
-    """How an attempt ended: the arguments of `Schedule.complete`, without the last."""
+    """The arguments of `Schedule.complete` except the last."""
 
     path: StepPath
     result: AttemptResult
@@ -38,14 +38,14 @@ def ended(
     path: StepPath, attempt: int, outcome: str = "passed", agent: str | None = None, *, commit: str | None = None,
     failing: str = "", reason: str = "", **more: Any,
 ) -> Done:  # fmt: skip
-    """An attempt that left `commit`, with a gate that failed if one is named."""
+    """Return an attempt with the snapshot `commit`, and with the failed gate `failing` if it is given."""
     gates = (GateResult(failing, "failed"),) if failing else ()
     fields = {"timings": Timings(0.0, 0.0), "tree": commit, "gates": gates, **more}
     return Done(path, AttemptResult(str(path), attempt, Outcome(outcome), reason, agent, **fields), commit)
 
 
 def entries(*texts: str) -> tuple[Entry, ...]:
-    """`same: 3`, `escalate: sonnet`, `replan: opus`."""
+    """Parse entries such as `same: 3`, `escalate: sonnet` and `replan: opus`."""
     expanded: list[Entry] = []
     for text in texts:
         kind, _, value = (part.strip() for part in text.partition(":"))
@@ -82,7 +82,7 @@ def plan(*names: str) -> tuple[PlanItem, ...]:
 
 
 def tdd() -> Workflow:
-    """The example at the head of the language's page."""
+    """Return the first example on the page about the language."""
     tests = agent("tests", on_failure=flat(2, "same", "escalate: sonnet"))
     impl = agent("impl", on_failure=flat(5, "same: 3", "escalate: sonnet", restart_from="tests"))
     build = group("build", tests, impl, foreach="decompose")
@@ -95,7 +95,7 @@ def own_policy(_: Step, __: StepPath, ___: Sequence[Failure], own: Decision) -> 
 
 @dataclass
 class Drive:
-    """Runs a schedule serially. `fails` maps a path to the outcomes of its attempts, in order; the rest pass."""
+    """Runs a schedule serially. `fails` maps a path to the outcomes of its attempts in order. Other attempts pass."""
 
     steps: tuple[Step, ...]
     fails: dict[str, list[str]] = field(default_factory=dict)

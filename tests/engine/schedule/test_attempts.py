@@ -1,4 +1,4 @@
-"""All that an attempt is told when it starts, in the order of a run: agent, trees, entry, session, failure, items."""
+"""The fields of orders in the course of a run: agent, trees, entry, session, failure and items."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GATES = (GateSpec(name="test"),)
 
 
 def facts(ready: Ready) -> str:
-    """`impl[one] 2: haiku diff, left of base, same resume` and, where it has one, its role, failure, items, prompt."""
+    """Return `impl[one] 2: haiku diff, left of base, same resume`, then role, failure, items and prompt if set."""
     parts = [
         f"{ready.path} {ready.attempt}: {ready.agent or 'nobody'} {ready.mode}",
         f"{ready.base} of {ready.step_base}",
@@ -46,7 +46,7 @@ def strategy(*listed: Entry, retry: int = 9) -> OnFailure:
 ESCALATE, REPLAN = entries("escalate: sonnet")[1], entries("replan: opus")[1]
 
 
-def test_a_replan_starts_over_and_a_part_without_files_keeps_the_item_of_the_step() -> None:
+def test_replan_resets_the_tree_and_a_part_without_files_keeps_the_plan_item() -> None:
     build = group("b", agent("impl", on_failure=strategy(REPLAN)), foreach="p")
     parts = (PlanItem("u", "u", files=("u.py",)), PlanItem("v", "v"))
     plans = {"p": plan("x"), "b::impl--replan::plan[x]": parts}
@@ -61,7 +61,7 @@ def test_a_replan_starts_over_and_a_part_without_files_keeps_the_item_of_the_ste
     ]
 
 
-def test_a_replan_may_keep_the_tree_and_the_session_and_have_a_prompt() -> None:
+def test_replan_can_keep_the_tree_and_the_session_and_have_a_prompt() -> None:
     kept = replace(REPLAN, worktree="keep", session="resume", prompt="split it")
     drive = Drive((agent("a"), agent("impl", on_failure=strategy(kept))), {"impl": ["gate_failed"]})
     one, two = "impl--replan::item[one]", "impl--replan::item[two]"
@@ -73,7 +73,7 @@ def test_a_replan_may_keep_the_tree_and_the_session_and_have_a_prompt() -> None:
     ]
 
 
-def test_parts_of_a_replan_have_numbers_of_their_own_and_never_start_over() -> None:
+def test_parts_of_a_replan_have_their_own_numbers_that_never_repeat() -> None:
     fails = {"impl": ["gate_failed"], "impl--replan::item[one]": ["guard"]}
     drive = Drive((agent("impl", on_failure=strategy(REPLAN)),), fails).run()
     assert drive.log == [
@@ -87,7 +87,7 @@ def test_parts_of_a_replan_have_numbers_of_their_own_and_never_start_over() -> N
     ]
 
 
-def test_the_gates_of_a_group_see_its_tree_from_where_the_group_began() -> None:
+def test_gates_of_a_group_have_the_tree_and_the_base_of_the_group() -> None:
     inner = group("g", agent("t"), gate=GATES, on_failure=flat(2, "same", "escalate: sonnet"))
     steps = agent("p", output="plan"), group("b", agent("a"), inner, foreach="p")
     drive = Drive(steps, {"b::g::gate[y]": ["gate_failed"]}, {"p": plan("x", "y")})
@@ -101,7 +101,7 @@ def test_the_gates_of_a_group_see_its_tree_from_where_the_group_began() -> None:
     ]
 
 
-def test_a_conflict_restarts_the_member_where_the_group_stands_with_the_agent_of_its_last_writer() -> None:
+def test_member_restarts_on_the_merged_tree_after_a_conflict() -> None:
     build = group("b", agent("t"), agent("i", on_failure=flat(4, "same: 4")), foreach="p", parallel=True)
     escalated = iter([Retry("sonnet", worktree="reset"), Retry()])
     fails = {"b::i[y]": ["gate_failed"], "b::merge[y]": ["conflict"]}
@@ -115,7 +115,7 @@ def test_a_conflict_restarts_the_member_where_the_group_stands_with_the_agent_of
     ]
 
 
-def test_a_replan_that_a_hook_asks_for_starts_over_in_a_fresh_session() -> None:
+def test_replan_requested_by_a_hook_resets_the_tree_in_a_fresh_session() -> None:
     drive = Drive((agent("a"), agent("impl", on_failure=flat(2))), {"impl": ["gate_failed"]})
     drive.decide = lambda *_: Replan("opus")
     assert started(drive, skip=2)[0] == (
@@ -123,7 +123,7 @@ def test_a_replan_that_a_hook_asks_for_starts_over_in_a_fresh_session() -> None:
     )
 
 
-def test_a_new_pass_of_a_foreach_begins_each_item_where_the_one_before_it_ended() -> None:
+def test_new_pass_of_a_foreach_starts_each_item_on_the_tree_of_the_one_before() -> None:
     build = group("b", agent("t"), foreach="p", on_failure=flat(2, "same: 2"))
     drive = Drive((agent("p", output="plan"), build), {"b::t[y]": ["gate_failed"]}, {"p": plan("x", "y")})
     assert started(drive, skip=3) == [
@@ -132,7 +132,7 @@ def test_a_new_pass_of_a_foreach_begins_each_item_where_the_one_before_it_ended(
     ]
 
 
-def test_a_merge_inside_an_item_is_about_the_item_and_keeps_no_files() -> None:
+def test_merge_inside_a_plan_item_has_the_item_without_its_files() -> None:
     both = group("g", agent("a"), agent("r", output="review"), parallel=True)
     drive = Drive((agent("p", output="plan"), group("b", both, foreach="p")), {}, {"p": plan("x")})
     assert started(drive, skip=1) == [
@@ -143,7 +143,7 @@ def test_a_merge_inside_an_item_is_about_the_item_and_keeps_no_files() -> None:
     assert drive.orders[2].step.name == "merge"
 
 
-def test_restarts_that_overlap_reach_as_far_as_the_longest_of_them() -> None:
+def test_overlapping_restarts_continue_after_the_last_step_that_restarted() -> None:
     steps = (
         agent("z"),
         agent("a"),

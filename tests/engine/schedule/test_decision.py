@@ -1,4 +1,4 @@
-"""Decisions as the ledger holds them."""
+"""Decisions in the ledger."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ DECISIONS = st.one_of(
 
 
 @given(DECISIONS)
-def test_a_decision_is_read_back_from_the_ledger_as_it_was(decision: Decision) -> None:
+def test_decision_is_read_back_from_the_ledger(decision: Decision) -> None:
     assert from_fields(json.loads(json.dumps(to_fields("build::impl[one]", decision)))) == decision
 
 
-def test_the_fields_name_the_scope_and_the_kind() -> None:
+def test_fields_have_scope_and_kind() -> None:
     scope = StepPath(("build", "impl"), ("one",))
     assert to_fields(scope, Restart("tests")) == {"scope": "build::impl[one]", "kind": "restart", "step": "tests"}
     retry = {"kind": "retry", "agent": None, "session": None, "worktree": "reset", "prompt": None}
@@ -34,6 +34,6 @@ def test_the_fields_name_the_scope_and_the_kind() -> None:
 
 
 @pytest.mark.parametrize("fields", [{}, {"kind": "Retry"}, {"kind": "restart"}, {"kind": "stop", "step": "a"}])
-def test_other_fields_are_refused(fields: dict[str, str]) -> None:
+def test_invalid_fields_are_rejected(fields: dict[str, str]) -> None:
     with pytest.raises((KeyError, TypeError)):
         from_fields(fields)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Step
 
 
-def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where_it_began() -> None:
+def test_escalation_of_a_group_reruns_all_its_steps_with_the_other_agent() -> None:
     steps = (
         agent("a"),
         group("g", agent("b"), group("h", agent("c"), gate("d")), on_failure=flat(2, "same", "escalate: sonnet")),
@@ -42,21 +42,21 @@ def test_group_escalation_runs_the_whole_subtree_with_the_other_agent_from_where
     assert drive.schedule.passed
 
 
-def test_group_same_keeps_the_tree_and_resumes_the_sessions() -> None:
+def test_entry_same_of_a_group_keeps_the_tree_and_resumes_the_sessions() -> None:
     steps = (group("g", agent("a"), agent("b"), on_failure=flat(2, "same: 2")),)
     drive = Drive(steps, {"g::b": ["gate_failed"]}).run()
     assert [ready.base for ready in drive.orders] == ["base", "g::a#1", "g::b#1", "g::a#2"]
     assert [ready.session for ready in drive.orders] == ["policy", "policy", "resume", "resume"]
 
 
-def test_new_pass_of_a_group_zeroes_its_subtree_but_not_the_attempt_numbers() -> None:
+def test_new_pass_of_a_group_resets_failure_counts_but_not_attempt_numbers() -> None:
     inner = agent("a", on_failure=flat(2, "same: 2"))
     drive = Drive((group("g", inner, on_failure=flat(2, "same: 2")),), {"g::a": ["gate_failed"] * 4}).run()
     assert drive.log == ["g::a 1 haiku", "g::a 2 haiku", "g::a 3 haiku", "g::a 4 haiku"]
     assert [settled.verdict for settled in drive.settled] == ["retried", "again", "retried", "failed"]
 
 
-def test_group_branch_is_chosen_by_the_source_of_the_leafs_failure() -> None:
+def test_branch_of_a_groups_policy_depends_on_the_source_of_the_failure() -> None:
     on_failure = OnFailure(review_fail=policy(3, "same: 3"), gate_fail=policy(1))
     steps = (group("g", agent("code"), agent("review", output="review"), on_failure=on_failure),)
     assert Drive(steps, {"g::review": ["review_failed"] * 2}).run().schedule.passed
@@ -64,7 +64,7 @@ def test_group_branch_is_chosen_by_the_source_of_the_leafs_failure() -> None:
     assert (failed.schedule.passed, len(failed.orders)) == (False, 1)
 
 
-def test_group_restart_goes_back_to_an_earlier_sibling() -> None:
+def test_restart_of_a_group_returns_to_an_earlier_sibling() -> None:
     steps = (agent("design"), group("g", agent("a"), on_failure=flat(2, "same", restart_from="design")))
     drive = Drive(steps, {"g::a": ["gate_failed"]}).run()
     assert drive.log == ["design 1 haiku", "g::a 1 haiku", "design 2 haiku", "g::a 2 haiku"]
@@ -76,7 +76,7 @@ def test_group_restart_goes_back_to_an_earlier_sibling() -> None:
     assert drive.schedule.passed
 
 
-def test_restart_to_itself_resets_the_tree_and_starts_the_list_anew() -> None:
+def test_restart_from_the_step_itself_resets_the_tree_and_the_list() -> None:
     steps = (agent("a", on_failure=flat(4, "same", "escalate: sonnet", restart_from="a")),)
     drive = Drive(steps, {"a": ["gate_failed"] * 9}).run()
     assert drive.log == ["a 1 haiku", "a 2 sonnet", "a 3 haiku", "a 4 sonnet"]
@@ -84,7 +84,7 @@ def test_restart_to_itself_resets_the_tree_and_starts_the_list_anew() -> None:
     assert [ready.entry for ready in drive.orders] == ["first", "escalate", "restart", "escalate"]
 
 
-def test_restart_keeps_the_counts_of_both_ends_and_zeroes_those_between() -> None:
+def test_restart_keeps_the_counts_of_both_ends_and_resets_those_between() -> None:
     steps = (
         agent("a", on_failure=flat(2, "same: 2")),
         agent("b", on_failure=flat(2, "same: 2")),
@@ -96,7 +96,7 @@ def test_restart_keeps_the_counts_of_both_ends_and_zeroes_those_between() -> Non
     assert drive.statuses["a"] == "failed"
 
 
-def test_restarts_that_cross_come_to_an_end() -> None:
+def test_crossing_restarts_end() -> None:
     steps = (
         agent("a"),
         agent("b", on_failure=flat(3, "same", restart_from="a")),
@@ -107,14 +107,14 @@ def test_restarts_that_cross_come_to_an_end() -> None:
     assert drive.log.count("c 3 haiku") == 1
 
 
-def test_feedback_after_a_group_pass_goes_to_the_plan_item_that_failed() -> None:
+def test_failure_is_passed_only_to_the_plan_item_that_failed() -> None:
     build = group("build", agent("tests"), agent("impl"), foreach="plan", on_failure=flat(2, "same: 2"))
     drive = Drive((agent("plan", output="plan"), build), {"build::impl[two]": ["gate_failed"]}).run()
     told = {str(ready.path): str(ready.failed) for ready in drive.orders if ready.failure}
     assert told == {"build::tests[two]": "build::impl[two]"}
 
 
-def test_branches_count_their_own_failures_and_same_keeps_the_agent() -> None:
+def test_branches_count_their_own_failures_and_entry_same_keeps_the_agent() -> None:
     on_failure = OnFailure(
         gate_fail=policy(3, "same", "escalate: sonnet", "same"), guard_fail=policy(3, "same", "escalate: opus", "same")
     )
@@ -123,13 +123,13 @@ def test_branches_count_their_own_failures_and_same_keeps_the_agent() -> None:
     assert drive.schedule.passed
 
 
-def test_failure_without_a_branch_of_its_own_counts_for_gate_fail() -> None:
+def test_failure_without_its_own_branch_counts_for_gate_fail() -> None:
     on_failure = OnFailure(gate_fail=policy(2, "same: 2"))
     drive = Drive((agent("a", on_failure=on_failure),), {"a": ["guard", "gate_failed"]}).run()
     assert (len(drive.orders), drive.statuses["a"]) == (2, "failed")
 
 
-def test_restart_in_a_branch_starts_its_list_anew() -> None:
+def test_restart_in_a_branch_resets_its_list() -> None:
     on_failure = OnFailure(review_fail=policy(4, "same", "escalate: opus", restart_from="code"))
     steps = (agent("code"), agent("review", output="review", on_failure=on_failure))
     drive = Drive(steps, {"review": ["review_failed"] * 4}).run()
@@ -143,7 +143,7 @@ def test_restart_in_a_branch_starts_its_list_anew() -> None:
     assert drive.statuses["review"] == "failed"
 
 
-def test_replan_plans_does_the_items_and_checks_the_result() -> None:
+def test_replan_runs_its_plan_its_items_and_the_gates() -> None:
     steps = (
         agent("p", output="plan"),
         group("b", agent("impl", on_failure=flat(2, "same", "replan: opus")), foreach="p"),
@@ -163,7 +163,7 @@ def test_replan_plans_does_the_items_and_checks_the_result() -> None:
 
 
 @pytest.mark.parametrize("part", ["impl--replan::plan", "impl--replan::item[one]"])
-def test_failing_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> None:
+def test_failed_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> None:
     steps = (agent("impl", on_failure=flat(3, "same", "replan: opus", "same")),)
     drive = Drive(steps, {"impl": ["gate_failed"], part: ["gate_failed"]}).run()
     index = [str(ready.path) for ready in drive.orders].index(part)
@@ -174,7 +174,7 @@ def test_failing_part_of_a_replan_fails_the_attempt_of_the_step(part: str) -> No
     assert following.base == ("base" if part.endswith("plan") else f"{part}#1")
 
 
-def test_second_replan_gets_the_failure_of_the_part_that_failed() -> None:
+def test_second_replan_gets_the_failure_of_the_failed_part() -> None:
     steps = (agent("impl", on_failure=flat(3, "same", "replan: opus")),)
     part = "impl--replan::item[one]"
     drive = Drive(steps, {"impl": ["gate_failed"], part: ["guard"]}).run()
@@ -182,7 +182,7 @@ def test_second_replan_gets_the_failure_of_the_part_that_failed() -> None:
     assert (str(again.failed), again.failure and again.failure.outcome) == (part, "guard")
 
 
-def test_failing_part_of_the_last_attempt_fails_the_step() -> None:
+def test_failed_part_of_the_last_attempt_fails_the_step() -> None:
     drive = Drive((agent("impl", on_failure=flat(2, "same", "replan: opus")),), {"impl": ["gate_failed"]})
     drive.fails["impl--replan::item[two]"] = ["agent_error"]
     drive.run()
@@ -196,7 +196,7 @@ def test_no_progress_skips_the_rest_of_the_same_entries() -> None:
     assert drive.log == ["a 1 haiku", "a 2 haiku", "a 3 opus", "a 4 opus"]
 
 
-def test_an_entry_that_repeats_is_an_escalation_once_and_a_retry_from_then_on() -> None:
+def test_repeated_escalation_entry_is_a_retry_after_the_first_time() -> None:
     steps = (agent("a", on_failure=flat(3, "same", "escalate: sonnet")),)
     drive = Drive(steps, {"a": ["gate_failed"] * 2}).run()
     assert drive.log == ["a 1 haiku", "a 2 sonnet", "a 3 sonnet"]
@@ -211,7 +211,7 @@ def test_no_progress_without_another_entry_ends_the_step() -> None:
     assert "no progress" in drive.settled[-1].reason
 
 
-def test_no_progress_goes_on_to_the_restart() -> None:
+def test_no_progress_continues_with_the_restart() -> None:
     steps = (agent("a"), agent("b", on_failure=flat(4, "same: 4", restart_from="a")))
     drive = Drive(steps, {"b": ["gate_failed"] * 3}, tree=lambda _: "t").run()
     assert drive.log[1:] == ["b 1 haiku", "b 2 haiku", "a 2 haiku", "b 3 haiku", "b 4 haiku"]
@@ -221,12 +221,12 @@ def test_no_progress_goes_on_to_the_restart() -> None:
 @pytest.mark.parametrize(
     "step", [gate("a", on_failure=flat(3, "same: 3")), agent("a", output="review", on_failure=flat(3, "same: 3"))]
 )
-def test_steps_that_cannot_write_are_not_judged_by_the_tree(step: Step) -> None:
+def test_no_progress_does_not_apply_to_read_only_steps(step: Step) -> None:
     drive = Drive((step,), {"a": ["gate_failed"] * 3}, tree=lambda _: "t").run()
     assert len(drive.orders) == 3
 
 
-def test_hook_may_retry_where_the_policy_says_restart() -> None:
+def test_hook_may_retry_instead_of_a_restart_of_the_policy() -> None:
     def hook(_: Step, path: StepPath, __: Sequence[Failure], own: Decision) -> Decision:
         return Retry(agent="codex", worktree="reset") if isinstance(own, Restart) else own
 
@@ -236,7 +236,7 @@ def test_hook_may_retry_where_the_policy_says_restart() -> None:
     assert (drive.settled[1].verdict, drive.orders[2].base) == ("escalated", "a#1")
 
 
-def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
+def test_hook_cannot_retry_a_step_without_attempts_left() -> None:
     def hook(_: Step, __: StepPath, ___: Sequence[Failure], ____: Decision) -> Decision:
         return Retry()
 
@@ -246,7 +246,7 @@ def test_hook_cannot_retry_a_step_that_has_no_failure_left() -> None:
     assert drive.settled[-1].why == "the retry hook requested another attempt, but the step has no attempt left"
 
 
-def test_reason_of_a_hook_that_stops_is_kept_at_the_limit() -> None:
+def test_reason_of_a_hook_is_kept_at_the_limit_of_failures() -> None:
     drive = Drive((agent("a"),), {"a": ["gate_failed"]}, decide=lambda *_: Stop("mine")).run()
     assert (drive.settled[-1].verdict, drive.settled[-1].reason, drive.settled[-1].why) == ("failed", "mine", "mine")
 
@@ -261,7 +261,7 @@ def test_hook_may_stop_early_and_name_the_outcome() -> None:
     assert drive.schedule.reason == "a failed: no_progress"
 
 
-def test_restart_to_a_step_that_is_no_earlier_sibling_is_refused() -> None:
+def test_restart_from_a_step_that_is_not_an_earlier_sibling_is_an_error() -> None:
     steps = (agent("a", on_failure=flat(3, "same: 3")), agent("z"))
     drive = Drive(steps, {"a": ["gate_failed"]}, decide=lambda *_: Restart("z"))
     with pytest.raises(ValueError, match="cannot restart a from 'z'"):
@@ -277,8 +277,8 @@ def test_entries_can_override_session_and_worktree() -> None:
     assert drive.settled[0].verdict == "escalated"
 
 
-def asked(decision: Decision) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
-    """A hook that answers for the group `g` alone."""
+def hook_of_group(decision: Decision) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
+    """Return a hook that decides only for the group `g`."""
     return lambda _, path, __, own: decision if str(path) == "g" else own
 
 
@@ -295,13 +295,13 @@ def asked(decision: Decision) -> Callable[[Step, StepPath, Sequence[Failure], De
         (Retry(session="fresh"), "fresh", "g::a#2"),
     ],
 )
-def test_a_new_pass_resumes_sessions_if_agent_and_tree_stay_and_nothing_else_is_asked(
+def test_new_pass_resumes_sessions_by_default_if_agent_and_tree_are_the_same(
     decision: Retry, session: str, base: str
 ) -> None:
     steps = (group("g", agent("a"), agent("b"), on_failure=flat(3, "same: 3")),)
-    drive = Drive(steps, {"g::a": ["gate_failed", "gate_failed"]}, decide=asked(Retry("opus")))
+    drive = Drive(steps, {"g::a": ["gate_failed", "gate_failed"]}, decide=hook_of_group(Retry("opus")))
     drive.step()
-    drive.decide = asked(decision)
+    drive.decide = hook_of_group(decision)
     drive.run()
     _, second, third, other = drive.orders
     assert (second.agent, second.session) == ("opus", "fresh")
@@ -321,7 +321,7 @@ def test_a_new_pass_resumes_sessions_if_agent_and_tree_stay_and_nothing_else_is_
         (Retry(session="fresh", prompt="p"), "same", "fresh"),
     ],
 )
-def test_a_retry_resumes_the_session_if_agent_and_tree_stay_and_nothing_else_is_asked(
+def test_retry_resumes_the_session_by_default_if_agent_and_tree_are_the_same(
     decision: Retry, entry: str, session: str
 ) -> None:
     drive = Drive((agent("a", on_failure=flat(2)),), {"a": ["gate_failed"]}, decide=lambda *_: decision).run()
@@ -330,7 +330,7 @@ def test_a_retry_resumes_the_session_if_agent_and_tree_stay_and_nothing_else_is_
     assert (second.agent, second.base) == (decision.agent or "haiku", "base" if decision.worktree == "reset" else "a#1")
 
 
-def test_a_gate_that_is_retried_has_no_agent_and_no_session() -> None:
+def test_retried_gate_has_no_agent_and_no_session() -> None:
     drive = Drive((agent("a"), gate("b", on_failure=flat(2))), {"b": ["gate_failed"]}, decide=lambda *_: Retry("opus"))
     second = drive.run().orders[2]
     assert (second.agent, second.session, second.entry) == (None, "policy", "escalate")
@@ -352,9 +352,7 @@ MEMBERS = agent("a"), agent("b", on_failure=flat(2, "same", "replan: opus")), ag
         ({"g::gate": ["gate_failed"]}, {"g::a": "g::gate", "g::b": "g::gate", "g::c": "g::gate"}),
     ],
 )
-def test_in_a_new_pass_each_member_of_a_parallel_group_is_told_of_its_own_failures(
-    fails: dict[str, list[str]], shown: dict[str, str]
-) -> None:
+def test_each_member_gets_its_own_failures_in_a_new_pass(fails: dict[str, list[str]], shown: dict[str, str]) -> None:
     both = group("g", *MEMBERS, parallel=True, gate=gate("x").gate, on_failure=flat(2, "same: 2"))
     drive = Drive((both,), {path: [*outcomes] for path, outcomes in fails.items()}).run()
     assert drive.schedule.passed
@@ -363,7 +361,7 @@ def test_in_a_new_pass_each_member_of_a_parallel_group_is_told_of_its_own_failur
     assert {str(ready.path): str(ready.failed) for ready in again if ready.failure} == shown
 
 
-def test_a_conflict_that_is_final_is_the_failure_of_the_group_which_goes_on_from_its_tree() -> None:
+def test_final_conflict_is_a_failure_of_the_group_and_its_new_pass_keeps_the_tree() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
     drive = Drive((both,), {"g::merge[b]": ["conflict"]}).run()
     assert [settled.verdict for settled in drive.settled][:4] == ["passed", "passed", "passed", "again"]
@@ -378,7 +376,7 @@ def test_a_conflict_that_is_final_is_the_failure_of_the_group_which_goes_on_from
     ]
 
 
-def test_the_failure_that_a_hook_sees_has_the_number_of_the_attempt_that_failed() -> None:
+def test_failures_passed_to_a_hook_have_the_numbers_of_their_attempts() -> None:
     seen: list[tuple[str, list[int]]] = []
 
     def hook(_: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
@@ -391,7 +389,7 @@ def test_the_failure_that_a_hook_sees_has_the_number_of_the_attempt_that_failed(
     assert seen == [("g::b", [1]), ("g::b", [1, 1]), ("g::b", [1, 1, 2]), ("g", [1])]
 
 
-def test_after_a_conflict_the_merge_waits_until_the_member_has_passed_again() -> None:
+def test_merge_after_a_conflict_waits_until_the_member_passes_again() -> None:
     both = group("g", agent("a", on_failure=flat(2)), parallel=True)
     drive = Drive((both, agent("z")), {"g::merge[a]": ["conflict"]})
     drive.step()
@@ -402,7 +400,7 @@ def test_after_a_conflict_the_merge_waits_until_the_member_has_passed_again() ->
     assert drive.run().schedule.passed
 
 
-def test_after_a_conflict_only_steps_of_the_same_item_as_the_last_writer_are_told() -> None:
+def test_conflict_is_passed_only_to_the_item_of_the_last_writer() -> None:
     plans = {"p": plan("x", "y"), "q": plan("one", "two")}
     parts = group("parts", agent("do", on_failure=flat(2)), foreach="q")
     steps = agent("p", output="plan"), agent("q", output="plan"), group("b", parts, foreach="p", parallel=True)
@@ -412,7 +410,7 @@ def test_after_a_conflict_only_steps_of_the_same_item_as_the_last_writer_are_tol
     assert shown == {"b::parts::do[y--two]": ("b::merge[y]", 2)}
 
 
-def test_the_failures_of_a_step_count_on_through_conflicts_of_a_group_around_it_and_of_its_own() -> None:
+def test_failure_count_of_a_step_is_kept_after_conflicts_of_groups_around_it() -> None:
     last = agent("y", on_failure=flat(2, "same: 2"))
     inner = group("inner", agent("x", on_failure=flat(3)), last, parallel=True)
     steps = (group("outer", group("left", agent("l")), group("right", inner), parallel=True),)
@@ -426,7 +424,7 @@ def test_the_failures_of_a_step_count_on_through_conflicts_of_a_group_around_it_
     assert drive.log.count("outer::right::inner::y 2 haiku") == 1
 
 
-def test_a_member_of_a_parallel_group_cannot_restart_another_one() -> None:
+def test_member_of_a_parallel_group_cannot_restart_another_member() -> None:
     both = group("g", agent("a", on_failure=flat(2)), agent("b"), parallel=True)
     drive = Drive((both,), {"g::a": ["gate_failed"]}, decide=lambda *_: Restart("b"))
     drive.schedule.ready()
@@ -435,7 +433,7 @@ def test_a_member_of_a_parallel_group_cannot_restart_another_one() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "verdict"), [("passed", "passed"), ("gate_failed", "again")])
-def test_a_part_of_a_replan_that_ends_after_the_run_has_failed_skips_its_step(outcome: str, verdict: str) -> None:
+def test_step_is_skipped_if_a_part_of_its_replan_ends_after_the_run_failed(outcome: str, verdict: str) -> None:
     both = group("g", agent("a", on_failure=flat(2, "same", "replan: opus")), agent("b"), parallel=True)
     drive = Drive((both,), {"g::a": ["gate_failed"]})
     drive.step()
@@ -450,7 +448,7 @@ def test_a_part_of_a_replan_that_ends_after_the_run_has_failed_skips_its_step(ou
     assert (drive.statuses["g::a"], drive.schedule.done) == ("skipped", True)
 
 
-def test_the_gates_of_a_replan_that_end_after_the_run_has_failed_skip_its_step() -> None:
+def test_step_is_skipped_if_the_gates_of_its_replan_end_after_the_run_failed() -> None:
     both = group("g", agent("a", on_failure=flat(2, "same", "replan: opus")), agent("b"), parallel=True)
     drive = Drive((both,), {"g::a": ["gate_failed"]}, {"g::a--replan::plan": plan("x")})
     for _ in range(3):
@@ -464,7 +462,7 @@ def test_the_gates_of_a_replan_that_end_after_the_run_has_failed_skip_its_step()
     assert (late.verdict, late.skipped, drive.statuses["g::a"]) == ("passed", (StepPath(("g", "a")),), "skipped")
 
 
-def test_a_run_that_is_aborted_in_a_replan_names_the_step_and_not_the_part() -> None:
+def test_run_aborted_in_a_replan_names_the_step_and_not_the_part() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same", "replan: opus")),), {"a": ["gate_failed"]})
     drive.step()
     (part,) = drive.schedule.ready()
@@ -472,7 +470,7 @@ def test_a_run_that_is_aborted_in_a_replan_names_the_step_and_not_the_part() -> 
     assert drive.schedule.abort("interrupted") == (StepPath(("a",)),)
 
 
-def test_failures_of_a_parallel_group_give_its_policy_the_number_of_the_pass() -> None:
+def test_failures_of_a_parallel_group_have_the_number_of_the_pass() -> None:
     seen: list[list[int]] = []
 
     def hook(_: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
@@ -487,7 +485,7 @@ def test_failures_of_a_parallel_group_give_its_policy_the_number_of_the_pass() -
     assert second.base == "g::merge[b]#1"
 
 
-def test_after_a_parallel_group_has_passed_its_group_is_done() -> None:
+def test_member_is_done_after_its_inner_parallel_group_has_passed() -> None:
     inner = group("inner", agent("a"), agent("b"), parallel=True)
     drive = Drive((group("outer", group("left", inner), agent("right"), parallel=True),))
     while not any(str(ready.path) == "outer::merge[left]" for ready in drive.schedule.ready()):
@@ -496,7 +494,7 @@ def test_after_a_parallel_group_has_passed_its_group_is_done() -> None:
 
 
 @pytest.mark.parametrize("step", ["g", "g::check"])
-def test_what_has_no_agent_cannot_be_replanned(step: str) -> None:
+def test_step_without_an_agent_cannot_be_replanned(step: str) -> None:
     def hook(_: Step, path: StepPath, __: Sequence[Failure], own: Decision) -> Decision:
         return Replan("opus") if str(path) == step else own
 
@@ -506,7 +504,7 @@ def test_what_has_no_agent_cannot_be_replanned(step: str) -> None:
         drive.run()
 
 
-def test_what_a_hook_says_of_a_step_is_not_the_outcome_while_its_group_continues() -> None:
+def test_outcome_of_a_hook_is_used_only_if_the_group_does_not_continue() -> None:
     names: list[str] = []
 
     def hook(step: Step, path: StepPath, _: Sequence[Failure], own: Decision) -> Decision:
@@ -520,12 +518,12 @@ def test_what_a_hook_says_of_a_step_is_not_the_outcome_while_its_group_continues
     assert names == ["a", "g"] * 2
 
 
-def test_the_reason_of_a_failure_is_kept() -> None:
+def test_reason_of_a_failure_is_kept() -> None:
     drive = Drive((agent("a"),), {"a": ["gate_failed"]}).run()
     assert (drive.settled[-1].reason, drive.settled[-1].why) == ("a attempt 1", "")
 
 
-def test_a_restart_from_an_earlier_step_starts_its_list_over() -> None:
+def test_restart_from_an_earlier_step_resets_its_list() -> None:
     steps = (
         agent("a", on_failure=flat(5, "same", "escalate: sonnet", "escalate: opus")),
         agent("b", on_failure=flat(2, "same", restart_from="a")),
@@ -534,7 +532,7 @@ def test_a_restart_from_an_earlier_step_starts_its_list_over() -> None:
     assert drive.log == ["a 1 haiku", "a 2 sonnet", "b 1 haiku", "a 3 haiku", "a 4 sonnet", "b 2 haiku"]
 
 
-def test_each_part_of_a_replan_may_crash_once() -> None:
+def test_each_part_of_a_replan_can_crash_once() -> None:
     part = "a--replan::item[one]"
     fails = {"a": ["gate_failed"], "a--replan::plan": ["crashed", "passed"], part: ["crashed", "passed"]}
     drive = Drive((agent("a", on_failure=flat(2, "same", "replan: opus")),), fails).run()
@@ -550,7 +548,7 @@ def test_each_part_of_a_replan_may_crash_once() -> None:
     ]  # fmt: skip
 
 
-def test_replans_of_two_steps_are_numbered_apart() -> None:
+def test_replans_of_two_steps_have_separate_numbers() -> None:
     steps = [agent(name, on_failure=flat(2, "same", "replan: opus")) for name in ("a", "b")]
     drive = Drive((*steps,), {"a": ["gate_failed"], "b": ["gate_failed"]}).run()
     assert [line for line in drive.log if "plan " in line] == ["a--replan::plan 1 opus", "b--replan::plan 1 opus"]
@@ -568,7 +566,7 @@ def test_replans_of_two_steps_are_numbered_apart() -> None:
         ("agent_error", {}, "gate_fail", None, ()),
     ],
 )
-def test_policies_see_what_an_attempt_failed_of(
+def test_failure_has_source_gate_and_failing_checks_of_the_attempt(
     outcome: str, gates: dict[str, str], source: str, gate_name: str | None, failing: tuple[str, ...]
 ) -> None:
     results = tuple(GateResult(name, status) for name, status in gates.items())  # type: ignore[arg-type]

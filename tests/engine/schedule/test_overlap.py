@@ -1,4 +1,4 @@
-"""Whether two patterns may mean one file, compared with what the patterns match."""
+"""The check whether two patterns can match the same file, compared with their matches."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pytest_gump.gates.patterns import matches
 NAMES = st.sampled_from(["a", "b", "ab", "a.py", "b.py", ".a", "pkg.d"])
 FOLDERS = st.lists(st.sampled_from(["a", "b", "ab", ".a"]), max_size=3)
 PATHS = st.builds(lambda folders, name: "/".join([*folders, name]), FOLDERS, NAMES)
-"""No folder has a dot in its name, as the functions assume."""
+"""No folder name contains a dot, as the functions assume."""
 WILD = st.sampled_from(["*", "**", "?", "a*", "*b", "*.py", "[ab]", "[!a].py", "[a-b]*", "?.py"])
 PATTERNS = st.builds(
     "{}{}{}".format, st.sampled_from(["", "/"]), st.lists(NAMES | WILD, min_size=1, max_size=4).map("/".join),
@@ -21,8 +21,8 @@ PATTERNS = st.builds(
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _without_earlier_answers() -> None:
-    """Other tests have asked about patterns; what was answered then is not tested here."""
+def _empty_cache() -> None:
+    """Clear the cache, so that results cached by other tests are not used here."""
     overlap._meet.cache_clear()
 
 
@@ -33,7 +33,7 @@ def test_patterns_that_match_one_path_overlap(path: str, patterns: list[str]) ->
 
 
 @given(PATTERNS, PATTERNS)
-def test_the_order_of_two_patterns_does_not_matter(first: str, second: str) -> None:
+def test_overlap_does_not_depend_on_the_order_of_the_patterns(first: str, second: str) -> None:
     assert may_overlap(first, second) == may_overlap(second, first)
 
 

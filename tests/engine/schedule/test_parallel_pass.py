@@ -1,4 +1,4 @@
-"""Parallel groups: who begins where, merges in plan order, conflicts, the group's own gates, dependencies."""
+"""Parallel groups: the tree on which members start, merges in plan order, conflicts, group gates and dependencies."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def build(*steps: Step, **keys: object) -> Step:
     return group("build", *steps, foreach="plan", parallel=True, **keys)
 
 
-def test_each_member_is_merged_when_those_before_it_are() -> None:
+def test_members_are_merged_in_plan_order() -> None:
     drive = Drive((PLAN, build(agent("a"), agent("b")), agent("z"))).run()
     assert [(str(ready.path), ready.base) for ready in drive.orders[1:]] == [
         ("build::a[one]", "base"),
@@ -53,7 +53,7 @@ def test_each_member_is_merged_when_those_before_it_are() -> None:
     assert drive.schedule.passed
 
 
-def test_failed_member_lets_the_others_finish_and_is_not_merged() -> None:
+def test_failed_member_is_not_merged_and_the_others_finish() -> None:
     drive = Drive((PLAN, build(agent("a"), agent("b")), agent("z")), {"build::b[one]": ["gate_failed"]}).run()
     assert [settled.verdict for settled in drive.settled] == [*["passed"] * 2, "failed", *["passed"] * 3]
     assert drive.statuses == {
@@ -70,7 +70,7 @@ def test_failed_member_lets_the_others_finish_and_is_not_merged() -> None:
     assert drive.schedule.reason == "build::b[one] failed: gate_failed"
 
 
-def test_group_with_a_policy_runs_again_when_all_members_have_ended() -> None:
+def test_group_with_a_policy_runs_again_after_all_members_have_ended() -> None:
     fails = {"build::a[one]": ["gate_failed"], "build::a[two]": ["gate_failed"]}
     drive = Drive((PLAN, build(agent("a"), on_failure=flat(2, "same", "escalate: opus"))), fails).run()
     assert drive.log[1:] == [
@@ -89,7 +89,7 @@ def test_group_with_a_policy_runs_again_when_all_members_have_ended() -> None:
     ]
 
 
-def test_failure_that_was_open_is_named_when_the_group_gives_up() -> None:
+def test_open_failure_is_reported_when_the_group_ends() -> None:
     fails = {"build::a[one]": ["gate_failed"] * 2}
     drive = Drive((PLAN, build(agent("a"), on_failure=flat(2))), fails).run()
     first = [settled.verdict for settled in drive.settled[1:4]]
@@ -100,13 +100,13 @@ def test_failure_that_was_open_is_named_when_the_group_gives_up() -> None:
     assert drive.statuses["build::a[one]"] == "failed"
 
 
-def test_failure_is_final_at_once_where_no_group_has_a_policy() -> None:
+def test_failure_is_final_at_once_if_no_group_has_a_policy() -> None:
     drive = Drive((PLAN, build(agent("a"))), {"build::a[one]": ["gate_failed"]}).run()
     assert drive.settled[1].verdict == "failed"
     assert [settled.failed for settled in drive.settled] == [()] * len(drive.settled)
 
 
-def test_gate_error_ends_the_run_and_lets_finish_what_is_in_flight() -> None:
+def test_gate_error_ends_the_run_after_attempts_in_flight_finish() -> None:
     steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True, on_failure=flat(2, "same: 2")),)
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
     first, second = schedule.ready(2)
@@ -127,7 +127,7 @@ def test_gate_error_ends_the_run_and_lets_finish_what_is_in_flight() -> None:
     }
 
 
-def test_all_members_may_start_at_the_tree_where_the_group_began() -> None:
+def test_all_members_can_start_at_once_on_the_base_of_the_group() -> None:
     steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True), agent("z"))
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
     assert [(str(ready.path), ready.base) for ready in schedule.ready()] == [
@@ -156,7 +156,7 @@ def test_reviews_have_nothing_to_merge() -> None:
     assert drive.schedule.head == "code#1"
 
 
-def test_conflict_lets_the_later_member_begin_anew_on_the_merged_tree() -> None:
+def test_member_with_a_conflict_restarts_on_the_merged_tree() -> None:
     impl = agent("impl", on_failure=flat(3, "same", "escalate: opus"))
     drive = Drive((PLAN, build(agent("tests"), impl)), {"build::merge[two]": ["conflict"]}).run()
     assert drive.log[4:] == [
@@ -184,7 +184,7 @@ def test_conflict_lets_the_later_member_begin_anew_on_the_merged_tree() -> None:
     assert drive.schedule.passed
 
 
-def test_conflict_counts_with_the_failures_of_the_step_and_is_final_when_none_is_left() -> None:
+def test_conflict_counts_as_a_failure_of_the_step() -> None:
     fails = {"build::impl[two]": ["gate_failed"], "build::merge[two]": ["conflict", "conflict"]}
     drive = Drive((PLAN, build(agent("impl", on_failure=flat(3, "same: 3")))), fails).run()
     assert drive.log[3:] == [
@@ -204,7 +204,7 @@ def test_conflict_without_a_policy_is_final() -> None:
     assert drive.schedule.reason == "build::merge[two] failed: conflict"
 
 
-def test_conflict_of_a_plain_group_is_told_to_its_own_step_only() -> None:
+def test_conflict_of_declared_steps_is_passed_only_to_the_step_concerned() -> None:
     policy = flat(2, "same: 2")
     steps = (group("g", agent("a", on_failure=policy), agent("b", on_failure=policy), parallel=True),)
     drive = Drive(steps, {"g::merge[b]": ["conflict"]}).run()
@@ -220,16 +220,16 @@ def test_conflict_of_a_plain_group_is_told_to_its_own_step_only() -> None:
 
 
 @pytest.mark.parametrize("parallel", [False, True])
-def test_gates_of_a_group_judge_the_tree_of_all_its_members(parallel: bool) -> None:
+def test_gates_of_a_group_check_the_tree_of_all_its_members(parallel: bool) -> None:
     steps = (PLAN, group("build", agent("a"), foreach="plan", parallel=parallel, gate=GATES), agent("z"))
     drive = Drive(steps).run()
-    (judged,) = [ready for ready in drive.orders if str(ready.path) == "build::gate"]
-    assert (judged.mode, judged.step.gate) == ("gate", GATES)
-    assert judged.base == ("build::merge[two]#1" if parallel else "build::a[two]#1")
+    (checked,) = [ready for ready in drive.orders if str(ready.path) == "build::gate"]
+    assert (checked.mode, checked.step.gate) == ("gate", GATES)
+    assert checked.base == ("build::merge[two]#1" if parallel else "build::a[two]#1")
     assert drive.statuses["build::gate"] == "passed"
 
 
-def test_failed_gate_of_a_group_is_answered_by_the_groups_policy() -> None:
+def test_policy_of_a_group_handles_its_failed_gate() -> None:
     steps = (PLAN, build(agent("a"), gate=GATES, on_failure=flat(2, "same: 2")))
     drive = Drive(steps, {"build::gate": ["gate_failed"]}).run()
     assert [str(ready.path) for ready in drive.orders].count("build::gate") == 2
@@ -246,7 +246,7 @@ def items(*needs: tuple[str, tuple[str, ...]]) -> dict[str, tuple[PlanItem, ...]
     return {"plan": tuple(PlanItem(name=name, slug=name, depends_on=wanted) for name, wanted in needs)}
 
 
-def test_item_that_depends_on_others_begins_when_they_are_merged() -> None:
+def test_plan_item_starts_after_its_dependencies_are_merged() -> None:
     plans = items(("c", ("a",)), ("a", ()), ("b", ()))
     schedule = Schedule(Workflow(name="w", steps=(PLAN, build(agent("s")))), base="base")
     (ready,) = schedule.ready()
@@ -261,7 +261,7 @@ def test_item_that_depends_on_others_begins_when_they_are_merged() -> None:
     ]
 
 
-def test_item_whose_dependency_failed_is_skipped() -> None:
+def test_plan_item_with_a_failed_dependency_is_skipped() -> None:
     plans = items(("a", ()), ("b", ("a",)), ("c", ("b",)), ("d", ()))
     drive = Drive((PLAN, build(agent("s"))), {"build::s[a]": ["gate_failed"]}, plans).run()
     assert [path for path, status in drive.statuses.items() if status == "skipped"] == [
@@ -274,13 +274,13 @@ def test_item_whose_dependency_failed_is_skipped() -> None:
     assert drive.statuses["build::merge[d]"] == "passed"
 
 
-def test_items_in_order_run_behind_those_that_they_depend_on() -> None:
+def test_serial_plan_items_run_after_their_dependencies() -> None:
     plans = items(("c", ("b",)), ("a", ()), ("b", ("a",)))
     drive = Drive((PLAN, group("build", agent("s"), foreach="plan")), {}, plans).run()
     assert [str(ready.path) for ready in drive.orders[1:]] == ["build::s[a]", "build::s[b]", "build::s[c]"]
 
 
-def test_items_that_may_touch_the_same_files_wait_for_each_other_if_asked_to() -> None:
+def test_plan_items_with_overlapping_files_run_serially_with_overlap_serialize() -> None:
     plan = tuple(
         PlanItem(name=name, slug=name, files=(files,))
         for name, files in (("a", "src/x.py"), ("b", "docs/"), ("c", "src/*.py"))
@@ -313,7 +313,7 @@ def test_thousands_of_parallel_items_cost_less_than_a_millisecond_a_call() -> No
 
 
 def by_path(seed: int, failing: float) -> Callable[[Ready], str]:
-    """Outcomes that depend on nothing but the attempt."""
+    """Return outcomes that depend only on the attempt."""
 
     def outcome(ready: Ready) -> str:
         draw = random.Random(zlib.crc32(f"{seed} {ready.path} {ready.attempt}".encode()))
@@ -325,7 +325,7 @@ def by_path(seed: int, failing: float) -> Callable[[Ready], str]:
 @pytest.mark.slow
 @examples(300)
 @given(workflows(), st.integers(0, 1 << 30), st.sampled_from([0.0, 0.1, 0.3, 0.6]), st.randoms(use_true_random=False))
-def test_result_does_not_depend_on_how_many_run_at_once_and_who_ends_first(
+def test_result_does_not_depend_on_the_number_of_executors_and_the_order_of_ends(
     workflow: Workflow, seed: int, failing: float, chance: random.Random
 ) -> None:
     results = []
@@ -343,7 +343,7 @@ def test_gate_only_members_have_nothing_to_merge() -> None:
 
 
 @pytest.mark.parametrize("most", [1, None])
-def test_in_a_new_pass_a_member_is_told_of_its_own_failure_whoever_begins_first(most: int | None) -> None:
+def test_member_gets_its_own_failure_in_a_new_pass_in_any_order_of_starts(most: int | None) -> None:
     members = gate("check"), agent("left"), agent("right")
     steps = (group("both", *members, parallel=True, on_failure=flat(2, "same")),)
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
@@ -358,7 +358,7 @@ def test_in_a_new_pass_a_member_is_told_of_its_own_failure_whoever_begins_first(
     assert {name: attempt for name, attempt in told.items() if attempt} == {"both::right#2": 1}
 
 
-def test_items_that_depend_on_members_with_nothing_to_merge_begin_when_those_have_ended() -> None:
+def test_plan_item_starts_after_a_dependency_that_has_nothing_to_merge() -> None:
     plans = items(("a", ()), ("b", ("a",)))
     drive = Drive((PLAN, build(agent("s", output="review"))), {}, plans).run()
     assert [str(ready.path) for ready in drive.orders] == ["plan", "build::s[a]", "build::s[b]"]
@@ -366,14 +366,14 @@ def test_items_that_depend_on_members_with_nothing_to_merge_begin_when_those_hav
 
 
 def merge(parallel: ParallelPass[str, str], index: int) -> int | None:
-    """Let a member pass and be merged; returns the next one that is to be merged."""
+    """Let a member pass, merge it, and return the index of the next member to merge."""
     parallel.states[index] = "passed"
     assert parallel.next_merge("", lambda _: True) == index
     parallel.states[index], parallel.merges[index] = "merged", f"merge {index}"
     return parallel.next_merge(f"tree {index}", lambda _: True)
 
 
-def test_a_member_that_runs_again_takes_back_all_merges_after_it_and_none_before() -> None:
+def test_member_that_runs_again_reverts_only_the_merges_after_it() -> None:
     needs = tuple(frozenset({1}) if index == 4 else frozenset[int]() for index in range(5))
     parallel = ParallelPass[str, str](5, "base", needs=needs, after=(0, 0, 0, 0, 2))
     assert [parallel.enter() for _ in range(4)] == [(index, "base") for index in range(4)]
@@ -391,7 +391,7 @@ def test_a_member_that_runs_again_takes_back_all_merges_after_it_and_none_before
     assert parallel.enter() == (4, "tree 1")
 
 
-def test_a_member_that_had_not_failed_runs_again_too() -> None:
+def test_member_that_has_not_failed_can_run_again() -> None:
     parallel = ParallelPass[str, str](2, "base", needs=(), after=())
     parallel.enter()
     assert merge(parallel, 0) is None

@@ -1,4 +1,4 @@
-"""Which plan a foreach works through, and what is said of items that may change the same files."""
+"""The plan of a foreach, and notes on plan items that may change the same files."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PLAN = agent("p", output="plan")
 
 
 def notes(*files: str, parallel: bool = True, overlap: str = "report") -> list[str]:
-    """The notes on a plan whose items have one pattern each."""
+    """Return the notes on a plan whose items have one pattern each."""
     items = tuple(PlanItem(f"i{number}", f"i{number}", files=(pattern,)) for number, pattern in enumerate(files))
     build = group("b", agent("a"), foreach="p", parallel=parallel, overlap=overlap)
     drive = Drive((PLAN, build), plans={"p": items}).run()
@@ -19,7 +19,7 @@ def notes(*files: str, parallel: bool = True, overlap: str = "report") -> list[s
     return drive.settled[0].notes
 
 
-def test_items_that_may_change_the_same_files_are_named_when_they_begin() -> None:
+def test_plan_items_that_may_change_the_same_files_are_noted() -> None:
     said = "b: items i0 and i2 may both change src/a.py"
     assert notes("src/*.py", "docs/a.md", "src/a.py") == [said]
     assert notes("src/*.py", "docs/a.md", "src/a.py", overlap="serialize") == [
@@ -27,31 +27,31 @@ def test_items_that_may_change_the_same_files_are_named_when_they_begin() -> Non
     ]
 
 
-def test_items_that_run_one_after_the_other_are_not_compared() -> None:
+def test_serial_plan_items_are_not_compared() -> None:
     assert notes("src/*.py", "src/a.py", parallel=False) == []
 
 
 @pytest.mark.parametrize(("items", "pairs"), [(1, 0), (3, 3), (4, 6), (5, 10)])
-def test_the_first_five_pairs_are_named(items: int, pairs: int) -> None:
+def test_first_five_pairs_are_named(items: int, pairs: int) -> None:
     said = notes(*["src/a.py"] * items)
     assert len(said) == min(pairs, 6)
     assert all(line.startswith("b: items i") for line in said[:5])
     assert (said[5:] == ["and there are more"]) == (pairs > 5)
 
 
-def test_exactly_five_pairs_are_all() -> None:
+def test_exactly_five_pairs_are_all_named() -> None:
     said = notes(*[f"/{name}/x.py" for name in "abcde"], *[f"/{name}/" for name in "abcde"])
     assert said == [
         f"b: items i{first} and i{first + 5} may both change /{name}/" for first, name in enumerate("abcde")
     ]
 
 
-def test_groups_of_declared_steps_have_no_plan_to_compare() -> None:
+def test_declared_steps_are_not_compared() -> None:
     drive = Drive((group("g", agent("a"), agent("b"), parallel=True),)).run()
     assert [settled.notes for settled in drive.settled] == [[]] * len(drive.settled)
 
 
-def test_a_foreach_finds_the_plan_of_the_items_around_it() -> None:
+def test_nested_foreach_uses_the_plan_of_the_items_around_it() -> None:
     inner = group("inner", agent("do"), foreach="split")
     middle = group("middle", inner, foreach="q")
     build = group("b", agent("split", output="plan"), middle, foreach="p")
@@ -66,7 +66,7 @@ def test_a_foreach_finds_the_plan_of_the_items_around_it() -> None:
     ]
 
 
-def test_a_plan_step_that_passes_without_a_plan_is_a_mistake() -> None:
+def test_passed_plan_step_without_a_plan_is_an_error() -> None:
     drive = Drive((PLAN, group("b", agent("a"), foreach="p")), plans={"p": ()})
     with pytest.raises(ValueError, match="no plan for b: "):
         drive.run()

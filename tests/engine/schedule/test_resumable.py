@@ -1,4 +1,4 @@
-"""Taking up a run where it ended: past attempts, fed again, give a schedule that goes on."""
+"""Resume of a schedule: replayed attempts of an earlier session give a schedule that continues."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def feed(schedule: ResumableSchedule, dones: Sequence[Done], settled: Sequence[S
 
 
 def first_failure(workflow: Workflow, whole: Walk) -> int:
-    """How many attempts had ended when the run failed."""
+    """Return the number of attempts that had ended when the run failed."""
     schedule = Schedule(workflow, base="base")
     ended = iter(enumerate(whole.settled))
     for event in whole.events:
@@ -67,7 +67,7 @@ def walk(workflow: Workflow, data: DataObject, executors: int) -> Walk:
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 @examples(200)
-def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
+def test_interrupted_run_continues_like_an_uninterrupted_one(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:
     whole = walk(workflow, data, executors)
@@ -95,14 +95,14 @@ def test_a_run_that_was_cut_off_goes_on_as_if_nothing_had_been(
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
 @examples(300)
-def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObject, executors: int) -> None:
+def test_failed_run_can_continue_and_pass(workflow: Workflow, data: DataObject, executors: int) -> None:
     whole = walk(workflow, data, executors)
     schedule = fold(workflow, whole.dones, whole.settled)
     assert not schedule.done or schedule.passed
     assert schedule.passed == whole.schedule.passed
     first = [(ready.path, ready.attempt) for ready in schedule.ready()]
     made = {(done.path, done.attempt) for done in whole.dones if done.outcome != "crashed"}
-    assert not made & {*first}, "attempt numbers go on"
+    assert not made & {*first}, "attempt numbers are not used twice"
     ran = 0
     while not schedule.done:
         ready = schedule.ready(1)[0]
@@ -122,7 +122,7 @@ def test_a_run_that_failed_can_go_on_and_pass(workflow: Workflow, data: DataObje
 @pytest.mark.slow
 @given(workflows(), st.data(), st.sampled_from([1, 3]))
 @examples(150)
-def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
+def test_history_of_a_run_resumed_several_times_gives_the_same_state(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:
     first = walk(workflow, data, executors)
@@ -152,7 +152,7 @@ def test_however_often_a_run_is_taken_up_its_history_gives_the_same_state(
         assert (again.ready(), again.signature()) == (schedule.ready(), schedule.signature())
 
 
-def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() -> None:
+def test_finally_failed_step_restarts_with_no_failures_counted() -> None:
     impl = agent("impl", on_failure=flat(2, "same", "escalate: opus"))
     workflow = Workflow(name="w", steps=(agent("tests"), impl, gate("check")))
     run = Walk(workflow, lambda ready: "gate_failed" if ready.path.leaf == "impl" else "passed").run()
@@ -167,7 +167,7 @@ def test_a_step_that_failed_for_good_begins_anew_with_all_its_failures_left() ->
     assert settled.verdict == "escalated"
 
 
-def test_an_attempt_that_says_nothing_of_its_step_is_offered_again_by_its_number() -> None:
+def test_repeated_attempt_is_offered_under_the_same_number() -> None:
     workflow = Workflow(name="w", steps=(agent("impl"),))
     schedule = ResumableSchedule(workflow, base="base")
     (ready,) = schedule.ready()
@@ -178,7 +178,7 @@ def test_an_attempt_that_says_nothing_of_its_step_is_offered_again_by_its_number
     assert (again.attempt, again.agent, again.session) == (1, "opus", "fresh")
 
 
-def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_order() -> None:
+def test_failed_parallel_members_restart_and_are_merged_in_plan_order() -> None:
     steps = agent("split", output="plan"), group("build", agent("impl"), foreach="split", parallel=True)
     workflow = Workflow(name="w", steps=steps)
 
@@ -198,7 +198,7 @@ def test_members_that_failed_side_by_side_all_begin_anew_and_are_merged_in_plan_
     assert schedule.head == "build::merge[v]#2"
 
 
-def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_of_something_else() -> None:
+def test_open_failure_of_a_group_restarts_too_if_the_run_failed_for_another_reason() -> None:
     steps = (group("build", agent("one"), agent("two"), parallel=True, on_failure=flat(1, "same")),)
     outcomes = {"build::one": "gate_failed", "build::two": "gate_error"}
     workflow = Workflow(name="w", steps=steps)
@@ -209,7 +209,7 @@ def test_what_a_group_might_have_made_good_begins_anew_too_when_the_run_failed_o
 
 
 @given(st.booleans())
-def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bool) -> None:
+def test_only_the_gates_run_again_if_the_agent_had_finished(has_work: bool) -> None:
     schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl"),)), base="base")
     (ready,) = schedule.ready()
     schedule.start(ready.path)
@@ -221,7 +221,7 @@ def test_gates_run_again_without_the_agent_only_where_it_had_worked(has_work: bo
     assert (again.agent, again.base, again.entry, again.attempt) == expected
 
 
-def test_new_attempts_have_numbers_above_those_that_are_taken() -> None:
+def test_new_attempts_have_numbers_above_those_already_used() -> None:
     steps = agent("a", on_failure=flat(9, "same: 9")), agent("b")
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     a, b = StepPath(("a",)), StepPath(("b",))
@@ -244,7 +244,7 @@ def test_new_attempts_have_numbers_above_those_that_are_taken() -> None:
     assert [(ready.path, ready.attempt) for ready in schedule.ready()] == [(b, 8)]
 
 
-def test_a_part_of_a_replan_gets_a_new_number_of_its_own() -> None:
+def test_part_of_a_replan_gets_its_own_new_number() -> None:
     steps = (agent("impl", on_failure=flat(3, "same", "replan: opus", "same")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     schedule.complete(*ended(StepPath(("impl",)), 1, "gate_failed"), own_policy)
@@ -259,11 +259,11 @@ def test_a_part_of_a_replan_gets_a_new_number_of_its_own() -> None:
 
     schedule.complete(*ended(part, 4, "gate_failed"), hook)
     assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("impl", 3)]
-    assert seen == [2], "the failure is that of the step's own attempt"
+    assert seen == [2], "the failure has the number of the step's own attempt"
 
 
 @given(st.booleans())
-def test_a_past_failure_may_stand_and_count_for_nothing(counts: bool) -> None:
+def test_past_failure_may_be_kept_without_being_counted(counts: bool) -> None:
     steps = (agent("impl", on_failure=flat(3, "same: 2", "escalate: opus")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     path = StepPath(("impl",))
@@ -277,7 +277,7 @@ def test_a_past_failure_may_stand_and_count_for_nothing(counts: bool) -> None:
     assert verdicts == (["escalated", "failed"] if counts else ["retried", "escalated", "failed"])
 
 
-def test_a_failure_that_counts_for_nothing_says_nothing_of_progress() -> None:
+def test_failure_that_is_not_counted_is_not_compared_for_progress() -> None:
     steps = (agent("impl", on_failure=flat(4, "same: 4")),)
     schedule = ResumableSchedule(Workflow(name="w", steps=steps), base="base")
     path = StepPath(("impl",))
@@ -286,11 +286,11 @@ def test_a_failure_that_counts_for_nothing_says_nothing_of_progress() -> None:
     assert settled.verdict == "retried"
 
 
-# -- what begins again ---------------------------------------------------------------------------------------------
+# -- what restarts -------------------------------------------------------------------------------------------------
 
 
 class Resumed:
-    """A run whose attempts end by a table, in plan order; fed to a schedule that then resumes."""
+    """A run whose attempts have outcomes from a table and are replayed in a schedule that is then resumed."""
 
     def __init__(self, *steps: Step, fails: dict[str, str], items: tuple[PlanItem, ...] = ()) -> None:
         self.items = items or plan("x", "y")
@@ -315,7 +315,7 @@ class Resumed:
         return self.offered()
 
     def offered(self) -> list[str]:
-        """`impl 2 from base: resume fresh`, with the attempt that failed, of all that may start."""
+        """Return `impl 2 from base: resume fresh`, with the failed step, for each attempt that may start."""
         return [
             f"{ready.path} {ready.attempt} from {ready.base}: {ready.entry} {ready.session}"
             + (f" after {ready.failed}" if ready.failed else "")
@@ -323,7 +323,7 @@ class Resumed:
         ]
 
     def passing(self) -> list[str]:
-        """Let all that is left pass."""
+        """Let all remaining attempts pass."""
         ran = []
         while not self.schedule.done:
             ready = self.schedule.ready(1)[0]
@@ -337,7 +337,7 @@ class Resumed:
         return ran
 
 
-def test_gates_that_ran_again_leave_the_step_all_its_failures() -> None:
+def test_rerun_of_gates_does_not_use_up_failures_of_the_step() -> None:
     run = Resumed(agent("impl", on_failure=flat(2, "same: 2")), fails={})
     (ready,) = run.schedule.ready()
     gates = (GateResult("test", "error"),)
@@ -346,7 +346,7 @@ def test_gates_that_ran_again_leave_the_step_all_its_failures() -> None:
     assert run.schedule.complete(*ended(ready.path, 2, "gate_failed"), own_policy).verdict == "retried"
 
 
-def test_a_group_whose_gates_failed_begins_with_its_gates() -> None:
+def test_group_with_failed_gates_restarts_with_its_gates() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True, gate=(GateSpec(name="test"),))
     run = Resumed(agent("z"), both, fails={"g::gate": "gate_failed"})
     run.end("z", "g::a", "g::merge[a]", "g::b", "g::merge[b]", "g::gate")
@@ -356,7 +356,7 @@ def test_a_group_whose_gates_failed_begins_with_its_gates() -> None:
     assert run.passing() == ["g::gate 2 on g::merge[b]#1"]
 
 
-def test_a_step_inside_an_escalated_group_begins_with_the_agent_of_the_group() -> None:
+def test_step_in_an_escalated_group_restarts_with_the_agent_of_the_group() -> None:
     steps = agent("z"), group("g", agent("a"), on_failure=flat(2, "same", "escalate: opus"))
     run = Resumed(*steps, fails={"g::a": "gate_failed"}).end("z", "g::a").end("g::a", attempt=2)
     assert run.resume() == ["g::a 3 from z#1: resume fresh after g::a"]
@@ -364,7 +364,7 @@ def test_a_step_inside_an_escalated_group_begins_with_the_agent_of_the_group() -
     assert (ready.agent, ready.step_base, ready.role) == ("opus", "z#1", "step")
 
 
-def test_a_conflict_that_was_final_begins_the_member_on_the_merged_tree_with_all_failures_left() -> None:
+def test_member_with_a_final_conflict_restarts_on_the_merged_tree() -> None:
     member = agent("i", on_failure=flat(2, "same: 2"))
     build = group("b", agent("t"), member, foreach="p", parallel=True)
     run = Resumed(agent("p", output="plan"), build, fails={"b::i[y]": "gate_failed", "b::merge[y]": "conflict"})
@@ -378,14 +378,14 @@ def test_a_conflict_that_was_final_begins_the_member_on_the_merged_tree_with_all
     assert run.passing() == ["b::i[y] 4 on t", "b::merge[y] 2 on b::merge[x]#1"]
 
 
-def test_a_merge_that_could_not_be_made_is_made_again() -> None:
+def test_merge_that_failed_with_an_error_is_repeated() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True)
     run = Resumed(both, fails={"g::merge[a]": "gate_error"}).end("g::a", "g::b", "g::merge[a]")
     assert run.resume() == ["g::merge[a] 2 from base: first policy"]
     assert run.passing() == ["g::merge[a] 2 on base", "g::merge[b] 1 on g::merge[a]#2"]
 
 
-def test_a_merge_behind_a_member_that_failed_waits_for_it() -> None:
+def test_merge_waits_for_an_earlier_failed_member() -> None:
     both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
     run = Resumed(both, fails={"g::a": "gate_failed", "g::merge[b]": "gate_error"})
     run.end("g::a", "g::b", "g::merge[b]", "g::c")
@@ -395,7 +395,7 @@ def test_a_merge_behind_a_member_that_failed_waits_for_it() -> None:
     ]  # fmt: skip
 
 
-def test_a_merge_that_had_begun_behind_a_member_that_failed_is_not_offered_before_it() -> None:
+def test_replayed_merge_after_a_failed_member_is_not_offered_before_it() -> None:
     both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
     run = Resumed(both, fails={"g::a": "gate_failed", "g::c": "gate_failed"}).end("g::a", "g::b", "g::merge[b]", "g::c")
     assert run.resume() == [
@@ -408,7 +408,7 @@ def test_a_merge_that_had_begun_behind_a_member_that_failed_is_not_offered_befor
     ]  # fmt: skip
 
 
-def test_an_item_that_was_left_out_because_another_one_failed_begins_after_it() -> None:
+def test_skipped_plan_item_starts_after_its_failed_dependency() -> None:
     items = PlanItem("x", "x"), PlanItem("y", "y", depends_on=("x",)), PlanItem("z", "z")
     build = group("b", agent("a"), foreach="p", parallel=True)
     run = Resumed(agent("p", output="plan"), build, fails={"b::a[x]": "gate_failed"}, items=items)
@@ -420,7 +420,7 @@ def test_an_item_that_was_left_out_because_another_one_failed_begins_after_it() 
     ]  # fmt: skip
 
 
-def test_members_that_had_not_begun_begin_after_the_one_that_ended_the_run() -> None:
+def test_members_that_had_not_started_start_after_the_one_that_ended_the_run() -> None:
     run = Resumed(group("g", agent("a"), agent("b"), parallel=True), agent("z"), fails={"g::a": "gate_error"}).end(
         "g::a"
     )
@@ -430,7 +430,7 @@ def test_members_that_had_not_begun_begin_after_the_one_that_ended_the_run() -> 
     ]  # fmt: skip
 
 
-def test_what_fails_after_the_run_had_failed_begins_again_too() -> None:
+def test_step_that_failed_after_the_run_restarts_too() -> None:
     run = Resumed(
         group("g", agent("a"), agent("b"), parallel=True), fails={"g::a": "gate_error", "g::b": "gate_failed"}
     )
@@ -442,7 +442,7 @@ def test_what_fails_after_the_run_had_failed_begins_again_too() -> None:
     run.passing()
 
 
-def test_a_failure_that_a_group_may_still_answer_stands_if_the_run_had_not_failed() -> None:
+def test_open_failure_of_a_group_is_kept_if_the_run_had_not_failed() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
     run = Resumed(both, fails={"g::a": "gate_failed"})
     run.schedule.ready()
@@ -452,7 +452,7 @@ def test_a_failure_that_a_group_may_still_answer_stands_if_the_run_had_not_faile
     assert [(str(ready.path), ready.attempt) for ready in run.schedule.ready()] == [("g::a", 2), ("g::b", 2)]
 
 
-def test_a_step_that_began_again_is_not_named_among_those_that_failed_later() -> None:
+def test_restarted_step_is_not_among_the_later_failures() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(1))
     run = Resumed(both, fails={"g::a": "gate_failed", "g::b": "gate_error"})
     run.schedule.ready()
@@ -462,7 +462,7 @@ def test_a_step_that_began_again_is_not_named_among_those_that_failed_later() ->
     assert (settled.verdict, settled.failed) == ("failed", ())
 
 
-def test_groups_around_a_step_that_begins_again_run() -> None:
+def test_groups_around_a_restarted_step_are_running() -> None:
     inner = group("inner", agent("a"), agent("b"), parallel=True)
     run = Resumed(
         group("outer", group("left", inner), agent("c"), parallel=True), fails={"outer::left::inner::a": "gate_failed"}
@@ -475,7 +475,7 @@ def test_groups_around_a_step_that_begins_again_run() -> None:
     assert {str(leaf.path): leaf.status for leaf in run.schedule.leaves()}["outer::merge[left]"] == "pending"
 
 
-def test_a_new_schedule_fails_as_usual_where_nothing_is_replayed() -> None:
+def test_schedule_without_replayed_attempts_fails_as_usual() -> None:
     run = Resumed(agent("a"), agent("b"), fails={})
     settled = run.schedule.complete(*ended(StepPath(("a",)), 1, "gate_failed"), own_policy)
     assert (settled.verdict, run.schedule.has_failed, run.schedule.done) == ("failed", True, True)
@@ -485,7 +485,7 @@ def test_a_new_schedule_fails_as_usual_where_nothing_is_replayed() -> None:
     assert (again.verdict, replayed.schedule.has_failed) == ("failed", True)
 
 
-def test_an_agent_that_takes_over_stays_with_the_step() -> None:
+def test_replacement_agent_is_kept_for_the_step() -> None:
     run = Resumed(agent("a", on_failure=flat(3, "same: 3")), fails={})
     path = StepPath(("a",))
     run.schedule.repeat(path, "opus")
@@ -496,7 +496,7 @@ def test_an_agent_that_takes_over_stays_with_the_step() -> None:
     assert run.schedule.ready() == [ready]
 
 
-def test_an_agent_that_takes_over_a_part_of_a_replan_does_not_take_over_the_step() -> None:
+def test_replacement_agent_of_a_part_of_a_replan_is_not_kept_for_the_step() -> None:
     run = Resumed(agent("a", on_failure=flat(3, "same", "replan: opus", "same")), fails={"a": "gate_failed"}).end("a")
     part = StepPath(("a--replan", "plan"))
     run.schedule.repeat(part, "codex")
@@ -507,7 +507,7 @@ def test_an_agent_that_takes_over_a_part_of_a_replan_does_not_take_over_the_step
     assert (str(ready.path), ready.agent) == ("a", "haiku")
 
 
-def test_merges_that_may_start_wait_for_a_member_that_begins_again_before_them() -> None:
+def test_merges_wait_for_an_earlier_member_that_restarts() -> None:
     both = group("g", agent("a"), agent("b"), agent("c"), parallel=True)
     run = Resumed(both, fails={"g::a": "gate_failed", "g::c": "gate_error"})
     run.schedule.ready()
@@ -515,7 +515,7 @@ def test_merges_that_may_start_wait_for_a_member_that_begins_again_before_them()
     assert run.resume() == ["g::a 2 from base: resume fresh after g::a", "g::c 2 from base: resume fresh after g::c"]
 
 
-def test_a_failure_after_the_first_resume_stands_at_the_second() -> None:
+def test_failure_after_the_first_resume_is_kept_at_the_second() -> None:
     both = group("g", agent("a"), agent("b"), parallel=True, on_failure=flat(2, "same: 2"))
     run = Resumed(both, fails={"g::a": "gate_error"})
     run.schedule.ready()
@@ -527,14 +527,14 @@ def test_a_failure_after_the_first_resume_stands_at_the_second() -> None:
 
 
 @given(st.booleans())
-def test_a_past_merge_may_count_for_nothing_like_any_attempt(counts: bool) -> None:
+def test_past_merge_may_be_kept_without_being_counted(counts: bool) -> None:
     run = Resumed(group("g", agent("a"), parallel=True), fails={}).end("g::a")
     done = ended(StepPath.parse("g::merge[a]"), 1, commit="m")
     assert run.schedule.replay(*done, own_policy, counts=counts).verdict == "passed"
     assert run.schedule.passed
 
 
-def test_failures_that_count_are_part_of_the_state() -> None:
+def test_counted_failures_are_part_of_the_state() -> None:
     states = set()
     for counts in (True, False):
         run = Resumed(agent("a", on_failure=flat(3, "same: 3")), fails={})

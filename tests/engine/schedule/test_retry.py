@@ -18,7 +18,7 @@ FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", fail
 
 
 def decisions(on_failure: OnFailure | None, sources: list[FailureSource], *, same_tree: bool = False) -> list[str]:
-    """Say what follows each failure, each on a tree of its own unless `same_tree`."""
+    """Return the decision after each failure. Each has its own tree unless `same_tree` is true."""
     tally, said = Tally(), []
     for number, source in enumerate(sources, start=1):
         failure = replace(FAILED, attempt=number, source=source, tree="t" if same_tree else f"t{number}")
@@ -44,16 +44,16 @@ def _short(decision: Decision | None) -> str:
             return "stop"
 
 
-def test_without_a_policy_the_first_failure_is_final() -> None:
+def test_first_failure_is_final_without_a_policy() -> None:
     assert decisions(None, ["gate_fail"]) == ["stop"]
 
 
-def test_entry_k_governs_attempt_k_and_the_last_entry_repeats() -> None:
+def test_entry_k_is_used_for_attempt_k_and_the_last_entry_repeats() -> None:
     on_failure = flat(6, "same: 2", "escalate: sonnet")
     assert decisions(on_failure, ["gate_fail"] * 6) == ["same", "sonnet", "sonnet", "sonnet", "sonnet", "stop"]
 
 
-def test_example_of_the_language_restarts_after_the_escalation_and_ends_at_the_fifth_failure() -> None:
+def test_documented_policy_restarts_after_the_escalation_and_ends_at_failure_5() -> None:
     on_failure = flat(5, "same: 3", "escalate: sonnet", restart_from="tests")
     assert decisions(on_failure, ["gate_fail"] * 5) == ["same", "same", "sonnet", "restart tests", "stop"]
 
@@ -62,7 +62,7 @@ def test_retry_shorter_than_the_list_ends_it_early() -> None:
     assert decisions(flat(2, "same: 3", "escalate: sonnet"), ["gate_fail"] * 2) == ["same", "stop"]
 
 
-def test_branches_answer_their_own_failures() -> None:
+def test_branches_handle_their_own_failures() -> None:
     on_failure = OnFailure(
         gate_fail=policy(3, "same", "escalate: sonnet", "replan: opus"), review_fail=policy(2, "same: 2")
     )
@@ -70,11 +70,11 @@ def test_branches_answer_their_own_failures() -> None:
     assert decisions(on_failure, sources) == ["sonnet", "same", "replan opus", "stop"]
 
 
-def test_kind_without_any_branch_is_final() -> None:
+def test_failure_without_a_branch_is_final() -> None:
     assert decisions(OnFailure(review_fail=policy(3, "same: 3")), ["gate_fail"]) == ["stop"]
 
 
-def test_restart_of_one_branch_leaves_the_list_of_another_where_it_is() -> None:
+def test_restart_of_one_branch_does_not_reset_the_list_of_another() -> None:
     on_failure = OnFailure(
         gate_fail=policy(5, "same", "escalate: sonnet", "escalate: opus"),
         review_fail=policy(5, "same", restart_from="code"),
@@ -82,18 +82,18 @@ def test_restart_of_one_branch_leaves_the_list_of_another_where_it_is() -> None:
     assert decisions(on_failure, ["gate_fail", "review_fail", "gate_fail"]) == ["sonnet", "restart code", "opus"]
 
 
-def test_no_progress_skips_to_the_next_other_entry() -> None:
+def test_no_progress_skips_to_the_next_different_entry() -> None:
     on_failure = flat(9, "same: 4", "escalate: sonnet", "same")
     assert decisions(on_failure, ["gate_fail"] * 3, same_tree=True) == ["same", "sonnet", "no_progress"]
 
 
-def test_without_progress_the_last_entry_is_used_again_unless_it_is_same() -> None:
+def test_last_entry_repeats_without_progress_unless_it_is_same() -> None:
     on_failure = flat(9, "same", "escalate: sonnet", "escalate: opus", "replan: haiku")
     said = decisions(on_failure, ["gate_fail"] * 5, same_tree=True)
     assert said == ["sonnet", "opus", "replan haiku", "replan haiku", "replan haiku"]
 
 
-def test_without_progress_and_without_another_entry_the_reason_is_stated() -> None:
+def test_no_progress_without_another_entry_stops_with_the_reason() -> None:
     tally, on_failure = Tally(), flat(9, "same: 9")
     decide(on_failure, tally, FAILED, compare_trees=True)
     stop = Stop("no progress: the same tree and the same failing checks twice in a row", "no_progress")
@@ -101,7 +101,7 @@ def test_without_progress_and_without_another_entry_the_reason_is_stated() -> No
     assert decide(on_failure, tally, FAILED, compare_trees=False) == Retry()
 
 
-def test_a_final_failure_ends_the_step_and_is_counted_all_the_same() -> None:
+def test_final_failure_ends_the_step_and_is_counted() -> None:
     tally = Tally()
     assert decide(flat(9, "same: 9"), tally, replace(FAILED, final=True), compare_trees=True) is None
     assert (tally.failures, tally.streak) == ([replace(FAILED, final=True)], 1)
@@ -114,13 +114,13 @@ def test_no_progress_needs_the_same_tree_checks_and_agent() -> None:
     assert not no_progress(FAILED, replace(FAILED, agent="sonnet"))
 
 
-def test_no_progress_is_not_said_of_an_attempt_without_checks() -> None:
+def test_no_progress_does_not_apply_without_checks_or_tree() -> None:
     crashed = replace(FAILED, outcome="agent_error", failing=(), gate=None)
     assert not no_progress(crashed, crashed)
     assert not no_progress(replace(FAILED, tree=None), replace(FAILED, tree=None))
 
 
-def test_failures_before_a_restart_say_nothing_about_progress_after_it() -> None:
+def test_failures_before_a_restart_are_not_compared_for_progress() -> None:
     on_failure = flat(5, "same", "same", restart_from="a")
     assert decisions(on_failure, ["gate_fail"] * 4, same_tree=True) == ["same", "restart a", "same", "restart a"]
 
@@ -167,7 +167,7 @@ def test_flat_policy_never_allows_more_failures_than_retry(
     st.lists(st.sampled_from(["same", "escalate: x", "replan: y"]), max_size=4),
     st.lists(st.booleans(), max_size=6),
 )
-def test_both_forms_answer_failure_j_with_entry_j_plus_1_and_end_at_failure_retry(
+def test_both_forms_use_entry_j_plus_1_after_failure_j_and_end_at_failure_retry(
     form: str, retry: int, strategy: list[str], others: list[bool]
 ) -> None:
     own = policy(retry, "same", *strategy)
@@ -191,7 +191,7 @@ def test_both_forms_answer_failure_j_with_entry_j_plus_1_and_end_at_failure_retr
     st.lists(st.sampled_from(["same", "escalate: x", "replan: x"]), max_size=4),
     st.none() | st.just("a"),
 )
-def test_note_about_an_unused_entry_agrees_with_every_course_of_failures(
+def test_entry_noted_as_unused_is_used_in_no_sequence_of_failures(
     retry: int, strategy: list[str], restart_from: str | None
 ) -> None:
     entries = [entry if entry == "same" else f"{entry}{place}" for place, entry in enumerate(strategy)]

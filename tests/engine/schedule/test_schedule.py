@@ -6,7 +6,7 @@ from pytest_gump.workflow.path import StepPath
 from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy, plan, tdd
 
 
-def test_steps_run_in_order_on_the_tree_of_the_one_before() -> None:
+def test_steps_run_in_order_on_the_tree_of_the_step_before() -> None:
     drive = Drive((agent("a"), agent("b"), gate("check"))).run()
     assert drive.log == ["a 1 haiku", "b 1 haiku", "check 1 -"]
     assert [ready.base for ready in drive.orders] == ["base", "a#1", "b#1"]
@@ -28,7 +28,7 @@ def test_foreach_runs_its_steps_for_each_plan_item() -> None:
     assert drive.orders[1].base == "base"
 
 
-def test_nested_foreach_chains_the_slugs() -> None:
+def test_nested_foreach_joins_the_slugs() -> None:
     inner = group("parts", agent("do"), foreach="split")
     steps = (
         agent("decompose", output="plan"),
@@ -69,7 +69,7 @@ def test_readme_example_escalates_restarts_and_fails_at_the_fifth_failure() -> N
     assert drive.schedule.head == "build::tests[one]#2"
 
 
-def test_first_attempt_after_a_restart_is_fresh_and_told_what_failed_later() -> None:
+def test_first_attempt_after_a_restart_is_fresh_and_has_the_later_failure() -> None:
     drive = Drive(tdd().steps, {"build::impl[one]": ["gate_failed"] * 4}).run()
     again = drive.orders[6]
     assert (str(again.path), again.entry, again.session, again.base) == (
@@ -84,7 +84,7 @@ def test_first_attempt_after_a_restart_is_fresh_and_told_what_failed_later() -> 
     assert (drive.orders[7].entry, drive.orders[7].session, drive.orders[7].failure) == ("restart", "policy", None)
 
 
-def test_same_goes_on_from_the_failed_tree_and_escalate_from_where_the_step_began() -> None:
+def test_entry_same_keeps_the_failed_tree_and_escalate_resets_it() -> None:
     steps = (agent("a"), agent("b", on_failure=flat(3, "same: 2", "escalate: sonnet")))
     drive = Drive(steps, {"b": ["gate_failed"] * 2}).run()
     _, first, same, escalated = drive.orders
@@ -93,19 +93,19 @@ def test_same_goes_on_from_the_failed_tree_and_escalate_from_where_the_step_bega
     assert {ready.step_base for ready in drive.orders[1:]} == {"a#1"}
 
 
-def test_same_after_no_write_starts_where_the_failed_attempt_started() -> None:
+def test_entry_same_after_the_guard_no_write_keeps_the_base() -> None:
     drive = Drive((agent("a", on_failure=flat(2, "same: 2")),), {"a": ["guard/no_write"]})
     drive.run()
     assert [ready.base for ready in drive.orders] == ["base", "base"]
 
 
-def test_steps_that_may_not_write_never_move_the_tree() -> None:
+def test_read_only_steps_do_not_change_the_tree() -> None:
     steps = (agent("a"), agent("r", output="review", on_failure=flat(2, "same: 2")), agent("b"))
     drive = Drive(steps, {"r": ["review_failed"]}).run()
     assert [ready.base for ready in drive.orders] == ["base", "a#1", "a#1", "a#1"]
 
 
-def test_failure_without_policy_is_final_and_the_rest_is_skipped() -> None:
+def test_failure_without_a_policy_is_final_and_later_steps_are_skipped() -> None:
     drive = Drive((agent("a"), agent("b"), group("g", agent("c"))), {"b": ["gate_failed"]}).run()
     assert drive.statuses == {"a": "passed", "b": "failed", "g::c": "skipped"}
     assert drive.settled[-1].skipped == (StepPath(("g", "c")),)
@@ -114,7 +114,7 @@ def test_failure_without_policy_is_final_and_the_rest_is_skipped() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["gate_error", "budget", "cancelled", "quota"])
-def test_outcomes_that_are_never_retried_fail_the_run_without_asking(outcome: str) -> None:
+def test_outcomes_that_are_never_retried_fail_the_run_without_a_decision(outcome: str) -> None:
     steps = (group("g", agent("a", on_failure=flat(3, "same: 3")), on_failure=flat(3, "same: 3")),)
     drive = Drive(steps, {"g::a": [outcome]}).run()
     assert (drive.settled[-1].verdict, drive.settled[-1].outcome) == ("failed", outcome)
@@ -134,7 +134,7 @@ def test_second_crash_of_an_attempt_is_final() -> None:
     assert [settled.verdict for settled in drive.settled] == ["retried", "failed"]
 
 
-def test_leaves_show_templates_until_the_plan_is_known() -> None:
+def test_leaves_are_templates_until_the_plan_is_known() -> None:
     drive = Drive(tdd().steps)
     assert list(drive.statuses.items())[:2] == [("decompose", "running"), ("build::tests[*]", "pending")]
     assert [leaf.template for leaf in drive.schedule.leaves()] == [False, True, True, False]
@@ -149,7 +149,7 @@ def test_leaves_show_templates_until_the_plan_is_known() -> None:
     ]
 
 
-def test_abort_names_all_that_did_not_come_to_an_end() -> None:
+def test_abort_returns_all_unfinished_steps() -> None:
     drive = Drive(tdd().steps)
     drive.step()
     skipped = drive.schedule.abort("the run's $5.00 are spent")
@@ -160,7 +160,7 @@ def test_abort_names_all_that_did_not_come_to_an_end() -> None:
     assert drive.schedule.reason == "the run's $5.00 are spent"
 
 
-def test_a_run_that_has_ended_is_not_ended_again() -> None:
+def test_ended_run_is_not_ended_again() -> None:
     passed = Drive((agent("a"),)).run()
     assert (passed.schedule.stop("late"), passed.schedule.abort("late"), passed.schedule.reason) == ((), (), "")
     assert passed.schedule.passed
@@ -169,13 +169,13 @@ def test_a_run_that_has_ended_is_not_ended_again() -> None:
     assert failed.schedule.reason == "a failed: gate_failed"
 
 
-def test_a_run_that_is_stopped_has_the_reason_and_names_what_never_started() -> None:
+def test_stop_sets_the_reason_and_returns_steps_that_never_started() -> None:
     drive = Drive((agent("a"), agent("b")))
     assert [str(path) for path in drive.schedule.stop("the budget is spent")] == ["a", "b"]
     assert (drive.schedule.reason, drive.schedule.done) == ("the budget is spent", True)
 
 
-def test_abort_names_the_attempts_in_flight_of_a_run_that_had_failed() -> None:
+def test_abort_of_a_failed_run_returns_the_attempts_in_flight() -> None:
     steps = (group("g", agent("a"), agent("b"), parallel=True),)
     drive = Drive(steps)
     first, second = drive.schedule.ready()
@@ -186,7 +186,7 @@ def test_abort_names_the_attempts_in_flight_of_a_run_that_had_failed() -> None:
     assert (drive.schedule.done, drive.schedule.reason) == (True, "g::a failed: gate_error")
 
 
-def test_no_more_members_begin_than_may_run() -> None:
+def test_only_the_requested_number_of_members_starts() -> None:
     schedule = Drive((group("g", agent("a"), agent("b"), agent("c"), parallel=True),)).schedule
     schedule.ready(1)
     assert [leaf.status for leaf in schedule.leaves() if "merge" not in str(leaf.path)] == [
@@ -198,7 +198,7 @@ def test_no_more_members_begin_than_may_run() -> None:
     assert [str(ready.path) for ready in schedule.ready()] == ["g::a", "g::b"]
 
 
-def test_a_merge_is_offered_behind_what_is_left_of_its_member_and_before_the_next() -> None:
+def test_merge_is_offered_after_its_member_and_before_the_next_member() -> None:
     schedule = Drive((group("g", agent("a"), group("h", agent("x"), agent("y")), agent("z"), parallel=True),)).schedule
     for name in ("g::a", "g::h::x"):
         (ready,) = [ready for ready in schedule.ready() if str(ready.path) == name]
@@ -207,12 +207,12 @@ def test_a_merge_is_offered_behind_what_is_left_of_its_member_and_before_the_nex
     assert [str(ready.path) for ready in schedule.ready(2)] == ["g::merge[a]", "g::h::y"]
 
 
-def test_a_step_that_is_not_open_is_named() -> None:
+def test_start_of_a_step_that_is_not_open_is_an_error() -> None:
     with pytest.raises(ValueError, match=r"^no attempt of b is open$"):
         Drive((agent("a"), agent("b"))).schedule.start(StepPath(("b",)))
 
 
-def test_completing_what_is_not_open_is_refused() -> None:
+def test_completion_of_an_attempt_that_is_not_open_is_an_error() -> None:
     drive = Drive((agent("a"),))
     with pytest.raises(ValueError, match="attempt 2 of a is not open"):
         drive.schedule.complete(*ended(StepPath(("a",)), 2), drive.decide)

@@ -51,13 +51,13 @@ def failure_policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> 
 
 
 @st.composite
-def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, side_by_side: bool) -> tuple[Step, ...]:
-    """Steps of one group; members that run side by side may not refer to each other (the loader refuses it)."""
+def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_parallel: bool) -> tuple[Step, ...]:
+    """Draw the steps of one group. Parallel members do not refer to each other, because the loader rejects that."""
     steps: list[Step] = []
     known = list(plans)
     for number in range(draw(st.integers(1, 3))):
         name = f"{prefix}{number}"
-        targets = [name] if side_by_side else [*(step.name for step in steps), name]
+        targets = [name] if in_parallel else [*(step.name for step in steps), name]
         kind = draw(st.sampled_from(["agent", "agent", "gate", "plan", *(["group"] * 2 if depth else [])]))
         on_failure = draw(failure_policies(targets, with_replan=kind == "agent"))
         if kind == "group":
@@ -66,7 +66,7 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, side_
             steps.append(Step(name=name, on_failure=on_failure))
         else:
             steps.append(agent(name, output="plan" if kind == "plan" else "diff", on_failure=on_failure))
-        if kind == "plan" and not side_by_side:
+        if kind == "plan" and not in_parallel:
             known.append(name)
     return tuple(steps)
 
@@ -75,13 +75,13 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, side_
 def groups(draw: DrawFn, depth: int, plans: list[str], name: str, on_failure: OnFailure | None) -> Step:
     foreach = draw(st.none() | st.sampled_from(plans)) if plans else None
     is_parallel = draw(st.booleans())
-    children = draw(step_lists(depth, plans, f"{name}x", side_by_side=is_parallel and foreach is None))
+    children = draw(step_lists(depth, plans, f"{name}x", in_parallel=is_parallel and foreach is None))
     return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure)
 
 
 @dataclass
 class Walk:
-    """Drives a schedule by random outcomes and keeps what happened."""
+    """Runs a schedule with random outcomes and records its events."""
 
     workflow: Workflow
     outcome: Callable[[Ready], str]
@@ -92,7 +92,7 @@ class Walk:
     dones: list[Done] = field(default_factory=list)
     settled: list[Settled] = field(default_factory=list)
     events: list[StepPath | Done] = field(default_factory=list)
-    """What started and what ended, in this order."""
+    """Starts and ends of attempts, in order."""
 
     def __post_init__(self) -> None:
         self.schedule = Schedule(self.workflow, base="base")
@@ -104,7 +104,7 @@ class Walk:
                 self.schedule.start(ready.path)
                 self.events.append(ready.path)
                 flying.append(ready)
-            assert flying, "a run that is not done must offer something"
+            assert flying, "a run that is not done offers at least one attempt"
             assert len(flying) <= self.executors
             ready = flying.pop(self.pick(len(flying)))
             check(self, ready)
@@ -131,11 +131,11 @@ class Walk:
 
 @st.composite
 def workflows(draw: DrawFn) -> Workflow:
-    return Workflow(name="w", steps=draw(step_lists(2, [], "s", side_by_side=False)))
+    return Workflow(name="w", steps=draw(step_lists(2, [], "s", in_parallel=False)))
 
 
 def outcomes(data: DataObject, *, fatal: bool = True) -> Callable[[Ready], str]:
-    """Draw outcomes; how often attempts fail is drawn first, so that both calm and hopeless runs come up."""
+    """Draw outcomes. The rate of failures is drawn first, so that it varies between runs."""
     random = data.draw(st.randoms(use_true_random=False))
     failing = data.draw(st.sampled_from([0.0, 0.2, 0.5, 0.9]))
 
@@ -154,7 +154,7 @@ def nodes(group: Group) -> list[Leaf | Group]:
 
 @examples(300)
 @given(workflows(), st.data())
-def test_every_run_ends_and_every_step_ends_exactly_once(workflow: Workflow, data: DataObject) -> None:
+def test_every_run_ends_and_every_step_has_one_final_status(workflow: Workflow, data: DataObject) -> None:
     walk = Walk(workflow, outcomes(data)).run()
     states = walk.schedule.leaves()
     assert len({leaf.path for leaf in states}) == len(states)
@@ -168,7 +168,7 @@ def test_every_run_ends_and_every_step_ends_exactly_once(workflow: Workflow, dat
 
 @examples(200)
 @given(workflows(), st.data())
-def test_the_last_word_on_a_step_is_its_status(workflow: Workflow, data: DataObject) -> None:
+def test_status_of_a_step_is_its_last_verdict(workflow: Workflow, data: DataObject) -> None:
     walk = Walk(workflow, outcomes(data)).run()
     last = {done.path: settled.verdict for done, settled in zip(walk.dones, walk.settled, strict=True)}
     for leaf in walk.schedule.leaves():
@@ -185,7 +185,7 @@ def test_the_last_word_on_a_step_is_its_status(workflow: Workflow, data: DataObj
 
 @examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
-def test_no_step_starts_before_what_it_needs_has_passed(workflow: Workflow, data: DataObject, executors: int) -> None:
+def test_no_step_starts_before_earlier_steps_have_passed(workflow: Workflow, data: DataObject, executors: int) -> None:
     def check(walk: Walk, ready: Ready) -> None:
         node: Leaf | Group = walk.schedule._open[ready.path][0]
         assert node.status == "running"
@@ -202,7 +202,7 @@ def test_no_step_starts_before_what_it_needs_has_passed(workflow: Workflow, data
 
 @examples(200)
 @given(workflows(), st.data())
-def test_failures_that_count_never_exceed_the_limit(workflow: Workflow, data: DataObject) -> None:
+def test_counted_failures_never_exceed_the_limit(workflow: Workflow, data: DataObject) -> None:
     def check(walk: Walk, _: Ready) -> None:
         for node in nodes(walk.schedule._root):
             for name, count in node.tally.counts.items():
@@ -217,7 +217,7 @@ def test_failures_that_count_never_exceed_the_limit(workflow: Workflow, data: Da
 
 @examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
-def test_attempt_numbers_of_a_path_never_start_over(workflow: Workflow, data: DataObject, executors: int) -> None:
+def test_attempt_numbers_of_a_path_never_decrease(workflow: Workflow, data: DataObject, executors: int) -> None:
     walk = Walk(workflow, outcomes(data), executors=executors).run()
     highest: Counter[StepPath] = Counter()
     for ready, done in zip(walk.orders, walk.dones, strict=True):
@@ -231,7 +231,9 @@ def test_attempt_numbers_of_a_path_never_start_over(workflow: Workflow, data: Da
 
 @examples(200)
 @given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
-def test_replaying_what_was_recorded_gives_the_same_state(workflow: Workflow, data: DataObject, executors: int) -> None:
+def test_replay_of_recorded_decisions_gives_the_same_state(
+    workflow: Workflow, data: DataObject, executors: int
+) -> None:
     random = data.draw(st.randoms(use_true_random=False))
     recorded: list[Decision] = []
 
@@ -288,7 +290,7 @@ def test_thousands_of_plan_items_cost_less_than_a_millisecond_a_call() -> None:
     assert (time.process_time() - started) / calls < limit_s
 
 
-def test_readme_example_is_decided_the_same_whoever_drives_it() -> None:
+def test_documented_example_has_the_same_attempts_with_recorded_outcomes() -> None:
     failing = iter(["passed", "passed", *["gate_failed"] * 4, "passed", "gate_failed"])
     walk = Walk(tdd(), lambda _: next(failing)).run()
     assert [(ready.path.name, ready.attempt, ready.agent) for ready in walk.orders[1:]] == [

@@ -1,4 +1,4 @@
-"""A schedule as others see it: its leaves in display order, and the parallel members that run."""
+"""Views of a schedule: its leaves in display order, its running parallel members, and its signature."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def living(schedule: Schedule) -> set[str]:
 
 
 def listed(schedule: Schedule) -> list[str]:
-    """`build::impl[one] 2 passed`."""
+    """Return `build::impl[one] 2 passed` for each leaf."""
     return [f"{leaf.path} {leaf.attempts} {leaf.status}" for leaf in schedule.leaves()]
 
 
-def test_steps_that_have_not_begun_are_listed_with_gates_and_merges() -> None:
+def test_steps_that_have_not_started_are_listed_with_gates_and_merges() -> None:
     build = group("build", agent("a"), agent("b"), foreach="plan", parallel=True, gate=GATES)
     both = group("both", group("left", agent("l"), gate=GATES), agent("r", output="review"), parallel=True)
     schedule = schedule_of(PLAN, build, both)
@@ -66,7 +66,7 @@ def test_steps_that_have_not_begun_are_listed_with_gates_and_merges() -> None:
     ]
 
 
-def test_the_steps_of_a_nested_foreach_are_listed_once_for_each_known_item() -> None:
+def test_steps_of_a_nested_foreach_are_listed_for_each_known_item() -> None:
     parts = group("parts", agent("do"), foreach="split", parallel=True)
     build = group("build", agent("split", output="plan"), parts, gate("check"), foreach="plan")
     schedule = schedule_of(PLAN, build)
@@ -89,7 +89,7 @@ def test_the_steps_of_a_nested_foreach_are_listed_once_for_each_known_item() -> 
     ]
 
 
-def test_when_the_run_has_failed_the_rest_is_skipped_but_what_is_in_flight_runs() -> None:
+def test_attempts_in_flight_of_a_failed_run_are_running_and_other_steps_skipped() -> None:
     schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True, gate=GATES), agent("z"))
     first, second = schedule.ready()
     schedule.start(second.path)
@@ -99,7 +99,7 @@ def test_when_the_run_has_failed_the_rest_is_skipped_but_what_is_in_flight_runs(
     assert listed(schedule) == ["g::a 1 failed", "g::merge[a] 0 skipped", "g::b 1 running", *rest]
 
 
-def test_the_members_that_run_are_those_between_their_first_step_and_their_merge() -> None:
+def test_member_is_running_from_its_first_step_to_its_merge() -> None:
     schedule = schedule_of(PLAN, group("build", agent("a"), agent("b"), foreach="plan", parallel=True))
     assert living(schedule) == set()
     finish(schedule, "plan")
@@ -112,7 +112,7 @@ def test_the_members_that_run_are_those_between_their_first_step_and_their_merge
     assert living(schedule) == set()
 
 
-def test_members_behind_one_that_has_to_wait_run() -> None:
+def test_members_after_a_waiting_member_are_running() -> None:
     schedule = schedule_of(PLAN, group("build", agent("a"), foreach="plan", parallel=True, gate=GATES))
     items = PlanItem("x", "x"), PlanItem("y", "y", depends_on=("x",)), PlanItem("z", "z")
     schedule.complete(*ended(StepPath(("plan",)), 1, plan=items), own_policy)
@@ -123,7 +123,7 @@ def test_members_behind_one_that_has_to_wait_run() -> None:
     assert living(schedule) == set()
 
 
-def test_a_plan_that_is_known_is_listed_before_its_foreach_begins() -> None:
+def test_known_plan_items_are_listed_before_the_foreach_starts() -> None:
     schedule = schedule_of(PLAN, agent("between"), group("build", agent("a"), foreach="plan", parallel=True))
     finish(schedule, "plan")
     assert [line.split()[0] for line in listed(schedule)] == [
@@ -131,14 +131,14 @@ def test_a_plan_that_is_known_is_listed_before_its_foreach_begins() -> None:
     ]  # fmt: skip
 
 
-def test_a_member_that_failed_runs_no_more() -> None:
+def test_failed_member_is_not_running() -> None:
     schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True), agent("z"))
     schedule.ready()
     finish(schedule, "g::a", outcome="gate_failed")
     assert living(schedule) == {"g::b"}
 
 
-def test_members_of_a_group_inside_a_member_run_with_it() -> None:
+def test_member_is_running_together_with_the_members_inside_it() -> None:
     inner = group("inner", agent("x"), agent("y"), parallel=True)
     schedule = schedule_of(group("outer", group("left", agent("l"), inner), agent("right"), parallel=True))
     schedule.ready()
@@ -150,7 +150,7 @@ def test_members_of_a_group_inside_a_member_run_with_it() -> None:
     assert living(schedule) == {"outer::left", "outer::left::inner::y", "outer::right"}
 
 
-def test_a_parallel_group_in_a_plain_one_is_found() -> None:
+def test_members_of_a_parallel_group_in_a_serial_group_are_found() -> None:
     schedule = schedule_of(group("g", group("h", agent("a"), agent("b"), parallel=True)))
     schedule.ready()
     assert living(schedule) == {"g::h::a", "g::h::b"}
@@ -165,7 +165,7 @@ def test_a_parallel_group_in_a_plain_one_is_found() -> None:
         ("outer::right", "outer::right"),
     ],
 )
-def test_a_step_belongs_to_its_innermost_parallel_member(path: str, member: str | None) -> None:
+def test_step_belongs_to_its_innermost_parallel_member(path: str, member: str | None) -> None:
     inner = group("inner", agent("x"), group("deep", agent("d")), parallel=True)
     schedule = schedule_of(agent("alone"), group("outer", group("left", inner), agent("right"), parallel=True))
     if path != "alone":
@@ -175,7 +175,7 @@ def test_a_step_belongs_to_its_innermost_parallel_member(path: str, member: str 
     assert (str(found) if found else None) == member
 
 
-def test_a_merge_counts_as_a_member_and_the_gates_of_the_group_do_not() -> None:
+def test_merge_belongs_to_a_member_and_gates_of_the_group_do_not() -> None:
     schedule = schedule_of(group("g", agent("a"), agent("b"), parallel=True, gate=GATES))
     finish(schedule, "g::a")
     assert schedule.member_of(StepPath.parse("g::merge[a]")) == StepPath.parse("g::merge[a]")
@@ -183,13 +183,13 @@ def test_a_merge_counts_as_a_member_and_the_gates_of_the_group_do_not() -> None:
     assert schedule.member_of(StepPath.parse("g::gate")) is None
 
 
-# -- the state as one value ----------------------------------------------------------------------------------------
+# -- signature -----------------------------------------------------------------------------------------------------
 
 SERIAL = agent("a", on_failure=flat(9, "same: 2", "replan: opus", restart_from="a")), agent("b")
 
 
 def after(steps: tuple[Step, ...], *ends: str) -> object:
-    """The state after attempts ended like this, each the first that is offered: `passed`, `gate_failed/reason`."""
+    """Return the signature after these ends of the first offered attempts: `passed`, `gate_failed/commit`."""
     schedule = schedule_of(*steps)
     for end in ends:
         ready = schedule.ready(1)[0]
@@ -218,13 +218,13 @@ def after(steps: tuple[Step, ...], *ends: str) -> object:
         ("passed/x", "passed/x"),
     ],
 )
-def test_the_state_is_the_same_after_the_same_attempts_and_after_no_others(ends: tuple[str, ...]) -> None:
+def test_signature_is_equal_only_after_the_same_attempts(ends: tuple[str, ...]) -> None:
     others = [(), ("passed/z",), ("gate_failed/z",), ("crashed", "crashed"), ("gate_failed/x", "gate_failed/z")]
     assert after(SERIAL, *ends) == after(SERIAL, *ends)
     assert [other for other in others if other != ends and after(SERIAL, *other) == after(SERIAL, *ends)] == []
 
 
-def test_the_state_of_a_parallel_group_says_who_has_ended_with_which_tree() -> None:
+def test_signature_depends_on_the_ended_members_and_their_trees() -> None:
     steps = (group("g", agent("a"), agent("b"), agent("c"), parallel=True),)
     ends = [
         (),
