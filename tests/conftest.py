@@ -1,4 +1,4 @@
-"""The fixture that users get too, a scratch repository with scripted agents; and the project of most session tests."""
+"""The public fixture `gump_project`, a scratch repository with scripted agents, and the project of most session tests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import pytest_gump
-import pytest_gump.agents.installed_prices  # before any session: pytester unloads what a session imports, pydantic too
+import pytest_gump.agents.installed_prices  # import it before any session: pytester unloads the modules that a session imports, also pydantic
 from pytest_gump.testing import gump_project
 
 from tests.kits.examples import register_profiles
@@ -34,14 +34,14 @@ register_profiles()
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
-    """Compile the package once, for the hundreds of processes that tests start: PYTHONDONTWRITEBYTECODE may be set."""
+    """Compile the package once for the hundreds of processes that tests start. PYTHONDONTWRITEBYTECODE may be set."""
     if not hasattr(session.config, "workerinput"):
         compileall.compile_dir(Path(pytest_gump.__file__).parent, quiet=2)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Import a million objects that stay without looking for garbage, and keep the rewritten test modules on disk."""
+    """Collect without garbage collection, because a million objects stay alive. Keep the rewritten test modules on disk."""
     chosen, sys.dont_write_bytecode = sys.dont_write_bytecode, False
     gc.disable()
     try:
@@ -53,7 +53,7 @@ def pytest_collection() -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that start a pytest session of their own: `make test-quick` leaves them out."""
+    """Mark the tests that start their own pytest session. `make test-quick` skips them."""
     for item in items:
         if "pytester" in getattr(item, "fixturenames", ()):
             item.add_marker("session")

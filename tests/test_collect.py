@@ -1,4 +1,4 @@
-"""Which files of a folder pytest collects when several of ours are named in it."""
+"""The files that pytest collects if several workflow files of a folder are named."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def flows(project: GumpProject) -> GumpProject:
         ("--keep-duplicates a.yaml a.yaml b.yaml", "a.yaml::a::impl a.yaml::a::impl b.yaml::b::impl"),
     ],
 )
-def test_named_files_of_a_folder_come_in_the_order_of_the_command_line(
+def test_named_files_are_collected_in_the_order_of_the_command_line(
     flows: GumpProject, named: str, collected: str
 ) -> None:
     words = [word if word.startswith("-") else f"flows/{word}" for word in named.split()]
@@ -45,7 +45,7 @@ def test_named_files_of_a_folder_come_in_the_order_of_the_command_line(
     assert [line for line in result.outlines if "::" in line] == [f"flows/{one}" for one in collected.split()]
 
 
-def test_folder_that_is_named_with_its_files_gives_them_too(flows: GumpProject) -> None:
+def test_a_folder_named_with_its_files_collects_them_twice(flows: GumpProject) -> None:
     words = ("--keep-duplicates", "flows", "flows/a.yaml", "flows/b.yaml")
     result = flows.pytester.runpytest_inprocess("--collect-only", "-q", "--gump-spec=spec.md", *words)
     lines = [line for line in result.outlines if "::" in line]

@@ -1,4 +1,4 @@
-"""What `pip install pytest-gump` brings: a new distribution, or one that puts a plugin into every session, is a decision."""
+"""The distributions that `pip install pytest-gump` installs. A new one, or one with a pytest plugin, must be a decision."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BESIDE_PYTEST = {
 
 
 def required_by(distribution: str) -> set[str]:
-    """Names of the distributions that one requires here, directly or not, without extras."""
+    """Return the names of all distributions that a distribution requires here, directly or not, without extras."""
     waiting, found = [distribution], set[str]()
     while waiting:
         needed = map(Requirement, metadata.requires(waiting.pop()) or ())
@@ -32,12 +32,12 @@ def required_by(distribution: str) -> set[str]:
 
 
 def test_only_these_distributions_are_required() -> None:
-    """What pytest requires depends on its version."""
+    """The requirements of pytest depend on its version."""
     own = set(BESIDE_PYTEST).union(*BESIDE_PYTEST.values())
     assert required_by("pytest-gump") == own | {"pytest"} | required_by("pytest")
 
 
-def test_none_registers_a_pytest_plugin_but_xdist() -> None:
+def test_only_xdist_registers_a_pytest_plugin() -> None:
     plugins = {
         (name, point.name)
         for name in {*required_by("pytest-gump"), "pytest-gump"}

@@ -18,7 +18,7 @@ from pytest_gump.errors import RunError, nearest, reason_of, suggest
         (EOFError(), "EOFError"),
     ],
 )
-def test_an_error_is_told_in_one_line_without_numbers_and_repeats(error: BaseException, text: str) -> None:
+def test_the_reason_of_an_error_is_one_line_without_number_and_repetition(error: BaseException, text: str) -> None:
     assert reason_of(error) == text
 
 
@@ -31,10 +31,10 @@ def test_an_error_is_told_in_one_line_without_numbers_and_repeats(error: BaseExc
         ("implement" * 1000, 1, "known: 3"),
     ],
 )
-def test_hint_names_similar_words_or_says_something_else(word: str, most: int, hint: str) -> None:
+def test_a_hint_names_similar_words_or_the_default_text(word: str, most: int, hint: str) -> None:
     assert suggest(word, ("implement", "plan", "plans"), "known: 3", most=most) == hint
 
 
-def test_stricter_cutoff_finds_fewer_words() -> None:
+def test_a_stricter_cutoff_finds_fewer_words() -> None:
     assert nearest("pln", ["plane"]) == ["plane"]
     assert nearest("pln", ["plane"], cutoff=0.8) == []

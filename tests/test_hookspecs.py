@@ -1,4 +1,4 @@
-"""Project-local conftest hooks: gates, retries, and what is told while a run goes on."""
+"""Hooks in the conftest of a project: gates, retries, and notifications during a run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_gate_of_the_conftest_fails_with_assertion_introspection(project: Gump
     result.stdout.fnmatch_lines(["*no_todo failed: finish it*", "*assert 1 == 0*"])
 
 
-def test_an_unknown_gate_is_refused_with_the_nearest_name(project: GumpProject) -> None:
+def test_an_unknown_gate_is_refused_with_a_similar_name(project: GumpProject) -> None:
     project.write({"conftest.py": "def pytest_gump_gates():\n    return {'no_todo': print}\n"})
     project.workflow("one", ONE.replace("[compile]", "[no_tood]"))
     result = project.run("one")
@@ -36,7 +36,7 @@ def test_an_unknown_gate_is_refused_with_the_nearest_name(project: GumpProject) 
     result.stderr.fnmatch_lines(["*unknown gate 'no_tood'*", "*no_todo*"])
 
 
-def test_a_hook_may_stop_what_the_workflow_would_retry(project: GumpProject) -> None:
+def test_a_hook_can_stop_a_retry(project: GumpProject) -> None:
     project.write(
         {
             "conftest.py": "from pytest_gump import Stop\ndef pytest_gump_retry(step, failures):\n    return Stop('enough')\n"
@@ -48,7 +48,7 @@ def test_a_hook_may_stop_what_the_workflow_would_retry(project: GumpProject) -> 
     assert len(project.record().attempts) == 1
 
 
-def test_a_hook_may_choose_another_agent(project: GumpProject) -> None:
+def test_a_hook_can_choose_another_agent(project: GumpProject) -> None:
     project.write(
         {
             "conftest.py": "from pytest_gump import Retry\ndef pytest_gump_retry(step, path, failures):\n"
@@ -62,7 +62,7 @@ def test_a_hook_may_choose_another_agent(project: GumpProject) -> None:
     assert [one.agent for one in project.record().attempts] == ["claude-haiku", "claude-opus"]
 
 
-def test_limits_bind_a_hook(project: GumpProject) -> None:
+def test_a_hook_cannot_exceed_the_limits(project: GumpProject) -> None:
     project.write(
         {"conftest.py": "from pytest_gump import Retry\ndef pytest_gump_retry(step, failures):\n    return Retry()\n"}
     )
@@ -73,7 +73,7 @@ def test_limits_bind_a_hook(project: GumpProject) -> None:
     assert len(project.record().attempts) == 3
 
 
-def test_attempts_and_the_end_of_a_run_are_told(project: GumpProject) -> None:
+def test_hooks_are_called_for_attempts_and_the_end_of_a_run(project: GumpProject) -> None:
     project.write(
         {
             "conftest.py": "def note(text):\n    with open('told.txt', 'a') as file:\n        file.write(text + '\\n')\n\n\n"
@@ -85,11 +85,11 @@ def test_attempts_and_the_end_of_a_run_are_told(project: GumpProject) -> None:
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one")
-    told = (project.path / "told.txt").read_text(encoding="utf-8")
-    assert told == "start impl 1\nend passed\nrun passed 0.01\n"
+    notes = (project.path / "told.txt").read_text(encoding="utf-8")
+    assert notes == "start impl 1\nend passed\nrun passed 0.01\n"
 
 
-def test_every_hook_and_its_arguments_are_documented() -> None:
+def test_each_hook_and_its_arguments_are_documented() -> None:
     page = (Path(__file__).parents[1] / "docs" / "reference" / "hooks.md").read_text(encoding="utf-8")
     names = [name for name in dir(hookspecs) if name.startswith("pytest_gump")]
     assert len(names) >= 6
@@ -103,7 +103,9 @@ def test_every_hook_and_its_arguments_are_documented() -> None:
     ("answer", "message"),
     [("True", "pytest_gump_retry returned True, which is neither Retry nor Stop"), ("Retry(agent='clod')", "*clod*")],
 )
-def test_a_wrong_answer_of_a_hook_ends_the_step_and_says_so(project: GumpProject, answer: str, message: str) -> None:
+def test_a_wrong_result_of_a_hook_fails_the_step_with_a_message(
+    project: GumpProject, answer: str, message: str
+) -> None:
     project.write(
         {"conftest.py": f"from pytest_gump import Retry\ndef pytest_gump_retry(step, failures):\n    return {answer}\n"}
     )

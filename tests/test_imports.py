@@ -1,4 +1,4 @@
-"""What a session and its workers load: each module and each dataclass costs a part of a millisecond at every start."""
+"""Modules that a session and its workers load. Each module and each dataclass adds a fraction of a millisecond to a start."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Loaded:
 
 
 def alone(folder: Path, statement: str) -> Loaded:
-    """What a new process loads for a statement; its last line is the answer."""
+    """Return what a new process loads for a statement. The last line of its output is the result."""
     code = f"{LOADED}\nimport pytest_gump\n{statement}\nprint(); print(json.dumps(loaded()))"
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
     return Loaded.read(done.stdout.splitlines()[-1])
@@ -111,7 +111,7 @@ def session(project: GumpProject, *options: str, workflow: str = STEP) -> Path:
 
 @pytest.fixture
 def ran(project: GumpProject, saved: Saved) -> GumpProject:
-    """The session of one step has ended in it."""
+    """Return a project in which a session of one step has run."""
     saved.give("small", project, _run)
     return project
 
@@ -120,7 +120,7 @@ def _run(project: GumpProject) -> None:
     session(project)
 
 
-def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
+def test_a_pytest_session_loads_few_modules(tmp_path: Path) -> None:
     loaded = alone(tmp_path, "import pytest, pytest_gump.plugin, pytest_gump.hookspecs, pytest_gump.options")
     loaded.check(modules=7, dataclasses=0, without="pydantic yaml git xdist psutil pathspec genai_prices")
 
@@ -128,13 +128,13 @@ def test_every_pytest_session_loads_little(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("command", "modules", "dataclasses"), [("status", 40, 12), ("report", 60, 56)], ids=["status", "report"]
 )
-def test_commands_load_only_what_they_show(ran: GumpProject, command: str, modules: int, dataclasses: int) -> None:
+def test_commands_load_only_what_they_need(ran: GumpProject, command: str, modules: int, dataclasses: int) -> None:
     loaded = alone(ran.path, f"from pytest_gump.cli.program import main; main(['{command}'])")
     loaded.check(modules=modules, dataclasses=dataclasses, without="pydantic yaml git xdist pathspec pytest")
 
 
-def test_doctor_starts_no_process_but_git_where_no_cli_is_installed(project: GumpProject) -> None:
-    """Nor does it read streams: the adapters say what is known of their programs."""
+def test_doctor_starts_only_git_if_no_cli_is_installed(project: GumpProject) -> None:
+    """It does not load stream readers either: the adapters describe their programs."""
     record = """
 import os, shutil, sys
 os.makedirs("../bin")
@@ -149,12 +149,12 @@ assert started == ["git"] * 8, started
     assert "pytest_gump.agents.streams.json_reader" not in alone(project.path, record).modules
 
 
-def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProject) -> None:
+def test_doctor_without_a_workflow_does_not_load_attempts(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
     loaded.check(modules=114, dataclasses=40, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
-def test_a_dry_run_loads_nothing_that_carries_out_a_run(ran: GumpProject) -> None:
+def test_a_dry_run_does_not_load_the_modules_of_a_run(ran: GumpProject) -> None:
     command = "from pytest_gump.cli.program import main; main(['run', 'spec.md', '--workflow', 'small', '--dry-run'])"
     loaded = alone(ran.path, command)
     loaded.check(modules=139, dataclasses=68, without="pydantic git psutil pathspec pytest_gump.engine.run.run")

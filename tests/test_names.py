@@ -1,4 +1,4 @@
-"""Names and prose are those of the field: retired words and phrases do not come back."""
+"""Retired words and phrases are not used in names and prose."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ RETIRED: Final = (
     "leavings", "led_back", "neighbours", "parcel", "performance", "survivors", "take_up", "taken_up", "takes_up",
     "tell", "tells", "told", "voice",
 )  # fmt: skip
-"""Words, and rows of words, that are no part of an identifier or an option."""
+"""Words, and sequences of words, that no identifier and no option contains."""
 RETIRED_ALONE: Final = ("of", "one", "place", "words")
-"""Whole identifiers: the noun says what it is (`run`, `attempt`, `location`, `arguments`)."""
+"""Whole identifiers. Use a noun instead (`run`, `attempt`, `location`, `arguments`)."""
 KEPT: Final = frozenset({"in_flight"})
-"""Rows of words that hold a retired one and are plain terms."""
+"""Sequences of words that contain a retired word but are plain terms."""
 PHRASES: Final = re.compile(
     r"\b(?:(?:tak(?:es?|ing|en)|took) up|(?:goe?s?|going) on with|made again|at hand|led back|under way|anew"
     r"|hand(?:s|ed|ing)? over|(?:is|are|be|was|were) told|side by side|leavings|survivors|crew|parcel|(?<![-/])neighbours)\b",
     re.IGNORECASE,
 )
-"""What prose does not say: resumed, continues, retried, stored, running, again, delivers, gets in its prompt, in parallel."""
+"""Phrases that prose does not use. Use instead: resumed, continues, retried, stored, running, again, delivers, gets in its prompt, in parallel."""
 ROOT: Final = PACKAGE.parent
 PAGES: Final = sorted(
     {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md"), *ROOT.glob("workflows/*")}
 )
 ONE_LEFT: Final = ['prompt.py: OUTPUT: Final = "What to hand over"']
-"""A heading of the prompts: recorded prompts have it, and a replay compares them."""
+"""A heading of the prompts. Recorded prompts contain it, and a replay compares them."""
 
 
 def split(name: str) -> str:
-    """`_InFlight2` is `_in_flight_2_`: lower-case words between underscores."""
+    """Return lower-case words between underscores: `_in_flight_2_` for `_InFlight2`."""
     words = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+", name)
     return f"_{'_'.join(words).lower()}_"
 
@@ -53,7 +53,7 @@ def retired_in(name: str) -> list[str]:
 
 
 def identifiers(tree: ast.AST) -> Iterator[str]:
-    """Every name that a module defines or uses, the parts of imported modules included; `Class.of` may make an object."""
+    """Return all names that a module defines or uses, with the parts of imported modules. `Class.of` is allowed."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute | ast.FunctionDef) and "of" in (
             getattr(node, "attr", ""),
@@ -68,7 +68,7 @@ def identifiers(tree: ast.AST) -> Iterator[str]:
 
 
 def options(tree: ast.AST) -> Iterator[str]:
-    """Options of pytest and of `gump`, and ini settings: the strings that look like one."""
+    """Return the strings that look like options of pytest or `gump`, or like ini settings."""
     for node in ast.walk(tree):
         text = node.value if isinstance(node, ast.Constant) else None
         if isinstance(text, str) and re.fullmatch(r"--[a-z][a-z-]+|gump_[a-z_]+", text):
@@ -122,5 +122,5 @@ def test_no_docstring_or_message_has_a_retired_phrase() -> None:
         ("is_island", []),
     ],
 )
-def test_words_are_found_in_every_spelling(name: str, words: list[str]) -> None:
+def test_words_are_found_in_all_spellings(name: str, words: list[str]) -> None:
     assert retired_in(name) == words

@@ -1,4 +1,4 @@
-"""Records of orders and attempts as plain data, and back."""
+"""Conversion of orders and attempts to plain data and back."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.kits.examples import examples
 @pytest.mark.parametrize("kind", [Order, AttemptResult])
 @given(data=st.data())
 @examples(25)
-def test_the_wire_form_is_what_pydantic_dumps_and_reads(kind: type[Any], data: st.DataObject) -> None:
+def test_the_wire_form_equals_that_of_pydantic(kind: type[Any], data: st.DataObject) -> None:
     record = data.draw(st.from_type(kind))
     wire = to_wire(record)
     text = json.dumps(wire)

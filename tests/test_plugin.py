@@ -1,4 +1,4 @@
-"""The plugin as a pytest user meets it: options, selection, verbosity, other tests in the session."""
+"""The plugin for a user of pytest: options, selection, verbosity, other tests in the session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 
-def test_plain_pytest_in_a_repository_full_of_workflows_starts_nothing(project: GumpProject) -> None:
+def test_plain_pytest_in_a_repository_with_workflows_starts_no_run(project: GumpProject) -> None:
     result = project.pytester.runpytest_inprocess()
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     assert project.folders() == []
@@ -35,26 +35,26 @@ def test_neither_addopts_nor_the_environment_starts_an_agent(
     assert project.folders() == []
 
 
-def test_a_spec_is_collected_only_if_it_is_named_itself(project: GumpProject) -> None:
+def test_a_spec_is_collected_only_if_it_is_named(project: GumpProject) -> None:
     project.write({"docs/other.md": "# Other\n"})
     result = project.run("one", spec="docs")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: --gump-workflow names a workflow, but no spec is among the arguments"])
 
 
-def test_a_spec_that_is_not_there_is_named(project: GumpProject) -> None:
+def test_a_missing_spec_is_named(project: GumpProject) -> None:
     result = project.run("one", spec="sepc.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: the spec sepc.md does not exist"])
 
 
-def test_an_unknown_workflow_is_a_usage_error_that_names_the_nearest(project: GumpProject) -> None:
+def test_an_unknown_workflow_is_a_usage_error_with_a_similar_name(project: GumpProject) -> None:
     result = project.run("onee")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: no workflow 'onee'; looked in *", "  hint: did you mean 'one'?"])
 
 
-def test_a_wrong_workflow_is_a_usage_error_with_file_line_and_column(project: GumpProject) -> None:
+def test_an_invalid_workflow_is_a_usage_error_with_file_line_and_column(project: GumpProject) -> None:
     project.workflow("one", ONE.replace("prompt:", "promt:"))
     result = project.run("one")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -73,7 +73,7 @@ def test_a_workflow_file_is_collected_with_its_spec(project: GumpProject) -> Non
     assert project.record().spec == "spec.md"
 
 
-def test_a_workflow_file_has_the_gates_of_the_conftest_around_its_spec(project: GumpProject) -> None:
+def test_a_workflow_file_uses_the_gates_of_the_conftest_of_its_spec(project: GumpProject) -> None:
     gates = "def pytest_gump_gates():\n    return {'own': lambda step: None}\n"
     project.write({"docs/spec.md": "# Spec\n", "docs/conftest.py": gates, "pytest.ini": "[pytest]\n"})
     path = project.workflow("own", "name: own\nsteps:\n  - name: check\n    gate: [own]\n")
@@ -119,7 +119,7 @@ def test_a_node_id_selects_a_step(project: GumpProject) -> None:
     assert result.parseoutcomes() == {"passed": 1}
 
 
-def test_a_selection_that_leaves_out_what_a_step_needs_is_refused(project: GumpProject) -> None:
+def test_a_selection_without_a_required_step_is_refused(project: GumpProject) -> None:
     result = project.run("plan", "-k", "quality")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: the selection leaves out 'decompose', which 'quality' builds on"])
@@ -149,7 +149,7 @@ def test_several_specs_are_several_runs(project: GumpProject) -> None:
     )
 
 
-def test_x_stops_after_a_settled_failure_of_the_first_run(project: GumpProject) -> None:
+def test_x_stops_after_a_final_failure_of_the_first_run(project: GumpProject) -> None:
     project.write({"other.md": "# Other\n"})
     project.answer("impl", writes={"new.py": BROKEN})
     result = project.run("one", "-x", "other.md")
@@ -158,14 +158,14 @@ def test_x_stops_after_a_settled_failure_of_the_first_run(project: GumpProject) 
     result.stdout.fnmatch_lines(["*stopping after 1 failures*"])
 
 
-def test_quiet_prints_no_line_for_a_step_but_the_result(project: GumpProject) -> None:
+def test_quiet_prints_only_the_result(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one", "-q")
     result.stdout.no_fnmatch_line("✓ impl*")
     result.stdout.fnmatch_lines(["run passed — *", "1 passed in *"])
 
 
-def test_verbose_shows_gates_and_twice_verbose_the_agents_tools(project: GumpProject) -> None:
+def test_verbose_shows_gates_and_twice_verbose_the_tools_of_the_agent(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     once = project.run("one", "-v")
     once.stdout.fnmatch_lines(["*compile: passed 2 Python files compile*"])
@@ -179,12 +179,12 @@ def test_without_the_plugin_the_options_are_unknown(project: GumpProject) -> Non
     result.stderr.fnmatch_lines(["*unrecognized arguments: --gump-workflow=one*"])
 
 
-def test_help_lists_the_options_in_a_group_of_their_own(project: GumpProject) -> None:
+def test_help_lists_the_options_in_their_own_group(project: GumpProject) -> None:
     result = project.pytester.runpytest_inprocess("--help")
     result.stdout.fnmatch_lines(["gump: workflows for AI coding agents:", "*--gump-workflow*NAME*", "*gump_test *"])
 
 
-def test_one_agent_in_the_place_of_another(project: GumpProject) -> None:
+def test_an_option_replaces_one_agent_by_another(project: GumpProject) -> None:
     for attempt, text in enumerate((BROKEN, BROKEN + "#\n", "x = 1\n"), 1):
         project.answer("impl", attempt=attempt, writes={"new.py": text})
     project.run("retry", "--gump-agent=claude-sonnet=claude-opus").assert_outcomes(passed=1)
@@ -204,7 +204,7 @@ def test_one_agent_in_the_place_of_another(project: GumpProject) -> None:
         ("--gump-base=nowhere", "*nowhere*"),
     ],
 )
-def test_a_wrong_option_is_a_usage_error(project: GumpProject, option: str, message: str) -> None:
+def test_an_invalid_option_is_a_usage_error(project: GumpProject, option: str, message: str) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one", option)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -213,7 +213,7 @@ def test_a_wrong_option_is_a_usage_error(project: GumpProject, option: str, mess
     assert project.folders() == []
 
 
-def test_an_input_reaches_the_prompt(project: GumpProject) -> None:
+def test_an_input_is_in_the_prompt(project: GumpProject) -> None:
     project.workflow(
         "one", ONE.replace("steps:", "inputs:\n  size: {required: true}\nsteps:").replace("Do it.", "Make it {size}.")
     )
@@ -223,7 +223,7 @@ def test_an_input_reaches_the_prompt(project: GumpProject) -> None:
     assert "Make it large." in project.prompt("impl")
 
 
-def test_importing_the_plugin_brings_in_nothing_heavy() -> None:
+def test_importing_the_plugin_imports_no_heavy_module() -> None:
     program = (
         "import pytest, sys; before = set(sys.modules); import pytest_gump.plugin\n"
         "heavy = {'pydantic', 'yaml', 'git', 'xdist', 'psutil', 'genai_prices', 'pathspec'}\n"
@@ -233,7 +233,7 @@ def test_importing_the_plugin_brings_in_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
-def test_a_session_without_a_workflow_loads_nothing_heavy(project: GumpProject) -> None:
+def test_a_session_without_a_workflow_imports_no_heavy_module(project: GumpProject) -> None:
     project.write(
         {
             "test_modules.py": "import sys\ndef test_modules():\n"

@@ -1,4 +1,4 @@
-"""The shape of the package: small modules and packages, no circles, tests beside them. import-linter checks who imports whom."""
+"""The structure of the package: small modules, no import cycles, mirrored tests. import-linter checks the layers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ MOST_MODULES_OF_A_PACKAGE = 20
 NOT_MIRRORED = {"cases", "docs", "hardening", "kits", "neighbours", "packaging", "readers"}
 """Folders of tests that follow topics, not packages."""
 WITHOUT_A_MODULE = {
-    # of the source as a whole
+    # the source as a whole
     "test_dependencies", "test_imports", "test_names", "test_shape",
-    # what all agent CLIs have in common
+    # all agent CLIs
     "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
     "agents/clis/test_recorded_streams",
     # several commands
@@ -44,7 +44,7 @@ WITHOUT_A_MODULE = {
     "session/test_parallel", "session/test_quota", "session/test_resume_more", "session/test_run",
     "session/test_secrets_scan", "session/test_warnings",
 }  # fmt: skip
-"""Tests of a feature. Every other test module has the place and the name of the module that it tests."""
+"""Tests of a feature. Each other test module has the folder and the name of the module that it tests."""
 
 
 def name_of(path: Path) -> str:
@@ -56,12 +56,12 @@ MODULES = {name_of(path): path.read_text(encoding="utf-8") for path in sorted(PA
 
 @pytest.fixture(scope="module")
 def trees() -> dict[str, ast.Module]:
-    """The syntax of all modules; it is large, and goes with the last test of this module."""
+    """Return the syntax trees of all modules. They are large, so the fixture ends with this module."""
     return {name: ast.parse(text) for name, text in MODULES.items()}
 
 
 def functions(name: str, tree: ast.Module) -> Iterator[tuple[str, int]]:
-    """Place and lines of every function of a module, its decorators included."""
+    """Generate location and number of lines of each function of a module, with its decorators."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first = min([node.lineno, *(one.lineno for one in node.decorator_list)])
@@ -69,7 +69,7 @@ def functions(name: str, tree: ast.Module) -> Iterator[tuple[str, int]]:
 
 
 def imports(tree: ast.Module) -> set[str]:
-    """Modules of the package that this one imports anywhere: inside functions and for types too."""
+    """Return the modules of the package that a module imports, also inside functions and for types."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -80,20 +80,20 @@ def imports(tree: ast.Module) -> set[str]:
     return found & MODULES.keys()
 
 
-def test_no_module_is_longer_than_a_reader_can_keep_in_mind() -> None:
+def test_no_module_is_too_long() -> None:
     lines = {name: len(text.splitlines()) for name, text in MODULES.items()}
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 
 def packages() -> dict[str, list[str]]:
-    """Modules of each package, without its `__init__`."""
+    """Return the modules of each package, without its `__init__`."""
     folders = [PACKAGE, *(path.parent for path in PACKAGE.rglob("*/__init__.py"))]
     return {
         name_of(folder): [path.stem for path in folder.glob("*.py") if path.stem != "__init__"] for folder in folders
     }
 
 
-def test_the_root_has_few_files() -> None:
+def test_the_root_package_has_few_files() -> None:
     assert len([*PACKAGE.glob("*.py")]) <= MOST_FILES_OF_THE_ROOT
 
 
@@ -103,14 +103,14 @@ def test_no_package_has_too_many_modules() -> None:
     assert {name: size for name, size in sizes.items() if size > MOST_MODULES_OF_A_PACKAGE} == {}
 
 
-def test_every_package_says_its_one_idea_in_one_sentence(trees: dict[str, ast.Module]) -> None:
+def test_each_package_has_a_docstring_of_one_sentence(trees: dict[str, ast.Module]) -> None:
     said = {name: ast.get_docstring(trees[name]) or "" for name in packages()}
     assert {
         name: text for name, text in said.items() if not re.fullmatch(r"[A-Z`](?:[^.?!]|[.?!](?! |\n|$))+\.", text)
     } == {}
 
 
-def test_a_test_is_found_by_the_name_of_its_module() -> None:
+def test_test_modules_mirror_the_package() -> None:
     modules = {"/".join((*name.split(".")[1:-1], f"test_{name.split('.')[-1]}")) for name in MODULES}
     places = {path.relative_to(TESTS).with_suffix("") for path in TESTS.rglob("test_*.py")}
     tests = {place.as_posix() for place in places if place.parts[0] not in NOT_MIRRORED}
@@ -118,12 +118,12 @@ def test_a_test_is_found_by_the_name_of_its_module() -> None:
     assert WITHOUT_A_MODULE - (tests - modules) == set()
 
 
-def test_no_function_is_longer_than_a_page(trees: dict[str, ast.Module]) -> None:
+def test_no_function_is_too_long(trees: dict[str, ast.Module]) -> None:
     found = {place: size for name, tree in trees.items() for place, size in functions(name, tree)}
     assert {place: size for place, size in found.items() if size > MOST_LINES_OF_A_FUNCTION} == {}
 
 
-def test_no_modules_import_each_other_in_a_circle(trees: dict[str, ast.Module]) -> None:
+def test_no_modules_import_each_other_in_a_cycle(trees: dict[str, ast.Module]) -> None:
     graph = {name: imports(tree) - {name} for name, tree in trees.items()}
     order = list(TopologicalSorter(graph).static_order())  # a CycleError names the modules
     assert order.index("pytest_gump.errors") < order.index("pytest_gump.conductor")
@@ -138,5 +138,5 @@ def test_no_modules_import_each_other_in_a_circle(trees: dict[str, ast.Module]) 
         ("import pytest", None),
     ],
 )
-def test_imports_are_found_wherever_they_stand(text: str, module: str | None) -> None:
+def test_imports_are_found_at_all_levels(text: str, module: str | None) -> None:
     assert imports(ast.parse(text)) == ({module} if module else set())

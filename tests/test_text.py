@@ -15,7 +15,7 @@ def test_a_long_line_is_cut_with_an_ellipsis() -> None:
     assert one_line("x" * 200) == "x" * 119 + "…"
 
 
-def test_the_last_line_that_holds_something_counts() -> None:
+def test_the_last_line_that_is_not_empty_is_used() -> None:
     assert last_line("first\n\x1b[1mlast\x1b[0m\n\n  \n") == "last"
     assert last_line("\n\n") == ""
 
@@ -25,22 +25,22 @@ def test_at_most_ten_names_are_listed() -> None:
     assert listed(["a\nb"]) == "a b"
 
 
-def test_a_line_that_comes_often_is_told_once() -> None:
+def test_a_repeated_line_is_shown_once() -> None:
     text = "\n".join(["start", *["warning: x"] * 50, "end"])
     assert without_repeats(text) == "start\nwarning: x\n... the line above came 50 times ...\nend"
 
 
-def test_a_block_that_comes_twice_is_told_once() -> None:
+def test_a_repeated_block_is_shown_once() -> None:
     block = ["error in a.py", "  line 1", ""]
     text = "\n".join([*block, *block, "end"])
     assert without_repeats(text) == "error in a.py\n  line 1\n\n... the 3 lines above came 2 times ...\nend"
 
 
-def test_two_equal_lines_and_empty_ones_are_left_alone() -> None:
+def test_two_equal_lines_and_empty_lines_are_kept() -> None:
     assert without_repeats("}\n}\n\n\n\nend") == "}\n}\n\n\n\nend"
 
 
-def test_very_many_empty_lines_take_no_time() -> None:
+def test_very_many_empty_lines_are_read_quickly() -> None:
     text = "a" + "\n" * 50_000 + "b"
     assert without_repeats(text) == text
 
@@ -54,17 +54,17 @@ def test_long_output_keeps_head_and_tail() -> None:
 
 
 @given(st.text(alphabet="ab \n", max_size=300))
-def test_telling_loses_no_kind_of_line(text: str) -> None:
+def test_condensing_short_text_loses_no_distinct_line(text: str) -> None:
     assert set(text.strip("\n").split("\n")) <= set(condensed(text, 10_000).split("\n"))
 
 
 @given(st.text(max_size=20))
-def test_the_width_of_a_text_is_that_of_its_characters(text: str) -> None:
+def test_the_width_of_a_text_is_the_sum_of_its_characters(text: str) -> None:
     wide = {"W": 2, "F": 2}
     widths = [0 if unicodedata.combining(char) else wide.get(unicodedata.east_asian_width(char), 1) for char in text]
     assert width(text) == sum(widths)
 
 
 @given(st.text(alphabet=[chr(code) for code in range(128)], max_size=20))
-def test_a_text_in_ascii_is_as_wide_as_it_is_long(text: str) -> None:
+def test_the_width_of_ascii_text_is_its_length(text: str) -> None:
     assert width(text) == sum(width(f"{char}é") - 1 for char in text) == len(text)

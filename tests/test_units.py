@@ -13,21 +13,21 @@ from pytest_gump.units import (
 )
 
 
-def test_one_has_no_plural() -> None:
+def test_one_is_singular() -> None:
     assert (plural(1, "file"), plural(2, "file")) == ("1 file", "2 files")
 
 
-def test_plural_that_does_not_end_in_a_mere_s_is_given() -> None:
+def test_an_irregular_plural_can_be_given() -> None:
     assert [plural(number, "box", "boxes") for number in (0, 1, 2)] == ["0 boxes", "1 box", "2 boxes"]
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("14d", 1_209_600), ("2w", 1_209_600), ("12h", 43_200), ("90s", 90)])
-def test_ages_are_read_in_days_weeks_and_less(text: str, seconds: float) -> None:
+def test_ages_are_read_in_all_units(text: str, seconds: float) -> None:
     assert parse_age(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "0d", "d", "-1d", "1.5d", "1d12h", "soon"])
-def test_what_is_no_age_is_refused(text: str) -> None:
+def test_an_invalid_age_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"an age|a duration"):
         parse_age(text)
 
@@ -39,13 +39,13 @@ def test_what_is_no_age_is_refused(text: str) -> None:
         (600, "10m"), (3599, "59m59s"), (3599.7, "1h00m"), (3900, "1h05m"), (5399, "1h30m"),
     ],
 )  # fmt: skip
-def test_durations_are_written_as_they_are_read(seconds: float, text: str) -> None:
+def test_written_durations_can_be_read(seconds: float, text: str) -> None:
     assert format_duration(seconds) == text
     if seconds:
         assert parse_duration(text) == pytest.approx(seconds, abs=30 if "h" in text else 0.5)
 
 
-def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:
+def test_amounts_of_data_are_written_in_a_suitable_unit() -> None:
     assert [format_bytes(count) for count in (0, 1023, 1024, 12_288, 3_565_158)] == [
         "0 B", "1023 B", "1.0 KiB", "12 KiB", "3.4 MiB",
     ]  # fmt: skip
@@ -54,7 +54,7 @@ def test_amounts_of_data_are_written_in_the_unit_that_fits() -> None:
 @pytest.mark.parametrize(
     ("amount", "has_unknown", "text"), [(1.5, False, "$1.50"), (1.5, True, "$1.50 + $?"), (0, True, "$?")]
 )
-def test_sums_say_that_a_part_is_unknown(amount: float, has_unknown: bool, text: str) -> None:
+def test_sums_show_that_a_part_is_unknown(amount: float, has_unknown: bool, text: str) -> None:
     assert format_usd_sum(amount, has_unknown=has_unknown) == text
 
 
@@ -63,11 +63,11 @@ def test_sums_say_that_a_part_is_unknown(amount: float, has_unknown: bool, text:
     [(0, "$0.00"), (0.3, "$0.30"), (0.0094, "$0.0094"), (0.0189, "$0.0189"), (0.00001, "$0.0000"), (0.29999, "$0.30"),
      (0.9999, "$0.9999"), (0.99999, "$1.00"), (1.1884, "$1.19"), (12, "$12.00")],
 )  # fmt: skip
-def test_dollars_have_four_decimals_below_one_unless_they_are_whole_cents(amount: float, text: str) -> None:
+def test_dollars_below_one_have_four_decimals_except_whole_cents(amount: float, text: str) -> None:
     assert format_usd(amount) == text
 
 
-def test_a_sum_agrees_with_its_parts() -> None:
+def test_a_sum_is_written_like_its_parts() -> None:
     parts = (0.0094, 0.0095)
     assert [format_usd(one) for one in (*parts, sum(parts))] == ["$0.0094", "$0.0095", "$0.0189"]
 

@@ -1,4 +1,4 @@
-"""The demo, played once for all tests that look at it."""
+"""The demo, replayed once for all tests that need it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Demo:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Demo:
-    """`make demo`, with a JUnit file `j.xml`; its project is only read."""
+    """Run `make demo` with a JUnit file `j.xml`. Tests only read its project."""
     return play(tmp_path_factory.mktemp("demo") / "demo", CASSETTE, "--junitxml=j.xml")
 
 
@@ -33,7 +33,7 @@ def play(folder: Path, cassette: Path, *options: str) -> Demo:
 
 
 def run(cwd: Path, *command: str | Path) -> subprocess.CompletedProcess[str]:
-    """A command of this environment, by a user whose home is the folder."""
+    """Run a command of this environment with the folder as home."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "PYTEST_"))}
     return subprocess.run(

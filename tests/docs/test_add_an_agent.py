@@ -1,4 +1,4 @@
-"""The guide "Add an agent": its conftest drives a program in a real session."""
+"""The guide "Add an agent": its conftest runs a program in a real session."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def house(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """A project with the guide's conftest, and a `house-agent` that prints the guide's stream."""
+    """Return a project with the conftest of the guide, and a `house-agent` that prints the stream of the guide."""
     folder = gump_project.path.parent / f"{gump_project.path.name}-bin"
     folder.mkdir()
     (folder / "stream").write_text(block("json"), encoding="utf-8")
@@ -59,7 +59,7 @@ def test_the_agent_of_the_guide_passes_a_step(house: GumpProject) -> None:
     assert house.tree(house.record().head)["app.py"] == "hello = 1"
 
 
-def test_what_the_agent_of_the_guide_printed_can_be_read_later(house: GumpProject) -> None:
+def test_gump_log_shows_the_output_of_the_agent_of_the_guide(house: GumpProject) -> None:
     house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
     result = house.pytester.run(sys.executable, "-m", "pytest_gump", "log", "impl", "--no-prompt")
     result.stdout.fnmatch_lines(
@@ -67,14 +67,14 @@ def test_what_the_agent_of_the_guide_printed_can_be_read_later(house: GumpProjec
     )
 
 
-def test_the_agent_of_the_guide_tells_a_bad_end(house: GumpProject) -> None:
+def test_the_agent_of_the_guide_reports_a_failure(house: GumpProject) -> None:
     (house.path.parent / f"{house.path.name}-bin" / "code").write_text("3", encoding="utf-8")
     result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
     result.assert_outcomes(failed=1)
     assert house.record().steps["impl"].outcome == "agent_error"
 
 
-def test_the_agent_of_the_guide_calls_an_untold_cost_unknown(house: GumpProject) -> None:
+def test_the_agent_of_the_guide_reports_a_missing_cost_as_unknown(house: GumpProject) -> None:
     stream = house.path.parent / f"{house.path.name}-bin" / "stream"
     stream.write_text(block("json").partition('{"kind": "bye"')[0], encoding="utf-8")
     result = house.pytester.runpytest_inprocess("--gump-workflow=house", "spec.md")
@@ -83,7 +83,7 @@ def test_the_agent_of_the_guide_calls_an_untold_cost_unknown(house: GumpProject)
     assert (house.record().total.cost_usd, house.record().total.unknown) == (0, 1)
 
 
-def test_the_agent_of_the_guide_is_missed_before_anything_starts(
+def test_a_missing_agent_of_the_guide_is_reported_before_the_run(
     house: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 SCRIPT: dict[str, Any] = runpy.run_path(str(ROOT / "tools" / "architecture.py"))
 
 
-def test_page_is_what_the_script_writes() -> None:
+def test_the_page_is_up_to_date() -> None:
     text = SCRIPT["PAGE"].read_text(encoding="utf-8")
     assert SCRIPT["page"](text) == text, "run tools/architecture.py"
 
 
 @pytest.mark.parametrize("title", SCRIPT["PATHS"])
-def test_steps_of_the_paths_follow_the_imports(title: str) -> None:
+def test_steps_of_paths_follow_the_imports(title: str) -> None:
     assert SCRIPT["wrong_steps"](SCRIPT["PATHS"][title]) == []
 
 
@@ -37,6 +37,6 @@ def test_wrong_steps_are_found(path: str, wrong: list[str]) -> None:
     assert SCRIPT["wrong_steps"](path) == wrong
 
 
-def test_edges_that_others_imply_are_left_out() -> None:
+def test_implied_edges_are_omitted() -> None:
     graph = {"top": {"middle", "bottom"}, "middle": {"bottom"}, "bottom": set()}
     assert SCRIPT["without_implied"](graph) == {"top": {"middle"}, "middle": {"bottom"}, "bottom": set()}

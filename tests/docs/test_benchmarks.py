@@ -18,7 +18,7 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 @pytest.fixture
 def benchmark_module(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Any]:
-    """Import a module of the scripts, which run with their folder on the path."""
+    """Return a function that imports a module of the scripts. They run with their folder on the path."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     return importlib.import_module
 
@@ -28,13 +28,13 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def test_page_lists_every_target_with_its_limit() -> None:
+def test_the_page_lists_each_target_with_its_limit() -> None:
     table = run("--list").stdout
     assert len(table.splitlines()) > 20
     assert table in (BENCHMARKS / "README.md").read_text(encoding="utf-8")
 
 
-def test_name_of_no_target_is_refused() -> None:
+def test_an_unknown_target_is_refused() -> None:
     done = run("step/none")
     assert (done.returncode, "step/session" in done.stderr) == (2, True)
 
@@ -49,7 +49,7 @@ def test_cpu_and_wall_time_are_compared_with_the_floor_of_the_same_run(
     assert targets.is_met(target, measured) is met
 
 
-def test_command_is_measured_until_its_orphans_have_ended(tmp_path: Path) -> None:
+def test_a_command_is_measured_until_its_orphans_end(tmp_path: Path) -> None:
     orphan = "import pathlib, time; time.sleep(0.3); pathlib.Path('ended').touch()"
     script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {orphan!r}])"
     program = f"""

@@ -1,4 +1,4 @@
-"""What the page for users of the original Gump says about retries holds."""
+"""The page for users of the original Gump is right about retries."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def rows() -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(("written", "here"), rows())
-def test_what_a_policy_means_here_is_as_the_page_says(written: str, here: str) -> None:
+def test_a_policy_has_the_meaning_that_the_page_describes(written: str, here: str) -> None:
     policy = written if written.startswith("on_failure") else f"on_failure: {{retry: 3, {written}}}"
     step = load(one_step(f"agent: claude-haiku\ngate: [test]\n{policy}")).workflow.steps[0]
     attempts = " ".join(text for _, text in describe_attempts(step))
@@ -31,5 +31,5 @@ def test_what_a_policy_means_here_is_as_the_page_says(written: str, here: str) -
         assert "1 claude-haiku, 2-3 claude-opus" in attempts
 
 
-def test_the_page_has_the_rows_that_are_checked() -> None:
+def test_the_page_has_the_checked_rows() -> None:
     assert len(rows()) == 4

@@ -16,7 +16,7 @@ PAGE = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 RECIPES = dict(re.findall(r"^\*\*Add an? (.+)\*\*\n((?:\d\. .+\n)+)", PAGE, re.MULTILINE))
 
 
-def test_the_map_has_every_package_with_the_sentence_of_its_docstring() -> None:
+def test_the_map_has_each_package_with_its_docstring() -> None:
     packages = {
         path.parent.relative_to(PACKAGE.parent).as_posix(): ast.get_docstring(ast.parse(path.read_text("utf-8")))
         for path in PACKAGE.rglob("__init__.py")
@@ -26,13 +26,13 @@ def test_the_map_has_every_package_with_the_sentence_of_its_docstring() -> None:
 
 
 @pytest.mark.parametrize("title", ["gate", "agent CLI", "YAML key", "hook", "outcome"])
-def test_a_recipe_has_five_lines_and_names_files_that_exist(title: str) -> None:
+def test_a_recipe_has_five_lines_and_names_existing_files(title: str) -> None:
     assert [line[:2] for line in RECIPES[title].splitlines()] == ["1.", "2.", "3.", "4.", "5."]
     paths = re.findall(r"`([\w.-]+/[^`\s]*|\w+\.md)`", RECIPES[title])
     assert [path for path in paths if not (ROOT / path).exists()] == []
     assert len(paths) >= 5
 
 
-def test_the_page_of_tests_is_what_its_script_writes() -> None:
+def test_the_page_of_tests_is_up_to_date() -> None:
     script = runpy.run_path(str(ROOT / "tools" / "tests_of.py"))
     assert (ROOT / "tests" / "README.md").read_text(encoding="utf-8") == script["page"](), "run tools/tests_of.py"

@@ -1,4 +1,4 @@
-"""`make demo`: nothing about its outcome is written down anywhere but in what the agents leave behind."""
+"""`make demo`: its outcome follows only from the changes of the agents."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def lines_about(text: str, *words: str) -> list[str]:
 
 
 def picture(text: str, first: str = r"tdd on spec\.md: run ", last: str = "run passed ") -> list[str]:
-    """The lines from one to another, by default those of the run, without what differs from run to run."""
+    """Return the lines from `first` to `last`, by default those of the run, without text that differs between runs."""
     found = re.search(rf"^{first}.*?^{last}.*?$", text, re.DOTALL | re.MULTILINE)
     assert found is not None, text
     kept = [line for line in found[0].splitlines() if not line.startswith("=") and line.strip()]
@@ -50,8 +50,8 @@ BROKEN = {
 }
 
 
-def broken(folder: Path) -> Path:
-    """A copy of the cassette in which the last change is made three times, and broken in another way each time."""
+def broken_cassette(folder: Path) -> Path:
+    """Copy the cassette and replace the last change with three changes, each broken in another way."""
     cassette = folder / "cassette"
     shutil.copytree(CASSETTE, cassette)
     index = json.loads((cassette / "index.json").read_text(encoding="utf-8"))
@@ -63,14 +63,14 @@ def broken(folder: Path) -> Path:
         text = path.read_text(encoding="utf-8")
         assert old in text
         path.write_text(text.replace(old, new), encoding="utf-8")
-        agent = "claude-sonnet" if attempt == 4 else last["agent"]  # the workflow escalates then
+        agent = "claude-sonnet" if attempt == 4 else last["agent"]  # the workflow escalates this attempt
         index["takes"].append({**last, "attempt": attempt, "agent": agent, "folder": name})
     (cassette / "index.json").write_text(json.dumps(index), encoding="utf-8")
     return cassette
 
 
-def test_broken_final_changes_fail_at_the_gates_that_should_catch_them(tmp_path: Path) -> None:
-    demo = play(tmp_path / "demo", broken(tmp_path))
+def test_broken_last_changes_fail_at_the_expected_gates(tmp_path: Path) -> None:
+    demo = play(tmp_path / "demo", broken_cassette(tmp_path))
     assert demo.code == 1, demo.printed
     for name, (_, _, reason) in BROKEN.items():
         assert lines_about(demo.printed, reason), name

@@ -1,4 +1,4 @@
-"""What the documentation shows is what the product takes."""
+"""The examples and tables of the documentation match the code."""
 
 from __future__ import annotations
 
@@ -50,21 +50,21 @@ def yaml_blocks() -> Iterator[tuple[str, str]]:
 
 
 def first_column(text: str, heading: str) -> list[str]:
-    """What stands in backticks in the first column of the first table after a heading."""
+    """Return the text in backticks in the first column of the first table after a heading."""
     table = text.partition(f"{heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
     rows = [line.replace("\\|", "/") for line in table.splitlines()[2:]]
     return [word for row in rows for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
 @pytest.mark.parametrize(("place", "block"), list(yaml_blocks()), ids=[place for place, _ in yaml_blocks()])
-def test_every_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path) -> None:
+def test_each_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path) -> None:
     whole = block if block.startswith("name:") else f"name: fragment\nsteps:\n{indent(block, '  ')}"
     found = Found(path=None, source="file", name=place, text=whole)
     loaded = load_workflow(found, gates=["no_breakpoint"], agents=agents.problem, project=tmp_path)
     assert loaded.workflow.steps
 
 
-def test_every_flag_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytester) -> None:
+def test_each_option_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig()
     help_text = pytester.runpytest_inprocess("--help").stdout.str()
     assert config.pluginmanager.hasplugin("gump")
@@ -72,8 +72,8 @@ def test_every_flag_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytes
     assert documented == set(re.findall(r"^\s+(--gump-[a-z-]+)", help_text, re.MULTILINE))
 
 
-def test_every_command_and_its_flags_are_in_the_commands_table() -> None:
-    """The options of `gump run` are those of pytest, which have a table of their own."""
+def test_each_command_and_its_options_are_in_the_commands_table() -> None:
+    """The options of `gump run` are those of pytest, which have their own table."""
     text = (DOCS / "reference" / "commands.md").read_text(encoding="utf-8")
     documented = first_column(text, "# The gump command")
     commands = next(group for group in make_parser()._actions if isinstance(group, argparse._SubParsersAction))
@@ -86,7 +86,7 @@ def test_every_command_and_its_flags_are_in_the_commands_table() -> None:
 
 
 def shell_lines(program: str) -> list[list[str]]:
-    """The words of the command lines that the pages show of a program, without comments and pipes."""
+    """Return the arguments of all command lines of a program on the pages, without comments and pipes."""
     return [
         shlex.split(re.split(r" [|>] ", line)[0], comments=True)[1:]
         for page in pages()
@@ -94,14 +94,14 @@ def shell_lines(program: str) -> list[list[str]]:
     ]
 
 
-def test_every_gump_command_line_in_the_docs_is_one_that_it_takes() -> None:
+def test_each_gump_command_line_in_the_docs_is_valid() -> None:
     words = [words for words in shell_lines("gump") if words[0] not in {"run", "--version"}]
     assert len(words) > 20
-    refused = [line for line in words if not is_taken(line)]
+    refused = [line for line in words if not is_valid(line)]
     assert not refused
 
 
-def is_taken(words: list[str]) -> bool:
+def is_valid(words: list[str]) -> bool:
     try:
         make_parser().parse_args(words)
     except SystemExit:
@@ -109,14 +109,14 @@ def is_taken(words: list[str]) -> bool:
     return True
 
 
-def test_every_pytest_command_line_in_the_docs_has_flags_that_there_are(pytester: pytest.Pytester) -> None:
+def test_each_pytest_command_line_in_the_docs_has_existing_options(pytester: pytest.Pytester) -> None:
     known = set(re.findall(r"--gump-[a-z-]+", pytester.runpytest_inprocess("--help").stdout.str()))
     shown = {flag for words in shell_lines("pytest") for word in words for flag in re.findall(r"^--gump-[a-z-]+", word)}
     assert len(shown) > 8
     assert shown <= known
 
 
-def test_every_ini_setting_is_in_the_settings_table_with_its_default() -> None:
+def test_each_ini_setting_is_in_the_settings_table_with_its_default() -> None:
     rows = dict(re.findall(r"^\| `(gump_\w+)` \|([^|]*)\|", OPTIONS, re.MULTILINE))
     defaults = {name: cell.strip().strip("`") for name, cell in rows.items()}
     expected = {option.name: option.default for option in INI_OPTIONS}
@@ -124,16 +124,16 @@ def test_every_ini_setting_is_in_the_settings_table_with_its_default() -> None:
     assert defaults == expected | {"gump_keep_ignored": "dependency and cache folders"}
 
 
-def test_every_outcome_is_in_the_outcomes_table() -> None:
+def test_each_outcome_is_in_the_outcomes_table() -> None:
     assert sorted(first_column(OUTCOMES, "# Outcomes")) == sorted(Outcome)
 
 
-def test_every_built_in_gate_is_in_the_gates_table() -> None:
+def test_each_built_in_gate_is_in_the_gates_table() -> None:
     documented = {word.partition(":")[0] for word in first_column(LANGUAGE, "## Gates")} - {"any other name"}
     assert documented == set(BUILTIN)
 
 
-def test_every_output_mode_is_in_the_output_table() -> None:
+def test_each_output_mode_is_in_the_output_table() -> None:
     assert first_column(LANGUAGE, "## Output modes") == list(get_args(OutputMode))
 
 
@@ -145,17 +145,17 @@ def test_every_output_mode_is_in_the_output_table() -> None:
         ("## Guards and budgets", "GuardKeys"),
     ],
 )
-def test_every_key_is_in_its_table(heading: str, model: str) -> None:
+def test_each_key_is_in_its_table(heading: str, model: str) -> None:
     assert set(first_column(LANGUAGE, heading)) == set(keys.keys(getattr(keys, model)))
 
 
-def test_every_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
+def test_each_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
     guide = (DOCS / "how-to" / "add-a-gate.md").read_text(encoding="utf-8")
     attributes = set(StepView.__dataclass_fields__)
     assert set(re.findall(r"^\| `step\.(\w+)`", guide, re.MULTILINE)) == attributes
 
 
-def test_every_junit_property_is_in_the_ci_guide() -> None:
+def test_each_junit_property_is_in_the_ci_guide() -> None:
     lint = GateResult("lint", "skipped", "ruff is not installed")
     result = replace(PASSED, snapshot="c0ffee", no_change="it was there", gates=(lint,))
     record = run([("impl", "first", "passed", result)])
@@ -169,14 +169,14 @@ def test_every_junit_property_is_in_the_ci_guide() -> None:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
+def test_links_between_pages_have_a_target(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     targets = [target for target in re.findall(r"\]\(([^)\s]+)\)", text) if "://" not in target]
-    missing = [target for target in targets if not leads_somewhere(page, target)]
+    missing = [target for target in targets if not has_target(page, target)]
     assert not missing
 
 
-def leads_somewhere(page: Path, target: str) -> bool:
+def has_target(page: Path, target: str) -> bool:
     name, _, anchor = target.partition("#")
     file = page.parent / name if name else page
     if not file.exists():

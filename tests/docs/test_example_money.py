@@ -1,4 +1,4 @@
-"""The figures of the example's run are those of its recorded streams, to the cent, in every report."""
+"""The figures of the example run equal those of its recorded streams in each report."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ KINDS = ("inputTokens", "cacheReadInputTokens", "cacheCreationInputTokens", "out
 
 
 def recorded() -> Iterator[dict[str, Any]]:
-    """The result events of the recorded streams, in the order of the attempts."""
+    """Return the result events of the recorded streams, in the order of the attempts."""
     for take in json.loads((CASSETTE / "index.json").read_text(encoding="utf-8"))["takes"]:
         lines = (CASSETTE / take["folder"] / "stream.ndjson").read_text(encoding="utf-8").splitlines()
         yield from (event for event in map(json.loads, lines) if event["type"] == "result")
 
 
 def sums() -> tuple[Decimal, int]:
-    """Dollars and tokens: what a session reports is the sum since it began, so its last result is what counts."""
+    """Return dollars and tokens. A session reports totals since its start, so only its last result counts."""
     last = {event["session_id"]: event for event in recorded()}
     usd = sum((Decimal(str(event["total_cost_usd"])) for event in last.values()), Decimal())
     tokens = sum(used[kind] for event in last.values() for used in event["modelUsage"].values() for kind in KINDS)

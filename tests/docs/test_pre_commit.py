@@ -22,6 +22,6 @@ def test_hooks_and_lint_run_the_same_tools() -> None:
     ]
 
 
-def test_no_hook_brings_a_version_of_its_own() -> None:
+def test_no_hook_has_its_own_version_of_a_tool() -> None:
     assert [repository["repo"] for repository in HOOKS] == ["local"]
     assert {hook["language"] for repository in HOOKS for hook in repository["hooks"]} == {"system"}

@@ -17,18 +17,18 @@ PUBLIC_MODULES = {"testing"}
 
 
 def internal_imports(text: str) -> list[str]:
-    """Dotted paths below `pytest_gump` that code imports or a text writes out as `pytest_gump.module.Name`."""
+    """Return dotted paths below `pytest_gump` that code imports or that text names as `pytest_gump.module.Name`."""
     paths = re.findall(r"(?:from|import) pytest_gump\.(\w+)|pytest_gump\.(\w+)\.\w+", text)
     return [first or second for first, second in paths if (first or second) not in PUBLIC_MODULES]
 
 
-def test_page_lists_each_public_name_once() -> None:
+def test_the_page_lists_each_public_name_once() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     assert sorted(rows) == sorted(pytest_gump.__all__)
 
 
 @pytest.mark.parametrize("name", pytest_gump.__all__)
-def test_public_name_is_the_object_of_that_name(name: str) -> None:
+def test_a_public_name_is_the_object_of_that_name(name: str) -> None:
     value = getattr(pytest_gump, name)
     assert getattr(value, "__name__", name) == name
 
@@ -38,13 +38,13 @@ def test_other_names_are_errors() -> None:
         pytest_gump.Retries  # noqa: B018
 
 
-def test_package_imports_no_module_of_its_own_until_a_name_is_used() -> None:
+def test_the_package_imports_its_modules_on_first_use() -> None:
     script = "import sys, pytest_gump; print([name for name in sys.modules if name.startswith('pytest_gump.')])"
     assert subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True).stdout == "[]\n"
 
 
 @pytest.mark.parametrize("page", SHOWN, ids=lambda page: str(page.relative_to(ROOT)))
-def test_docs_and_examples_import_public_names_only(page: Path) -> None:
+def test_docs_and_examples_import_only_public_names(page: Path) -> None:
     assert internal_imports(page.read_text(encoding="utf-8")) == []
 
 

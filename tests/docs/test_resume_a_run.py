@@ -1,4 +1,4 @@
-"""The guide "Resume and repair a run": what it shows is what is printed, and what it says of messages is true."""
+"""The guide "Resume and repair a run" shows the real output and names only existing messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARYING: Final = r" *\b(\d{8}-\d{6}-greet-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s
 
 
 def shown(command: str) -> list[str]:
-    """The lines that the guide shows below a command."""
+    """Return the lines that the guide shows below a command."""
     block = re.search(rf"^```console\n\$ {re.escape(command)}\n(greet on .*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     assert block is not None
     return picture(block[1].splitlines())
@@ -30,20 +30,20 @@ def printed(result: pytest.RunResult) -> list[str]:
 
 
 def picture(lines: list[str]) -> list[str]:
-    """The lines, from the run's name to what comes next, without what differs from run to run."""
+    """Return the lines of runs and steps, without text that differs between runs."""
     kept = [line for line in lines if re.match(r"greet on |run passed|[✓○→✗⟳] ", line)]
     return [re.sub(r" +", " ", re.sub(VARYING, " * ", line)).strip() for line in kept]
 
 
 def first_column(heading: str) -> list[str]:
-    """What stands in backticks in the first column of the first table after a heading."""
+    """Return the text in backticks in the first column of the first table after a heading."""
     table = GUIDE.partition(f"{heading}\n")[2].partition("\n|---|---|\n")[2].partition("\n\n")[0]
     return [word for row in table.splitlines() for word in re.findall(r"`([^`]+)`", row.split("|")[1])]
 
 
 @pytest.fixture
 def failed(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """The run of the guide's workflow whose second step has used up its attempts."""
+    """Run the workflow of the guide. All attempts of its second step fail."""
     monkeypatch.setenv("COLUMNS", "100")
     workflow = re.search(r"^```yaml\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
     assert workflow is not None
@@ -56,36 +56,36 @@ def failed(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> GumpPr
     return gump_project
 
 
-def test_the_run_of_the_guide_goes_on_as_it_shows(failed: GumpProject) -> None:
+def test_the_run_of_the_guide_is_resumed_as_shown(failed: GumpProject) -> None:
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     assert printed(failed.pytester.runpytest("--gump-resume")) == shown("pytest --gump-resume")
 
 
-def test_an_edited_workflow_is_told_as_the_guide_shows(failed: GumpProject) -> None:
+def test_an_edited_workflow_is_reported_as_shown(failed: GumpProject) -> None:
     path = failed.path / ".gump" / "workflows" / "greet.yaml"
     path.write_text(path.read_text(encoding="utf-8").replace("Write tests", "Write good tests"), encoding="utf-8")
     result = failed.pytester.runpytest("--gump-resume", "--gump-dry-run")
     assert printed(result) == shown("pytest --gump-resume --gump-dry-run")
 
 
-def test_every_part_of_the_identity_is_in_its_table() -> None:
+def test_each_part_of_the_fingerprint_is_in_its_table() -> None:
     heading = "## What is reused, and what is not"
     assert first_column(heading) == [*PARTS, "base tree"]
 
 
-def test_every_reason_why_a_step_is_made_again_is_in_its_table() -> None:
+def test_each_reason_for_a_new_run_of_a_step_is_in_its_table() -> None:
     table = GUIDE.partition("| after `re-run:` | meaning |")[2].partition("\n\n")[0]
     assert {replay.IN_FLIGHT, replay.REFUSED, replay.ASKED} <= set(re.findall(r"`([^`]+)`", table))
 
 
-def test_every_message_of_the_guide_is_one_that_there_is() -> None:
+def test_each_message_in_the_guide_exists() -> None:
     source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "pytest_gump").rglob("*.py"))
     pieces = [piece for message in first_column("## Troubleshooting") for piece in message.split("...")]
-    unknown = [piece for piece in map(str.strip, pieces) if piece and not said(piece, source)]
+    unknown = [piece for piece in map(str.strip, pieces) if piece and not is_in_source(piece, source)]
     assert not unknown
 
 
-def said(piece: str, source: str) -> bool:
-    """Whether the words stand in the source, but for what is filled in."""
+def is_in_source(piece: str, source: str) -> bool:
+    """True if the source contains the message without its placeholders."""
     words = re.sub(r"^(the spec of )?(run|re-run:|gates) *|/\.gump/runs$| \(pid 4711\)$", "", piece).strip()
     return not words or words in source or words.removesuffix(" changed") in source

@@ -1,4 +1,4 @@
-"""The guide "Test a workflow, a gate or a hook": its tests pass where its workflow is, and fail where it is broken."""
+"""The guide "Test a workflow, a gate or a hook": its tests pass, and fail if its workflow is broken."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_the_tests_of_the_guide_pass(pytester: pytest.Pytester) -> None:
         ("{ retry: 2, restart_from: impl }", "{ retry: 2 }", "test_a_failed_review_restarts_the_step"),
     ],
 )
-def test_they_fail_where_the_workflow_lost_what_they_are_about(
+def test_the_tests_of_the_guide_fail_for_a_broken_workflow(
     good: str, bad: str, failed: str, pytester: pytest.Pytester
 ) -> None:
     workflow = blocks("yaml")[0]
@@ -48,7 +48,7 @@ def test_they_fail_where_the_workflow_lost_what_they_are_about(
     result.stdout.fnmatch_lines([f"FAILED *::{failed}*"])
 
 
-def test_every_method_of_the_fixture_is_in_the_table() -> None:
+def test_each_method_of_the_fixture_is_in_the_table() -> None:
     rows = re.findall(r"^\| (`.*?) \|", GUIDE.partition("| `gump_project.` |")[2], re.MULTILINE)
     documented = set(re.findall(r"`(\w+)\(", " ".join(rows)))
     methods = inspect.getmembers(GumpProject, inspect.isfunction)

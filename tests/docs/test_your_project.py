@@ -1,4 +1,4 @@
-"""The tutorial "A first run in your own project", played; and the guide to why runs fail, held to what there is."""
+"""The tutorial "A first run in your own project" as a session, and the outcomes in the guide to why runs fail."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def block(language: str) -> str:
 
 
 def picture(text: str) -> list[str]:
-    """The lines of a run without what differs from run to run."""
+    """Return the lines of a run without text that differs between runs."""
     kept = [line for line in text.splitlines() if re.match(r"freeform on |[✓⟳→] |run passed", line)]
     varying = r" *\b(\d{8}-\d{6}-freeform-\w{6}|[0-9a-f]{10}|(\d+m)?\d+(\.\d+)?s|\d+m)\b *"
     return [re.sub(r" +", " ", re.sub(varying, " * ", line)).strip() for line in kept]
 
 
-def test_the_run_of_the_tutorial_ends_as_it_shows(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_run_of_the_tutorial_ends_as_shown(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "100")
     gump_project.write({"slug.py": block("python"), "test_slug.py": TEST, "spec.md": block("markdown")})
     gump_project.commit("slugs")
@@ -59,6 +59,6 @@ def test_the_run_of_the_tutorial_ends_as_it_shows(gump_project: GumpProject, mon
     assert picture(result.stdout.str()) == picture(TUTORIAL)
 
 
-def test_every_way_to_fail_is_in_the_guide() -> None:
+def test_each_outcome_of_a_failure_is_in_the_guide() -> None:
     rows = set(re.findall(r"^\| `(\w+)` \|", WHY, re.MULTILINE))
     assert rows == {*Outcome} - {Outcome.PASSED, Outcome.CANCELLED, Outcome.SKIPPED}

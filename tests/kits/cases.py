@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def case(name: object) -> Iterator[None]:
-    """Add the case to whatever fails in the block."""
+    """Add the name of the case as a note to an error in the block."""
     try:
         yield
     except (Exception, pytest.fail.Exception) as error:

@@ -1,4 +1,4 @@
-"""Commands of `gump` in this process, which stands in the project's folder."""
+"""Run commands of `gump` in this process, with the project as working directory."""
 
 from __future__ import annotations
 

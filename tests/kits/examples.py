@@ -1,4 +1,4 @@
-"""How many examples a property gets, in relation to the hypothesis profile."""
+"""The number of examples of a property, by hypothesis profile."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ SPOILS: Final = {
         "        result = yield\n        session.testsfailed += 1\n        return result"
     ),
 }
-"""What makes the exit code of a session with ordinary tests another one than 0."""
+"""Hooks that give a session with ordinary tests an exit code other than 0."""
 OPTIONS: Final = ("--maxfail=1", "--stepwise", "--runxfail", "-q", "-rA", "--durations=1", "--setup-show")
 
 
@@ -63,7 +63,7 @@ class Case:
 
     @property
     def is_good(self) -> bool:
-        """Whether the exit code must be 0."""
+        """True if the exit code must be 0."""
         is_spoilt = bool(self.tests) and not SPOILS.keys().isdisjoint(self.hooks)
         return "bad" not in self.runs and "test_bad.py" not in self.tests and not is_spoilt
 
@@ -87,7 +87,7 @@ def prepare(project: GumpProject) -> None:
 
 
 def check(project: GumpProject, case: Case) -> None:
-    """Run the session of a case: its exit code, and the status of each run, are those that they must be."""
+    """Run the session of a case. Check its exit code and the status of each run."""
     classes = [f"class Hooks{n}:\n    {(HOOKS | SPOILS)[name]}\n" for n, name in enumerate(case.hooks)]
     registers = [f"    config.pluginmanager.register(Hooks{number}())\n" for number in range(len(case.hooks))]
     configure = f"def pytest_configure(config):\n    pass\n{''.join(registers)}"

@@ -1,4 +1,4 @@
-"""A run that is killed at a chosen event of its ledger, and what must hold when it is taken up again."""
+"""A run that is killed at a chosen event of its ledger, and checks before and after it is resumed."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ steps:
   - {name: quality, gate: [compile]}
 """
 CONFTEST: Final = "conftest.py"
-"""The one file that differs between two projects: it names the project's folder."""
+"""The only file that differs between two projects: it contains the path of the project."""
 AGENT: Final = """\
 pathlib.Path({log!r}).open("a").write(f"{{step}} {{item}} {{attempt}}\\n")
 usage(0.01)
@@ -107,7 +107,7 @@ def prepare(project: GumpProject, *, pause: float = 0.05) -> None:
 
 
 def session(project: GumpProject, *words: str, kill_at: str = "") -> subprocess.CompletedProcess[str]:
-    """A pytest session in a process group of its own."""
+    """Run a pytest session in its own process group."""
     return subprocess.run(
         [*PYTEST, "-p", "killer", *words],
         cwd=project.path,
@@ -122,7 +122,7 @@ def session(project: GumpProject, *words: str, kill_at: str = "") -> subprocess.
 
 @dataclass(frozen=True)
 class End:
-    """What two runs must have in common, whatever happened on the way."""
+    """The results that two runs must share, killed or not."""
 
     status: str
     steps: dict[str, str]
@@ -141,7 +141,7 @@ def newest(project: GumpProject) -> RunRecord:
 
 
 def check_dead(project: GumpProject) -> None:
-    """What must hold of a run whose session was killed, before it is taken up."""
+    """Check a run whose session was killed, before it is resumed."""
     began = time.monotonic()
     wait_until(lambda: not living(project), 5.0)
     assert time.monotonic() - began < 5.0, "an orphan lived on"
@@ -151,7 +151,7 @@ def check_dead(project: GumpProject) -> None:
 
 
 def check_status(project: GumpProject) -> None:
-    """`gump status` names what was under way when the session died."""
+    """Check that `gump status` names the steps that were running when the session was killed."""
     events = project.ledger()
     decided = {one["number"] for one in events if one["event"] == "decided"}
     begun = [one for one in events if one["event"] == "attempt_started"]
@@ -164,7 +164,7 @@ def check_status(project: GumpProject) -> None:
 
 
 def check_whole(project: GumpProject, undisturbed: End, *, repeats: int) -> None:
-    """What must hold of a run that was taken up; `repeats`: how many attempts may have been in flight."""
+    """Check a resumed run. At most `repeats` attempts were running when it was killed and may run twice."""
     assert end_of(project) == undisturbed
     record = newest(project)
     passed = Counter((one.step, one.attempt) for one in record.attempts if one.result and one.result.passed)
@@ -177,7 +177,7 @@ def check_whole(project: GumpProject, undisturbed: End, *, repeats: int) -> None
 
 
 def streamed_usd(folder: Path) -> float:
-    """What the recorded streams of a run say was spent."""
+    """Return the cost of a run by its recorded streams."""
     total = 0.0
     for stream in (folder / "attempts").glob("*/stream.ndjson"):
         costs = [_usd(line) for line in stream.read_text().splitlines()]

@@ -1,4 +1,4 @@
-"""Parallel workflows with an agent that is a real child process: one function for each step, written in the test."""
+"""Parallel workflows with an agent that is a real child process. The test contains its script."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ steps:
 
 
 def prepare(project: GumpProject, script: str, *, workflow: str = WORKFLOW) -> None:
-    """Make the agent of `script` known to the project, and the workflow `side`."""
+    """Add the agent that runs `script`, and the workflow `side`, to the project."""
     path = project.path.parent / f"{project.path.name}-agent.py"
     path.write_text(PRELUDE + textwrap.dedent(script) + '\nsay("result", outcome="ok", message="Done.")\n')
     project.write({"conftest.py": CONFTEST.format(script=str(path))})

@@ -1,4 +1,4 @@
-"""Starts sessions in the background, finds the processes of a test, and waits for what they do."""
+"""Start sessions in the background, find the processes of a test, and wait for conditions."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def wait_until(condition: Callable[[], object], timeout_s: float = 60.0) -> None
 
 @contextmanager
 def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
-    """A process that ends at the latest with the block."""
+    """Kill the process at the end of the block if it still runs."""
     try:
         yield process
     finally:
@@ -42,7 +42,7 @@ def ending(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
 
 @contextmanager
 def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """A pytest session in the background, in a process group of its own; it ends at the latest with the block."""
+    """Start a pytest session in the background, in its own process group. It is killed at the end of the block."""
     process = subprocess.Popen(
         [*PYTEST, *arguments],
         cwd=project.path,
@@ -56,7 +56,7 @@ def background(project: GumpProject, *arguments: str) -> Iterator[subprocess.Pop
 
 
 def replayed(project: GumpProject, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """As `background`; a cassette plays the agents."""
+    """Start a session like `background`, with agents from the cassette."""
     return background(project, f"--gump-replay={project.cassette}", *arguments)
 
 
@@ -69,7 +69,7 @@ def is_alive(pid: int) -> bool:
 
 
 def running(text: str) -> list[int]:
-    """Pids of living processes with this text in their command line."""
+    """Return the pids of running processes with this text in their command line."""
     return [
         process.pid
         for process in psutil.process_iter(["cmdline", "status"])
@@ -78,22 +78,22 @@ def running(text: str) -> list[int]:
 
 
 def living(project: GumpProject) -> list[psutil.Process]:
-    """Processes that have to do with this test's folders, agents among them."""
+    """Return processes that name a folder of this test in their command line, agents included."""
     folder = str(project.path.parent)
     others = [process for process in psutil.process_iter(["pid", "cmdline"]) if process.info["pid"] != os.getpid()]
     return [process for process in others if any(folder in argument for argument in process.info["cmdline"] or [])]
 
 
 def agents(project: GumpProject) -> list[psutil.Process]:
-    """Replayed agents of this test."""
+    """Return the replayed agents of this test."""
     return [process for process in living(project) if any("player.py" in word for word in process.info["cmdline"])]
 
 
 def executor_of(agent: psutil.Process) -> psutil.Process:
-    """An agent's parent is its keeper, that one's is the supervisor, and that one's carries out the order."""
+    """Return the process that executes the order. The parents of an agent are its keeper, the supervisor and this process."""
     return agent.parents()[2]
 
 
 def worker_of(agent: psutil.Process) -> psutil.Process:
-    """The worker that has forked the process which carries out the order."""
+    """Return the worker that forked the process that executes the order."""
     return agent.parents()[3]

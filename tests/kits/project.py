@@ -1,4 +1,4 @@
-"""The project that most tests of whole sessions start from."""
+"""The project of most tests of whole sessions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
-    """A project with one Python file and the workflows `one`, `retry` and `plan`."""
+    """Return a project with one Python file and the workflows `one`, `retry` and `plan`."""
     gump_project.pytester.plugins.extend(UNUSED)
     saved.give("project", gump_project, _fill)
     return gump_project

@@ -1,4 +1,4 @@
-"""Two CLIs as programs on PATH that work, print streams in their own formats, and cannot keep a secret."""
+"""Two CLIs as programs on PATH that change files, print streams in their own formats, and print secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 SECRET: Final = 'sk-ant-test-"quoted"-0123456789/abcdef'
-"""With characters that JSON writes in another way."""
+"""A secret with characters that JSON escapes."""
 TOKEN: Final = "ghp_" + "a1B2" * 9
 
 WORK: Final = """\
@@ -136,7 +136,7 @@ steps:
 
 
 def install(project: GumpProject, monkeypatch: pytest.MonkeyPatch, *, claude: str = FINISH_CLAUDE) -> Path:
-    """Put both CLIs on PATH, and their keys into the environment; gives the folder that holds them."""
+    """Put both CLIs on PATH and their keys into the environment. Return the folder of the CLIs."""
     folder = project.path.parent / f"{project.path.name}-bin"
     folder.mkdir(exist_ok=True)
     for name, script in {"claude": CLAUDE + textwrap.dedent(claude), "codex": CODEX}.items():

@@ -1,4 +1,4 @@
-"""Whole sessions with an agent that misbehaves: a real child process, and a look at all that is the user's."""
+"""Whole sessions with an agent that misbehaves in a real child process. The files of the user are compared."""
 
 from __future__ import annotations
 
@@ -65,31 +65,31 @@ steps:
 
 @dataclass(frozen=True)
 class Ran:
-    """One session, over and done with."""
+    """A finished session."""
 
     lines: list[str]
     code: int
     seconds: float
     results: list[AttemptResult]
     peak_mb: float = 0.0
-    """Of a session that ran in a process of its own."""
+    """Peak memory in MB, measured only for a session in its own process."""
 
     @property
     def result(self) -> AttemptResult:
         return self.results[-1]
 
     def told(self, text: str) -> bool:
-        """Whether the terminal says it, in exactly one line."""
+        """True if exactly one line of the terminal contains the text."""
         return self.times(text) == 1
 
     def times(self, text: str) -> int:
-        """In how many lines of the run's own the terminal says it (pytest's summary tells failures again)."""
+        """Count the lines of the run that contain the text, without the summary of pytest, which repeats failures."""
         summary = next((n for n, line in enumerate(self.lines) if " FAILURES " in line or "run " in line[:4]), None)
         return sum(text in line for line in self.lines[:summary])
 
 
 class Rogue:
-    """A project whose agent is a script; after every run the user's things, and the process table, are looked at."""
+    """A project whose agent is a script. After each run the files of the user and the process table are checked."""
 
     limit_s = 60.0
 
@@ -115,16 +115,16 @@ class Rogue:
         project.git("stash", "push", "--quiet", "--message", "for later")
         self.workflow()
 
-    # -- what is to be run -----------------------------------------------------------------------------------------
+    # -- workflow and agent ----------------------------------------------------------------------------------------
 
     def workflow(self, more: str = "    gate: [compile]\n") -> None:
-        """Write the workflow `rogue`: one step, with these further lines. A diff step may change nothing."""
+        """Write the workflow `rogue`: one step with these additional lines. A diff step may leave the tree unchanged."""
         own, _, _ = more.partition("- name:")
         allowed = "" if "output:" in own else "    allow_no_change: true\n"
         self.project.workflow("rogue", STEP + allowed + more)
 
     def steps(self, names: Iterable[str], gate: str) -> None:
-        """Write the workflow `rogue` with a step of each of these names, all with this gate. They may change nothing."""
+        """Write the workflow `rogue` with a step for each name, all with this gate. They may leave the tree unchanged."""
         text = "".join(
             f"  - {{name: {name}, agent: script, prompt: Do it., allow_no_change: true, gate: {gate}}}\n"
             for name in names
@@ -132,7 +132,7 @@ class Rogue:
         self.project.workflow("rogue", f"name: rogue\nsteps:\n{text}")
 
     def agent(self, source: str, *, talks: bool = True, ends: bool = True) -> None:
-        """Let the agent be this script; it tells that it started, and its result, unless that is part of the case."""
+        """Set the script of the agent. It also reports its start and its result, unless `talks` or `ends` is false."""
         prelude = PRELUDE.format(project=self.project.path.name) + (TALK if talks else "")
         text = prelude + textwrap.dedent(source) + ("\ndone()\n" if ends else "")
         self.script.write_text(text, encoding="utf-8")
@@ -140,14 +140,14 @@ class Rogue:
     # -- runs ------------------------------------------------------------------------------------------------------
 
     def run(self, *options: str, touches: tuple[str, ...] = ()) -> Ran:
-        """Run in this process; what is the user's must be as it was, but for what the case itself touches."""
+        """Run in this process. Fail if files of the user other than `touches` change."""
         with self._all_is_left_alone(touches), self._bounded():
             began = time.monotonic()
             ran = self.project.pytester.runpytest_inprocess("--gump-workflow=rogue", *options, "spec.md")
         return Ran(ran.outlines, int(ran.ret), time.monotonic() - began, self._results())
 
     def run_apart(self, *options: str, prefix: tuple[str, ...] = ()) -> Ran:
-        """Run in a process of its own, whose memory is measured."""
+        """Run in a separate process and measure its memory."""
         command = [*prefix, *PYTEST, "-p", "no:cacheprovider", "--gump-workflow=rogue"]
         with self._all_is_left_alone():
             began = time.monotonic()
@@ -173,7 +173,7 @@ class Rogue:
         return [one.result for one in self.project.record().attempts if one.result is not None]
 
     def tree(self, result: AttemptResult) -> list[bytes]:
-        """The names in the commit that keeps an attempt."""
+        """Return the file names in the snapshot commit of an attempt."""
         assert result.snapshot is not None
         listed = subprocess.run(
             ["git", "ls-tree", "-r", "-z", "--name-only", result.snapshot],
@@ -184,12 +184,12 @@ class Rogue:
         return [name for name in listed.stdout.split(b"\0") if name]
 
     def artifact(self, name: str) -> Path:
-        """A file of the last attempt, in the run's folder."""
+        """Return a file of the last attempt, in the folder of the run."""
         attempt = self.project.record().attempts[-1]
         assert attempt.folder is not None
         return self.project.folders()[0].attempts / attempt.folder / name
 
-    # -- what must be left alone -----------------------------------------------------------------------------------
+    # -- checks ----------------------------------------------------------------------------------------------------
 
     @contextmanager
     def _all_is_left_alone(self, touches: tuple[str, ...] = ()) -> Iterator[None]:
@@ -203,7 +203,7 @@ class Rogue:
         assert self.project.git("fsck", "--connectivity-only", "--no-dangling") == ""
 
     def _users(self) -> dict[str, str]:
-        """All that is the user's: the checkout and, in `.git`, everything but objects and what gump may add."""
+        """Return digests of the files of the user: the checkout and `.git` without objects and what gump may add."""
         gump = (".gump/runs", ".git/refs/gump", ".git/refs/heads/gump", ".git/logs/refs/heads/gump")
         ours = {*gump, ".git/objects", ".pytest_cache", "__pycache__"}
         found = {}
@@ -215,8 +215,8 @@ class Rogue:
         return found
 
     def _running(self) -> list[str]:
-        """What agents and gates of this project have left running: by environment, argument, folder, or noted pid."""
-        place = str(self.project.path)  # what lies beside it begins with its name
+        """Return processes that agents and gates left running, found by environment, argument, folder or noted pid."""
+        place = str(self.project.path)  # paths of the files beside it start with this path
         pids = self.script.with_name(f"{self.project.path.name}-pids")
         noted = {int(pid) for pid in pids.read_text().split()} if pids.exists() else set()
         return [
@@ -229,7 +229,7 @@ class Rogue:
 
     @contextmanager
     def _bounded(self) -> Iterator[None]:
-        """Nothing may hang: a session over the limit is broken off."""
+        """Fail a session that exceeds the time limit."""
 
         def ring(_number: int, _frame: object) -> None:
             pytest.fail(f"the session hung for {self.limit_s} s")

@@ -1,4 +1,4 @@
-"""Projects that many tests start from: made once for each test process, and given to each test as a copy."""
+"""Projects for many tests, prepared once per test process and copied for each test."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Saved:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._paths: dict[str, Path] = {}
-        """Where each project was when it was kept: its runs name that path."""
+        """The original path of each project: its runs contain that path."""
 
     def give(self, name: str, project: GumpProject, make: Callable[[GumpProject], None]) -> None:
-        """Let the project be what `make` makes of it; later calls with the same name copy that."""
+        """Prepare the project with `make`. Later calls with the same name copy the result."""
         kept = self._folder / name
         if name in self._paths:
             _restore(kept, project, self._paths[name])
@@ -48,17 +48,17 @@ def _parts(project: GumpProject) -> dict[str, Path]:
 
 def _restore(kept: Path, project: GumpProject, before: Path) -> None:
     for part, place in _parts(project).items():
-        for path in place.iterdir():  # the test stands in the project's folder: it must stay
+        for path in place.iterdir():  # the project is the working directory of the test: keep the folder
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         shutil.copytree(kept / part, place, symlinks=True, dirs_exist_ok=True)
-    project.git("update-index", "-q", "--refresh")  # git knows files by their inodes too
+    project.git("update-index", "-q", "--refresh")  # the index of git contains inodes
     _rename(project.path.glob(".gump/runs/*/run.json"), before, project.path)
     for slots in _parts(project)["cache"].glob("gump/worktrees/*"):
         _move(slots, Slots.default_root(Repository.open(project.path)), before, project.path)
 
 
 def _move(slots: Path, place: Path, before: Path, after: Path) -> None:
-    """Let worktrees belong to a project at another path; they know folders that are theirs by device and inode."""
+    """Move worktrees to a project at another path. Their records identify folders by device and inode."""
     slots.rename(place)
     _rename(place.glob("w*/.git/objects/info/alternates"), before, after)
     for record in place.glob("*.folder"):

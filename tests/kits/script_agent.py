@@ -1,4 +1,4 @@
-"""The conftest of an agent `script`: a Python file that gets step, item and attempt as arguments, the prompt as input."""
+"""The conftest of an agent `script`: a Python file with step, item and attempt as arguments and the prompt on stdin."""
 
 from __future__ import annotations
 

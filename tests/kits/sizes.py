@@ -1,4 +1,4 @@
-"""Sizes of tests: small ones suffice to cross a limit; `GUMP_FULL_SIZES=1` takes those that are reported or promised."""
+"""Sizes of test data. Small sizes are enough to cross a limit; `GUMP_FULL_SIZES=1` uses the documented sizes."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ Size = TypeVar("Size")
 
 
 def full_size(small: Size, full: Size) -> Size:
-    """Give `full` if the environment asks for full sizes, `small` otherwise."""
+    """Return `full` if GUMP_FULL_SIZES is set, otherwise `small`."""
     return full if os.environ.get("GUMP_FULL_SIZES") == "1" else small

@@ -1,4 +1,4 @@
-"""What tests of workers share: a parallel workflow, a session in the background, and ways to lose a worker."""
+"""Helpers for tests of workers: workflows, the state of running agents, and ways to lose a worker."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ def write_side(project: GumpProject, *, pauses_s: float = 0.0) -> None:
 
 
 def cache(project: GumpProject) -> Path:
-    """Where its worktrees are."""
+    """Return the folder of the worktrees."""
     places = (project.path.parent / f"{project.path.name}-cache" / "gump" / "worktrees").glob("*")
     return next(places, Path("none"))
 
 
 def said(project: GumpProject, words: bytes) -> int:
-    """How many agents at work have printed these words; folders may come and go meanwhile."""
+    """Return how many running agents have printed this text. Folders may be created and deleted meanwhile."""
     count = 0
     with suppress(FileNotFoundError):
         for path in cache(project).glob("*.scratch/*/*/stream.ndjson"):
@@ -70,7 +70,7 @@ def said(project: GumpProject, words: bytes) -> int:
 
 
 def rest() -> None:
-    """Let a session come to wait for its agents before Ctrl-C: in code that is new to coverage, it would keep a lock of
-    coverage's, and hang.
+    """Wait until a session waits for its agents before Ctrl-C. An interrupt in code that coverage sees for the first time
+    would leave a lock of coverage locked, and the session would hang.
     """
     time.sleep(1.0)

@@ -1,4 +1,4 @@
-"""`make test-neighbours` installs the other plugins and sets GUMP_NEIGHBOURS; `make test` leaves this folder out."""
+"""`make test-neighbours` installs the other plugins and sets GUMP_NEIGHBOURS. `make test` skips this folder."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ collect_ignore_glob = [] if "GUMP_NEIGHBOURS" in os.environ else ["test_*.py"]
 
 @pytest.fixture(scope="session")
 def python() -> str:
-    """The interpreter that has the other plugins."""
+    """Return the interpreter with the other plugins."""
     return os.environ["GUMP_NEIGHBOURS"]

@@ -1,4 +1,4 @@
-"""Real sessions, in processes of their own, under the interpreter that has all the other plugins."""
+"""Real sessions in separate processes, with the interpreter that has all the other plugins."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ PLUGINS: Final = {
     "pytest-retry": ["--retries=2"],
     "pytest_markdown_docs": ["--markdown-docs"],
 }
-"""Entry point of each plugin, and what switches it on."""
+"""The entry point of each plugin, and the options that enable it."""
 
 RIVALS: Final = ("flaky", "pytest-retry")
-"""Each takes over the protocol of every test: with them, pytest-rerunfailures repeats none."""
+"""Each replaces the runtest protocol of all tests: with one of them, pytest-rerunfailures repeats no test."""
 
 EVERYTHING: Final = [
     "--cov=app", "--timeout=1", "--reruns=2", "--html=report.html", "--instafail", "--alluredir=allure",
@@ -93,7 +93,7 @@ LINES: Final = [
 
 @dataclass(frozen=True)
 class Session:
-    """A test session that is over."""
+    """A finished test session."""
 
     project: GumpProject
     exit_code: int
@@ -105,13 +105,13 @@ class Session:
 
     @property
     def own_lines(self) -> list[str]:
-        """The lines of steps and groups, up to the name."""
+        """Lines of steps and groups, up to the name."""
         found = re.findall(r"^( *[✓✗⟳○▸] [\w\[\]]+)(?: |$)", self.text, re.MULTILINE)
         return [str(line) for line in found]
 
     @property
     def order(self) -> list[str]:
-        """Every attempt, as it was begun."""
+        """All attempts in the order of their start."""
         return [
             f"{event['step']} {event['attempt']}"
             for event in self.project.ledger()
@@ -120,13 +120,13 @@ class Session:
 
 
 def make_project(path: Path) -> GumpProject:
-    """Make a repository whose only pytester is the folder: the sessions below run elsewhere."""
+    """Create a repository without a real pytester, because sessions run in other processes."""
     path.mkdir()
     return GumpProject(cast("pytest.Pytester", SimpleNamespace(path=path)))
 
 
 def mixed_project(path: Path, *, parallel: bool = False) -> GumpProject:
-    """A project with ordinary tests, and steps that pass, are retried, escalated, failed and skipped."""
+    """Create a project with ordinary tests, and steps that pass, are retried, are escalated, fail and are skipped."""
     project = make_project(path)
     tests = "from app import value\n\ndef test_one():\n    assert value == 1\n\ndef test_two():\n    assert value\n"
     ignored = "__pycache__/\n.pytest_cache/\n.coverage\nallure/\nreport.html\nassets/\njunit.xml\n"
@@ -152,7 +152,7 @@ def session(
     tests: Sequence[str] = (),
     only: Sequence[str] | None = None,
 ) -> Session:
-    """Run a workflow, and ordinary tests, in a session; `only` names the plugins that may load beside ours."""
+    """Run a workflow and ordinary tests in a session. With `only`, no other plugins load beside ours."""
     cache = project.path.parent / "cache"
     cache.mkdir(exist_ok=True)
     clean = {
@@ -180,9 +180,9 @@ def session(
 
 
 def html_rows(path: Path) -> dict[str, list[list[str]]]:
-    """The cells of pytest-html's table, by node id."""
+    """Return the cells of the table of pytest-html by node id."""
     blob = re.search(r'data-jsonblob="([^"]*)"', path.read_text(encoding="utf-8"))
-    assert blob is not None, "pytest-html keeps its data elsewhere"
+    assert blob is not None, "pytest-html stores its data in another attribute"
     tests: dict[str, list[dict[str, Any]]] = json.loads(html.unescape(blob[1]))["tests"]
     return {
         nodeid: [re.findall(">([^<]*)</td>", "".join(row["resultsTableRow"])) for row in rows]
@@ -191,6 +191,6 @@ def html_rows(path: Path) -> dict[str, list[list[str]]]:
 
 
 def allure_results(folder: Path) -> list[dict[str, Any]]:
-    """What Allure was told, in the order of time."""
+    """Return the results that Allure received, by start time."""
     found = [json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*-result.json")]
     return sorted(found, key=lambda result: result["start"])

@@ -1,4 +1,4 @@
-"""Gates that are themselves pytest, xdist, coverage or tox; and a project that is installed from the checkout."""
+"""Gates that are pytest, xdist, coverage or tox themselves, and a project that is installed from the checkout."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ COMMANDS = {
 
 @pytest.mark.parametrize("code", [CODE, WRONG], ids=["right", "wrong"])
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_gate_may_be_another_test_runner(tmp_path: Path, python: str, name: str, code: str) -> None:
+def test_a_gate_can_be_another_test_runner(tmp_path: Path, python: str, name: str, code: str) -> None:
     project = make_project(tmp_path / "project")
     project.write({"shop.py": "", "tox.ini": TOX})
     project.workflow("one", WORKFLOW.replace("{command}", COMMANDS[name].replace("{python}", python)))
@@ -67,7 +67,7 @@ TEST_GATE = "name: one\nsteps:\n  - name: impl\n    agent: claude-haiku\n    pro
 
 @pytest.mark.parametrize("backend", PYPROJECT)
 @pytest.mark.parametrize("layout", ["src", "."])
-def test_the_gate_sees_the_worktree_although_the_checkout_is_installed(
+def test_the_gate_imports_the_worktree_although_the_checkout_is_installed(
     tmp_path: Path, python: str, layout: str, backend: str
 ) -> None:
     package = f"{layout}/shop/__init__.py".removeprefix("./")
@@ -98,7 +98,7 @@ def test_the_gate_sees_the_worktree_although_the_checkout_is_installed(
 
 
 def install(project: Path, folder: Path, python: str) -> str:
-    """Install the project in editable mode, in an environment of its own that borrows all else from `python`."""
+    """Install the project in editable mode, in its own environment that uses the packages of `python`."""
     query = "import json, sysconfig; print(json.dumps(sysconfig.get_path('purelib')))"
     borrowed = json.loads(subprocess.run([python, "-c", query], capture_output=True, text=True, check=True).stdout)
     venv.create(folder, with_pip=False, symlinks=True)

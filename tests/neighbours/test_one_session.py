@@ -1,4 +1,4 @@
-"""One session with other plugins: ordinary tests, and steps that pass, are retried, escalated, failed and skipped."""
+"""One session with other plugins: ordinary tests, and steps that pass, are retried, are escalated, fail and are skipped."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ ONE = "name: one\nsteps:\n  - name: impl\n    agent: claude-haiku\n    prompt: D
 
 @pytest.fixture(scope="module")
 def together(python: str, tmp_path_factory: pytest.TempPathFactory) -> Session:
-    """A session with all of them, each switched on."""
+    """Run a session with all plugins enabled."""
     project = mixed_project(tmp_path_factory.mktemp("together") / "project")
     return session(project, python, *EVERYTHING, tests=["test_app.py"])
 
 
 @pytest.mark.parametrize("plugin", [name for name in PLUGINS if name != "sugar"])
-def test_counts_and_lines_are_right_beside_one_plugin(tmp_path: Path, python: str, plugin: str) -> None:
+def test_counts_and_lines_are_right_with_one_plugin(tmp_path: Path, python: str, plugin: str) -> None:
     ended = session(mixed_project(tmp_path / "project"), python, *PLUGINS[plugin], tests=["test_app.py"], only=[plugin])
     assert ended.counts == COUNTS, ended.text
     assert ended.own_lines == LINES
@@ -46,7 +46,7 @@ def test_counts_and_lines_are_right_beside_one_plugin(tmp_path: Path, python: st
     assert ended.exit_code == pytest.ExitCode.TESTS_FAILED
 
 
-def test_counts_and_lines_are_right_beside_all_of_them(together: Session) -> None:
+def test_counts_and_lines_are_right_with_all_plugins(together: Session) -> None:
     assert together.counts == COUNTS, together.text
     assert together.own_lines == LINES
     assert "INTERNALERROR" not in together.text
@@ -55,7 +55,7 @@ def test_counts_and_lines_are_right_beside_all_of_them(together: Session) -> Non
     assert all(name in header for name in ("asyncio", "bdd", "sugar", "randomly", "gump", "xdist"))
 
 
-def test_junit_has_every_step_once(together: Session) -> None:
+def test_junit_has_each_step_once(together: Session) -> None:
     cases = ET.parse(together.project.path / "junit.xml").getroot().findall(".//testcase")
     steps = [
         f"{case.get('classname')}::{case.get('name')}" for case in cases if "spec.md" in str(case.get("classname"))
@@ -64,7 +64,7 @@ def test_junit_has_every_step_once(together: Session) -> None:
     assert sorted(steps) == sorted(expected)
 
 
-def test_html_has_every_step_once_with_agent_cost_and_attempts(together: Session) -> None:
+def test_html_has_each_step_once_with_agent_cost_and_attempts(together: Session) -> None:
     rows = html_rows(together.project.path / "report.html")
     assert sorted(nodeid for nodeid in rows if nodeid.startswith("spec.md")) == sorted(
         f"spec.md::all::{path}" for path in STEPS
@@ -85,7 +85,7 @@ def test_html_names_its_columns(together: Session) -> None:
     assert titles[:6] == ["Result", "Test", "Agent", "Cost", "Attempts", "Duration"]
 
 
-def test_allure_knows_every_attempt_and_takes_only_attempts_of_one_step_for_retries(together: Session) -> None:
+def test_allure_has_all_attempts_and_shows_those_of_one_step_as_retries(together: Session) -> None:
     results = [one for one in allure_results(together.project.path / "allure") if one["fullName"].startswith("spec")]
     by_step: dict[str, list[tuple[str, str]]] = {}
     for result in results:
@@ -110,12 +110,12 @@ def test_coverage_of_the_ordinary_tests_is_measured(together: Session) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_steps_keep_the_order_of_their_workflow_when_tests_are_shuffled(tmp_path: Path, python: str, seed: int) -> None:
+def test_steps_keep_the_order_of_the_workflow_if_tests_are_shuffled(tmp_path: Path, python: str, seed: int) -> None:
     ended = session(mixed_project(tmp_path / "project"), python, f"--randomly-seed={seed}", only=["randomly"])
     assert ended.order == RAN
 
 
-def test_a_collection_is_shown_in_the_order_of_its_workflow(tmp_path: Path, python: str) -> None:
+def test_collected_steps_are_shown_in_the_order_of_the_workflow(tmp_path: Path, python: str) -> None:
     ended = session(mixed_project(tmp_path / "project"), python, "--co", "-q", "--randomly-seed=3")
     found = [line.removeprefix("spec.md::all::") for line in ended.text.splitlines() if line.startswith("spec.md::")]
     assert found == ["decompose", "build::tests[*]", "build::impl[*]", "quality", "review", "after"]
@@ -147,13 +147,13 @@ def test_a_timeout_for_tests_does_not_end_a_step(tmp_path: Path, python: str, me
     assert project.record().attempts[0].result.timings.total_s > 1  # type: ignore[union-attr]
 
 
-def test_steps_need_no_mark_of_a_plugin_that_is_not_there(tmp_path: Path, python: str) -> None:
+def test_steps_need_no_mark_of_a_missing_plugin(tmp_path: Path, python: str) -> None:
     ended = session(mixed_project(tmp_path / "project"), python, "--strict-markers", "-W", "error", only=[])
     assert {**ended.counts, "passed": 8} == COUNTS, ended.text
     assert "timeout" not in ended.text
 
 
-def test_sugar_draws_its_bar_beside_our_lines(tmp_path: Path, python: str) -> None:
+def test_sugar_draws_its_bar_and_our_lines_are_kept(tmp_path: Path, python: str) -> None:
     ended = session(mixed_project(tmp_path / "project"), python, "--force-sugar", tests=["test_app.py"], only=["sugar"])
     assert ended.own_lines == LINES, ended.text
     results = re.findall(r"^ +(\d+ \w+)$", ended.text.partition("Results (")[2], re.MULTILINE)
@@ -162,13 +162,13 @@ def test_sugar_draws_its_bar_beside_our_lines(tmp_path: Path, python: str) -> No
     assert "INTERNALERROR" not in ended.text
 
 
-def test_instafail_shows_a_failed_step_once_and_a_retried_one_not_at_all(together: Session) -> None:
+def test_instafail_shows_a_failed_step_once_and_no_retried_step(together: Session) -> None:
     assert together.text.count("gate touched: nothing.txt: ") == 1
     assert "FAILURES" not in together.text
     assert "SyntaxError" not in together.text
 
 
-def test_coroutines_and_scenarios_run_beside_steps(tmp_path: Path, python: str) -> None:
+def test_coroutines_and_scenarios_run_in_a_session_with_steps(tmp_path: Path, python: str) -> None:
     project = mixed_project(tmp_path / "project")
     project.write(
         {

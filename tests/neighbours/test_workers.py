@@ -1,4 +1,4 @@
-"""The session of all plugins again, with workers: ordinary tests and plan items run side by side."""
+"""The session with all plugins and with workers: ordinary tests and plan items run in parallel."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ def together(python: str, tmp_path_factory: pytest.TempPathFactory) -> Session:
     return session(project, python, "-n2", *EVERYTHING, tests=["test_app.py"])
 
 
-def test_counts_are_right_beside_all_of_them(together: Session) -> None:
+def test_counts_are_right_with_all_plugins(together: Session) -> None:
     assert together.counts == {**COUNTS, "passed": COUNTS["passed"] + len(MERGES)}, together.text
     assert "2 workers" in together.text
     assert "INTERNALERROR" not in together.text
     assert together.exit_code == pytest.ExitCode.TESTS_FAILED
 
 
-def test_every_attempt_was_made_once(together: Session) -> None:
+def test_each_attempt_runs_once(together: Session) -> None:
     assert sorted(together.order) == sorted([*RAN, *(f"{merge} 1" for merge in MERGES)])
 
 
-def test_junit_and_html_have_every_step_once(together: Session) -> None:
+def test_junit_and_html_have_each_step_once(together: Session) -> None:
     steps = sorted([*STEPS, *MERGES])
     cases = ET.parse(together.project.path / "junit.xml").getroot().findall(".//testcase")
     names = [str(case.get("name")) for case in cases if "spec.md" in str(case.get("classname"))]
@@ -41,7 +41,7 @@ def test_junit_and_html_have_every_step_once(together: Session) -> None:
     }
 
 
-def test_allure_knows_every_attempt(together: Session) -> None:
+def test_allure_has_all_attempts(together: Session) -> None:
     results = allure_results(together.project.path / "allure")
     found = Counter(one["name"] for one in results if one["fullName"].startswith("spec"))
     begun = Counter(path.partition(" ")[0].rpartition("::")[2] for path in together.order)

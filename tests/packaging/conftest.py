@@ -1,4 +1,4 @@
-"""`make test-wheel` builds wheel and sdist and sets GUMP_DIST to their folder; `make test` leaves this folder out."""
+"""`make test-wheel` builds wheel and sdist and sets GUMP_DIST to their folder. `make test` skips this folder."""
 
 from __future__ import annotations
 

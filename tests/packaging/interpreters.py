@@ -1,4 +1,4 @@
-"""The interpreters that the package supports, and where uv finds them: PATH, pyenv, and those that uv manages."""
+"""The interpreters that the package supports. uv finds them on PATH, in pyenv and among those that it manages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ UV: Final = os.environ["GUMP_UV"]
 
 
 def find(version: str) -> str:
-    """The path of an interpreter; empty if this machine has none of that version."""
+    """Return the path of an interpreter, or an empty string if this machine has none of that version."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
     folders = [str(path) for path in sorted(pyenv.glob(f"versions/{version}.*/bin"))]
     done = subprocess.run(

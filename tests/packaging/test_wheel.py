@@ -1,4 +1,4 @@
-"""Wheel and sdist: what is in them, what they say about themselves, and whether a fresh environment can use them."""
+"""Wheel and sdist: their files, their metadata, and their use in a fresh environment."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def tracked() -> set[str]:
 
 
 def run(folder: Path, environment: Path, *command: str | Path) -> str:
-    """What a command prints that finds the programs of the environment first, and nothing of this session."""
+    """Return the output of a command with the environment first on PATH, and without variables of this session."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GUMP_", "PYTEST_"))}
     path = os.pathsep.join([str(environment / "bin"), os.environ["PATH"]])
     done = subprocess.run(
@@ -45,7 +45,7 @@ def run(folder: Path, environment: Path, *command: str | Path) -> str:
     return done.stdout
 
 
-def test_the_wheel_holds_the_package_and_the_workflows_and_nothing_else() -> None:
+def test_the_wheel_contains_only_the_package_and_the_workflows() -> None:
     with ZipFile(WHEEL) as wheel:
         names = set(wheel.namelist())
     about = {name for name in names if name.startswith(f"{NAME}.dist-info/")}
@@ -56,13 +56,13 @@ def test_the_wheel_holds_the_package_and_the_workflows_and_nothing_else() -> Non
     assert f"{NAME}.dist-info/licenses/LICENSE" in about
 
 
-def test_the_sdist_holds_what_git_tracks() -> None:
+def test_the_sdist_contains_the_files_that_git_tracks() -> None:
     with tarfile.open(SDIST) as sdist:
         names = {member.name.removeprefix(f"{NAME}/") for member in sdist.getmembers() if member.isfile()}
     assert names == tracked() | {"PKG-INFO"}
 
 
-def test_the_metadata_is_valid_and_says_what_pyproject_says() -> None:
+def test_the_metadata_is_valid_and_matches_pyproject() -> None:
     with ZipFile(WHEEL) as wheel:
         about = Metadata.from_email(wheel.read(f"{NAME}.dist-info/METADATA"), validate=True)
     assert (about.name, str(about.version), about.summary) == (

@@ -1,4 +1,4 @@
-"""`make test-readers` installs the readers and sets GUMP_READERS; `make test` leaves this folder out."""
+"""`make test-readers` installs the readers and sets GUMP_READERS. `make test` skips this folder."""
 
 from __future__ import annotations
 

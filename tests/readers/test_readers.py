@@ -1,6 +1,6 @@
-"""Independent readers of the JUnit XML: two from the npm registry, and the schema that pytest names for xunit2.
+"""Independent readers of the JUnit XML: two packages from npm, and the schema that pytest names for xunit2.
 
-`make test-readers` installs them and sets GUMP_READERS to where they are. (junitparser: tests/reporters.)
+`make test-readers` installs them and sets GUMP_READERS to their folder. (junitparser: tests/reporters.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ process.stdout.write(JSON.stringify(await parse(fs.readFileSync(process.argv[2])
 
 @pytest.fixture
 def written(gump_project: GumpProject) -> Path:
-    """The XML of a session of four runs: retried and passed, and, for another spec, failed for good."""
+    """Return the XML of a session of four runs: two workflows with two specs, one passes after retries and one fails."""
     project = gump_project
     for name in ("good", "bad"):
         project.workflow(name, WORKFLOW.replace("NAME", name).replace("{retry}", "3" if name == "good" else "2"))
@@ -72,7 +72,7 @@ def node(program: str, *words: str | Path) -> str:
 
 
 def xunit_viewer(junit: Path) -> tuple[Path, str]:
-    """The HTML page, and the same report as it is rendered for a console."""
+    """Return the HTML page, and the report as text for a terminal."""
     page = junit.with_suffix(".html")
     program = READERS / "node_modules" / ".bin" / "xunit-viewer"
     words = [str(program), "-r", str(junit), "-o", str(page), "-c", "-C", "false", "-n", "true"]
@@ -81,7 +81,7 @@ def xunit_viewer(junit: Path) -> tuple[Path, str]:
 
 
 def plain(element: ET.Element) -> dict[str, Any]:
-    """The element in the form of junit2json."""
+    """Return the element in the form of junit2json."""
     found: dict[str, Any] = {name: _value(name, value) for name, value in element.attrib.items()}
     if element.text and element.text.strip():
         found["inner"] = element.text
@@ -98,7 +98,7 @@ def _value(name: str, value: str) -> str | float:
     return float(value) if name in {"errors", "failures", "skipped", "tests", "time"} else value
 
 
-def test_xunit_viewer_keeps_every_word_and_shows_every_step(written: Path) -> None:
+def test_xunit_viewer_keeps_the_xml_and_shows_each_step(written: Path) -> None:
     page, console = xunit_viewer(written)
     root = ET.parse(written).getroot()
     assert ET.canonicalize(node(UNPACK, page)) == ET.canonicalize(ET.tostring(root, encoding="unicode"))
@@ -109,14 +109,14 @@ def test_xunit_viewer_keeps_every_word_and_shows_every_step(written: Path) -> No
     assert "\n2 failure, 2 skipped, 4 passed\n" in console
 
 
-def test_junit2json_reads_every_element(written: Path) -> None:
+def test_junit2json_reads_each_element(written: Path) -> None:
     read = json.loads(node(TO_JSON, written))
     expected = plain(ET.parse(written).getroot())
     assert comparable(read) == comparable(expected)
 
 
 def comparable(part: Any) -> Any:
-    """It reads properties that look like numbers as numbers."""
+    """Convert text that looks like a number: junit2json does that with properties."""
     if isinstance(part, list):
         return [comparable(one) for one in part]
     if isinstance(part, dict):
@@ -140,6 +140,6 @@ def test_the_schema_of_xunit2_allows_everything_but_properties_of_testcases(writ
             "skipped",
             "system-out",
         }
-        for properties in case.findall("properties"):  # pytest writes them there all the same: record_property
+        for properties in case.findall("properties"):  # pytest also writes them there, for record_property
             case.remove(properties)
     assert list(schema.iter_errors(root)) == []
