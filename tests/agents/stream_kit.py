@@ -71,7 +71,7 @@ class Recorded:
     by: Provenance
     ends: Mapping[str, End]
     events: tuple[Event, ...]
-    """Of `basic`, without usage."""
+    """The events of `basic`, without usage."""
     message: str
     resumed: tuple[Resumed, ...]
     shows: Mapping[str, str]
@@ -81,9 +81,9 @@ class Recorded:
     rates: tuple[float, float, float, float]
     """Dollars per million tokens: input, cache read, cache write, output and reasoning."""
     unfinished: str
-    """Of `basic` without its last line and with exit code 0."""
+    """The reason for `basic` without its last line and with exit code 0."""
     bad_exit: str
-    """Of `basic` with exit code 1, after which `boom` was printed."""
+    """The reason for `basic` with exit code 1 and `boom` on stderr."""
     meaningless: tuple[bytes, ...] = ()
     """Lines for which a reader reports nothing."""
     large: Callable[[str], bytes] | None = None

@@ -35,7 +35,7 @@ def test_one_request_is_sent_and_its_cost_reported(cli: str, tmp_path: Path) -> 
     code, report, requests = doctor(cli, tmp_path)
     (call,) = report["live"]
     assert (code, call["ok"], requests) == (0, True, 1)
-    assert call["message"] == "{}"  # the scripted model answers so to other prompts than those of a step
+    assert call["message"] == "{}"  # the answer of the scripted model to a prompt that is not of a step
     assert call["cost_usd"] > 0
     (state,) = (one for one in report["clis"] if one["cli"] == cli)
     assert state["standing"] == "tested"

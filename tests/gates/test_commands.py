@@ -155,9 +155,7 @@ def test_control_sequences_are_removed_from_the_output(tmp_path: Path) -> None:
 def test_a_real_pytest_is_read(
     test_file: str, status: str, summary: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
-    )  # the installed plugins are half of the start of a session
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # installed plugins take half of the start of a session
     (tmp_path / "test_it.py").write_text(test_file)
     result = BUILTIN["test"](None, gate_context(tmp_path, commands={"test": PYTEST}))
     assert (result.status, result.summary) == (status, summary)

@@ -144,7 +144,7 @@ def check_dead(project: GumpProject) -> None:
     """Check a run whose session was killed, before it is resumed."""
     began = time.monotonic()
     wait_until(lambda: not living(project), 5.0)
-    assert time.monotonic() - began < 5.0, "an orphan lived on"
+    assert time.monotonic() - began < 5.0, "a process of the killed session still runs"
     record = newest(project)
     assert run_state(record) in {"interrupted", "passed"}
     check_status(project)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 UNUSED: Final = ("no:anyio", "no:hypothesispytest")
-"""Plugins whose imports are a third of the start of a session that has no use for them."""
+"""Plugins that these sessions do not use. Their imports take a third of the start of a session."""
 PYTEST: Final = (sys.executable, "-m", "pytest", *(word for plugin in UNUSED for word in ("-p", plugin)))
 
 

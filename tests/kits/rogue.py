@@ -99,7 +99,7 @@ class Rogue:
         saved.give("rogue", project, self._prepare)
 
     def _prepare(self, project: GumpProject) -> None:
-        beside = "__file__.removesuffix('/conftest.py') + '-agent.py'"  # also where the project is a copy
+        beside = "__file__.removesuffix('/conftest.py') + '-agent.py'"  # the path must also fit a copy of the project
         project.write(
             {
                 "app.py": "value = 1\n",

@@ -1,4 +1,4 @@
-"""Loading a workflow from text, with three agents of two CLIs."""
+"""Load workflows from text, with three agents of two CLIs."""
 
 from __future__ import annotations
 

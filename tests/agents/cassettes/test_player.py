@@ -28,7 +28,7 @@ def git(repository: Path, *words: str) -> bytes:
 
 @pytest.fixture
 def slot(tmp_path: Path) -> Path:
-    """A repository with a text file, a binary file and one to delete."""
+    """Return a repository with a text file, a binary file and a file to delete."""
     path = tmp_path / "slot"
     path.mkdir()
     git(path, "init", "-q")

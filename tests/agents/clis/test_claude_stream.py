@@ -144,7 +144,7 @@ def test_the_cost_of_a_killed_run_is_estimated_from_its_stream() -> None:
     _, ending = CLAUDE.play("sigterm", stopped=True)
     assert ending.usage.provenance == "estimated"
     assert ending.usage.tokens.input == 1000
-    # 1000 in, 500 from the cache, 200 to the cache: $0.0039 without any output; the whole answer was $0.00465.
+    # 1000 tokens of input, 500 cache read, 200 cache write: $0.0039 without output. The whole answer cost $0.00465.
     assert ending.usage.cost_usd is not None
     assert 0.0039 < ending.usage.cost_usd < 0.0055
 

@@ -80,7 +80,7 @@ def test_the_reason_of_a_failed_result_is_the_earlier_cause() -> None:
 
 
 def test_each_model_of_a_run_has_its_own_price() -> None:
-    """`auto`: 1700 tokens of flash-lite chose, 3510 of flash worked."""
+    """With `auto`, flash-lite chose the model with 1700 tokens, and flash did the work with 3510."""
     events, ending = GEMINI.play("x-auto-model")
     assert Started("becad635-2e9d-4524-831b-07799d6beb37", "auto") in events
     assert ending.usage.tokens == Tokens(input=3700, cache_read=1510, output=151, reasoning=21)

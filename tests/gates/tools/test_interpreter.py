@@ -1,4 +1,4 @@
-"""Changes of the Python that gates run with."""
+"""Changes to the Python installation that gates use."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ def gate(folder: Path, files: dict[str, str], **others: Any) -> GateResult:
 
 @pytest.fixture
 def without_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The installed plugins of pytest are half of the start of a session. The honest projects load them."""
+    """Disable installed plugins, which take half of the start of a session. The honest projects load them."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
