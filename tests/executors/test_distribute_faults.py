@@ -17,6 +17,7 @@ from pytest_gump.engine.record.ledger import read_ledger
 
 from tests.kits.parallel import prepare
 from tests.kits.processes import agents, background, executor_of, is_gone, living, replayed, wait_until, worker_of
+from tests.kits.sizes import full_size
 from tests.kits.workers import FATAL_GATE, GATED, cache, rest, said
 from tests.kits.workflows import ONE
 
@@ -123,13 +124,16 @@ def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: Gu
     assert not living(project)
 
 
-QUICK = """\
+QUICK = full_size(
+    """\
 from pytest_gump.executors import forked, liveness, worker
 
 forked.BEAT_S = worker.BEAT_S = liveness.BEAT_S = 0.5
 liveness.MUTE_S, liveness.SILENT_S = 1.5, 7.5
-"""
-"""A conftest: signs of life, and what their absence leads to, in a quarter of the time."""
+""",
+    "",
+)
+"""A conftest that makes signs of life, and the time-outs without them, four times as frequent."""
 
 SILENT = [{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}]
 
@@ -222,7 +226,7 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject,
     assert first is not None
     silent = re.search(r"no sign of life for (\d+) s", first.reason)
     assert silent is not None
-    assert 7 <= int(silent[1]) < 12  # more than 7.5, and the time until the next look
+    assert full_size(7, 30) <= int(silent[1]) < full_size(30, 120)
     assert first.usage.cost_usd == 0.25
     wait_until(lambda: not living(project), 10)
 

@@ -271,8 +271,13 @@ def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject)
     assert (schedule.done, schedule.passed, schedule.ready()) == (True, False, [])
 
 
-def test_thousands_of_plan_items_cost_less_than_a_millisecond_a_call() -> None:
-    count, limit_s = full_size((2_000, 0.0005), (10_000, 0.001))
+def test_a_call_costs_the_same_with_ten_times_as_many_plan_items() -> None:
+    small, large = full_size((200, 2_000), (1_000, 10_000))
+    assert call_cost(large) < 4 * call_cost(small)
+
+
+def call_cost(count: int) -> float:
+    """Run a plan with `count` items; return the CPU seconds of one call."""
     steps = (
         agent("decompose", output="plan"),
         group("build", agent("a", on_failure=flat(3, "same: 3")), agent("b"), foreach="decompose"),
@@ -287,7 +292,7 @@ def test_thousands_of_plan_items_cost_less_than_a_millisecond_a_call() -> None:
         schedule.complete(*ended(ready.path, ready.attempt, commit="c", plan=plan_items), own_policy)
         calls += 1
     assert calls == 2 * count + 1
-    assert (time.process_time() - started) / calls < limit_s
+    return (time.process_time() - started) / calls
 
 
 def test_documented_example_has_the_same_attempts_with_recorded_outcomes() -> None:
