@@ -142,7 +142,7 @@ class Conductor:
         """Print a line if the command line selects no step of a job.
 
         Raises:
-            ConfigError: the command line selects nothing, so another plugin prevented the collection of the steps.
+            ConfigError: The command line selects nothing, so another plugin prevented the collection of the steps.
         """
         if not selects(self.config):
             raise ConfigError(

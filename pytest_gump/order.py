@@ -281,6 +281,6 @@ def from_wire(kind: type[T], wire: dict[str, Any]) -> T:
     Unknown fields are ignored.
 
     Raises:
-        ValueError: a field is missing or has another type.
+        ValueError: A field is missing or has another type.
     """
     return plain_data.load(kind, wire)

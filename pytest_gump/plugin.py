@@ -154,7 +154,7 @@ def refuse_without_workflow(config: pytest.Config) -> None:
     """Refuse `--gump-` options without a workflow: pytest would run ordinary tests, even with `--gump-dry-run`.
 
     Raises:
-        UsageError: the command line has such an option.
+        UsageError: The command line has such an option.
     """
     for argument in command_line(config):
         option = argument.partition("=")[0]

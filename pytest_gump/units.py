@@ -16,7 +16,7 @@ def parse_duration(text: str) -> float:
     """Parse `90s`, `5m` or `1h30m`. Return seconds.
 
     Raises:
-        ValueError: the text has another form, or the duration is zero.
+        ValueError: The text has another form, or the duration is zero.
     """
     match = _DURATION.fullmatch(text.strip())
     if match is None or not text.strip():
@@ -32,7 +32,7 @@ def parse_age(text: str) -> float:
     """Parse `14d`, `2w` or a duration (see `parse_duration`). Return seconds.
 
     Raises:
-        ValueError: the text has another form, or the age is zero.
+        ValueError: The text has another form, or the age is zero.
     """
     match = re.fullmatch(r"(\d{1,6})([dw])", text.strip(), re.ASCII)
     if match is None:

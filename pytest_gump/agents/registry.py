@@ -26,7 +26,7 @@ def resolve(name: str, extra: Extra | None = None) -> Agent:
     """Return the agent with this name.
 
     Raises:
-        AgentError: the name is unknown; the hint lists similar names.
+        AgentError: The name is unknown; the hint lists similar names.
     """
     extra = extra or {}
     target, passed = name, [name]

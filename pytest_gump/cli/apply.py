@@ -63,7 +63,7 @@ def newest_to_apply(out: Out) -> StoredRun:
     """Return the newest run that passed. Print a note for each newer run that did not.
 
     Raises:
-        RunError: no run passed, or this run or a newer one is already applied.
+        RunError: No run passed, or this run or a newer one is already applied.
     """
     done: StoredRun | None = None
     newer: list[StoredRun] = []

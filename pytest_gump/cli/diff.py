@@ -58,7 +58,7 @@ def run_and_step(names: list[str]) -> tuple[StoredRun, str | None]:
     """Parse `[RUN] [STEP]`. A single name is a run if one matches, otherwise a step of the newest run.
 
     Raises:
-        ConfigError: there are more than two names, or no run or step matches.
+        ConfigError: There are more than two names, or no run or step matches.
     """
     if len(names) > 2:
         raise ConfigError(f"expected at most a run and a step, not {' '.join(names)!r}")

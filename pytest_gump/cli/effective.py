@@ -53,7 +53,7 @@ def effective(root: Path) -> Effective:
     """Read the settings from all files.
 
     Raises:
-        ConfigError: a file or a value is invalid.
+        ConfigError: A file or a value is invalid.
     """
     tomls = _tomls(root)
     with _configured() as config:
@@ -83,7 +83,7 @@ def effective_names(root: Path) -> Names:
     """Return the settings, and the agents and gates that hooks add.
 
     Raises:
-        ConfigError: a value is invalid.
+        ConfigError: A value is invalid.
     """
     with _configured() as config:
         settings, _ = read_settings(ini_of(config), _tomls(root))

@@ -50,7 +50,7 @@ def refuse_former(arguments: Sequence[str]) -> None:
     """Refuse commands and options of the original Gump.
 
     Raises:
-        ConfigError: the command line contains one. The hint names the current form.
+        ConfigError: The command line contains one. The hint names the current form.
     """
     command, rest = arguments[0] if arguments else "", [*arguments[1:]]
     end = rest.index("--") if "--" in rest else len(rest)

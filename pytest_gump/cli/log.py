@@ -101,7 +101,7 @@ def _run_and_step(names: list[str]) -> tuple[StoredRun, StepRecord]:
     """Parse `[RUN] STEP`. A single name is a step of the newest run if one matches.
 
     Raises:
-        ConfigError: no step matches, or none is named. The hint lists the steps.
+        ConfigError: No step matches, or none is named. The hint lists the steps.
     """
     run = find(names[0] if len(names) > 1 else None)
     if names and len(names) < 3:

@@ -26,7 +26,7 @@ def running_attempt(run: StoredRun) -> AttemptRecord:
     """Return the running attempt of a run; of several, the one that started last.
 
     Raises:
-        RunError: no attempt is running.
+        RunError: No attempt is running.
     """
     running = [attempt for attempt in run.record.attempts if attempt.usage is None] if run.state == "running" else []
     if not running:

@@ -31,7 +31,7 @@ def locked(run: StoredRun) -> Iterator[StoredRun]:
     """Lock a run against sessions and other commands, and yield it as it is now. A running run is not locked.
 
     Raises:
-        RunError: another process has locked the run, or it can no longer be read.
+        RunError: Another process has locked the run, or it can no longer be read.
     """
     if run.state == "running":
         yield run
@@ -44,8 +44,8 @@ def find(name: str | None) -> StoredRun:
     """Find a run by its id, or by the start or end of it. None is the newest run.
 
     Raises:
-        ConfigError: no run or more than one matches.
-        RunError: there are no runs, or the run cannot be read.
+        ConfigError: No run or more than one matches.
+        RunError: There are no runs, or the run cannot be read.
     """
     root = project_root()
     try:
@@ -81,7 +81,7 @@ def find_step(run: StoredRun, name: str) -> StepRecord:
     """Find a step by its path (`build::impl[item-2]`) or the end of it (`impl[item-2]`, `impl`).
 
     Raises:
-        ConfigError: no step or more than one matches.
+        ConfigError: No step or more than one matches.
     """
     steps = run.record.steps
     if name in steps:
@@ -112,7 +112,7 @@ def find_attempt(step: StepRecord, number: int | None) -> AttemptRecord:
     """Find an attempt by its number. None is the newest attempt.
 
     Raises:
-        ConfigError: the step has no such attempt.
+        ConfigError: The step has no such attempt.
     """
     if not step.attempts:
         raise ConfigError(f"step {step.path} has no attempts", hint=step.reason or None)

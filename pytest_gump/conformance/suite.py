@@ -67,7 +67,7 @@ def run(
     While a CLI runs, `os.environ` of this process is replaced, so no other thread may use it.
 
     Raises:
-        AgentError: an unknown CLI or scenario.
+        AgentError: An unknown CLI or scenario.
     """
     _check(cli_names, CLIS, "CLI")
     _check(only, SCENARIOS, "scenario")

@@ -17,8 +17,8 @@ def read_depends(written: Sequence[Any], names: Mapping[str, str]) -> tuple[list
     """Read the dependencies of each item of a plan.
 
     Args:
-        written: the value of `depends_on`, or None, of each item.
-        names: slug and name of each item, in the order of the plan.
+        written: The value of `depends_on`, or None, of each item.
+        names: Slug and name of each item, in the order of the plan.
 
     Returns:
         The slugs that each item depends on, and the mistakes, as sentences for the agent.

@@ -18,7 +18,7 @@ def read_json(data: bytes) -> Any:
     """Parse UTF-8 JSON, with or without a byte order mark.
 
     Raises:
-        BadJsonError: not UTF-8, not JSON, a duplicate key, NaN or Infinity, nested too deep, or too large.
+        BadJsonError: Not UTF-8, not JSON, a duplicate key, NaN or Infinity, nested too deep, or too large.
     """
     if len(data) > MAX_BYTES:
         raise BadJsonError(f"is larger than {MAX_BYTES // 1024} KiB")

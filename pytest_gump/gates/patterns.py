@@ -17,12 +17,12 @@ def matches(patterns: Iterable[str], paths: Iterable[str], *, tests: Sequence[st
     """Return the paths that match, in their order. A pattern that names a directory matches its content.
 
     Args:
-        patterns: gitignore-style; `@tests` and `@gate-config` stand for the built-in patterns of all known languages.
+        patterns: Gitignore-style; `@tests` and `@gate-config` stand for the built-in patterns of all known languages.
         paths: `/`-separated, relative to the root.
-        tests: patterns for `@tests`, in place of the built-in ones.
+        tests: Patterns for `@tests`, in place of the built-in ones.
 
     Raises:
-        ValueError: a pattern is invalid.
+        ValueError: A pattern is invalid.
     """
     spec = _compiled(tuple(expand(patterns, tests=tests)))
     return [path for path in paths if spec.match_file(path)]

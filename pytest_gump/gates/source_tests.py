@@ -54,7 +54,7 @@ def find_tests(path: str, source: bytes) -> Found:
     """Return the tests of one file.
 
     Raises:
-        UnreadableError: a Python file that does not parse.
+        UnreadableError: A Python file that does not parse.
     """
     ending = path.rpartition(".")[2].lower()
     if ending == "py":

@@ -30,7 +30,7 @@ def find_agent(name: str, agents: Mapping[str, Agent | str], replay: CassetteRep
     """Return the adapter of an agent name, or its replay agent.
 
     Raises:
-        AgentError: the name is unknown.
+        AgentError: The name is unknown.
     """
     if replay is None:
         return registry.resolve(name, agents)
@@ -45,7 +45,7 @@ def own_agents(settings: Settings, *, replayed: bool) -> dict[str, str]:
     """Return the agents that `gump_agents` defines.
 
     Raises:
-        AgentError: a definition is invalid.
+        AgentError: A definition is invalid.
     """
     own = settings.agent_names
     for name in own:

@@ -46,7 +46,7 @@ def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
     """Return the repository of a job and the status of its checkout.
 
     Raises:
-        GumpError: repository, checkout, settings or agents do not allow a run.
+        GumpError: Repository, checkout, settings or agents do not allow a run.
     """
     _refuse_platform()
     repository = _open(config, job.project)

@@ -47,7 +47,7 @@ def job_sources(config: pytest.Config) -> list[JobSource]:
     """Return the sources of all jobs in command-line order. Each workflow file is read once per session.
 
     Raises:
-        ConfigError: a workflow is missing or cannot be read.
+        ConfigError: A workflow is missing or cannot be read.
     """
     if _SOURCES not in config.stash:
         project = project_root(config)

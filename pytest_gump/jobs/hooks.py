@@ -40,7 +40,7 @@ def merged(hooks: Any, name: str) -> dict[str, Any]:
     """Call the hook of all plugins and merge the returned dicts.
 
     Raises:
-        ConfigError: a hook raised an error or returned another type.
+        ConfigError: A hook raised an error or returned another type.
     """
     caller = getattr(hooks, name)
     try:
@@ -83,8 +83,8 @@ def trouble(call: Callable[[], object]) -> str | None:
     """Call a hook. Return its error as text; None if it raised none.
 
     Raises:
-        KeyboardInterrupt: the user pressed Ctrl-C.
-        Exit: a hook called `pytest.exit`.
+        KeyboardInterrupt: The user pressed Ctrl-C.
+        Exit: A hook called `pytest.exit`.
     """
     info = pytest.CallInfo.from_call(call, when="call", reraise=STOPS)
     return None if info.excinfo is None else in_a_line(info.excinfo.value)

@@ -54,7 +54,7 @@ class Job:
         """Return the adapter of an agent name, or its replay agent.
 
         Raises:
-            AgentError: the name is unknown.
+            AgentError: The name is unknown.
         """
         return find_agent(name, self.agents, self.replay)
 
@@ -72,7 +72,7 @@ def read_jobs(session: pytest.Session) -> list[Job]:
     """Read all specs and workflows of the command line.
 
     Raises:
-        GumpError: a spec, workflow, agent or setting is invalid. Nothing was started.
+        GumpError: A spec, workflow, agent or setting is invalid. Nothing was started.
     """
     jobs = list(_jobs(session.config, hook_answers(session)))
     return [_with_previous_run(session.config, job) for job in jobs]
@@ -109,7 +109,7 @@ def _load_conftests(config: pytest.Config, spec: Path) -> None:
     """Load the conftests around the spec. Pytest loads only those of its arguments, and a resume has no arguments.
 
     Raises:
-        ConfigError: a conftest cannot be imported.
+        ConfigError: A conftest cannot be imported.
     """
     from _pytest.config import ConftestImportFailure
 

@@ -78,7 +78,7 @@ class PreparedJob:
         """Return a copy with a new cassette if the run is recorded.
 
         Raises:
-            ConfigError: the cassette cannot be created.
+            ConfigError: The cassette cannot be created.
         """
         settings = record_into(config, self.settings, self.repository.root, self.inputs.run_id)
         return replace(self, inputs=replace(self.inputs, settings=settings))
@@ -88,7 +88,7 @@ def prepare_job(config: pytest.Config, job: Job) -> PreparedJob:
     """Check that a job can run, and find its base.
 
     Raises:
-        GumpError: the job cannot run. Only git objects were written and, with --gump-dirty=include, the ref that
+        GumpError: The job cannot run. Only git objects were written and, with --gump-dirty=include, the ref that
             keeps the uncommitted changes.
     """
     (repository, status), previous = check(config, job), job.previous
@@ -106,7 +106,7 @@ def resumed_job(job: Job, previous: PreviousRun, repository: Repository, *, run_
     """Return the prepared job on the base of its previous run.
 
     Raises:
-        RunError: the base no longer exists.
+        RunError: The base no longer exists.
     """
     run = previous.run
     folder, base = run.header.get("folder"), _base_of(run, repository)
@@ -126,7 +126,7 @@ def _base_of(run: StoredRun, repository: Repository) -> Base:
     """Return the base of a run from its header.
 
     Raises:
-        RunError: the commit no longer exists.
+        RunError: The commit no longer exists.
     """
     header = run.header
     base = str(header.get("base"))

@@ -45,7 +45,7 @@ class PreviousRun(NamedTuple):
         """Return the stored command-line options of its newest session.
 
         Raises:
-            RunError: the stored options are invalid.
+            RunError: The stored options are invalid.
         """
         record = self.run.record
         stored = self.run.header.get("options") if record.options is None else record.options
@@ -70,7 +70,7 @@ class PreviousRun(NamedTuple):
         """Refuse a run that cannot be resumed.
 
         Raises:
-            RunError: the run passed, is running, or was applied or discarded.
+            RunError: The run passed, is running, or was applied or discarded.
         """
         run_id, record = self.run.id, self.run.record
         run = f"run {run_id}"
@@ -118,7 +118,7 @@ def adopt(config: pytest.Config) -> None:
     """Set spec, workflow and options from the run that `--gump-resume` or `--gump-from` names.
 
     Raises:
-        GumpError: the run does not exist or cannot be resumed.
+        GumpError: The run does not exist or cannot be resumed.
     """
     if not any(argument.partition("=")[0] in {RESUME, FROM} for argument in command_line(config)):
         return
@@ -195,7 +195,7 @@ def _present(project: Path, header: dict[str, Any], name: str, kept: str, previo
     """Return the file with which the run was started. It may have been edited since.
 
     Raises:
-        RunError: the file no longer exists.
+        RunError: The file no longer exists.
     """
     named = str(header.get(f"{name}_path") or "")
     inside = previous.options.get(name)
@@ -217,7 +217,7 @@ def find_previous_run(config: pytest.Config, spec: Path, workflow: str) -> Previ
     """Return the run to resume or to start a new run from; None if there is none.
 
     Raises:
-        GumpError: the run cannot be resumed.
+        GumpError: The run cannot be resumed.
     """
     previous = config.stash.get(_KEY, None)
     if previous is None and getattr(own_options(config), "lf", False):

@@ -21,7 +21,7 @@ def record_into(config: pytest.Config, settings: Settings, root: Path, run_id: s
     """Create the cassette and return the settings with its folder; without a folder if the run is not recorded.
 
     Raises:
-        ConfigError: the folder already has a cassette, cannot be written, or is named for several runs.
+        ConfigError: The folder already has a cassette, cannot be written, or is named for several runs.
     """
     named = config.getoption("gump_record")
     if config.getoption("gump_replay"):

@@ -28,7 +28,7 @@ def session_settings(config: pytest.Config) -> Settings:
     """Return the settings of this session. The files are read once.
 
     Raises:
-        ConfigError: a value is invalid.
+        ConfigError: A value is invalid.
     """
     return _read(config)[0]
 

@@ -69,11 +69,11 @@ def live_line(
     """Return a line with all running attempts. It is shorter than the terminal is wide.
 
     Args:
-        running: the attempts, oldest first.
-        marks: symbols that the terminal supports.
-        columns: width of the terminal.
+        running: The attempts, oldest first.
+        marks: Symbols that the terminal supports.
+        columns: Width of the terminal.
         waits: CLIs that wait for a usage limit, each with the remaining seconds.
-        progress: progress of all runs together.
+        progress: Progress of all runs together.
     """
     progress = progress or Progress()
     if waits:

@@ -18,7 +18,7 @@ def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
     """Apply `NEW` (the agent of every step) and `OLD=NEW` (replaces OLD everywhere, escalations included).
 
     Raises:
-        ConfigError: an override is malformed, or no step uses OLD.
+        ConfigError: An override is malformed, or no step uses OLD.
     """
     every: str | None = None
     renamed: dict[str, str] = {}

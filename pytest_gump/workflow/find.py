@@ -32,7 +32,7 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     """Find a workflow by its name or the path of its file, and read it.
 
     Raises:
-        ConfigError: there is none; the message lists the searched folders, and the hint the known workflows.
+        ConfigError: There is none; the message lists the searched folders, and the hint the known workflows.
     """
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)

@@ -65,12 +65,12 @@ def load_workflow(
     """Read a workflow and check every rule of the language.
 
     Args:
-        gates: names of custom gates of the project and its plugins.
-        agents: returns what is wrong with an agent name, or None.
-        same_cli: returns True if two agents run the same CLI, so that each can resume conversations of the other.
+        gates: Names of custom gates of the project and its plugins.
+        agents: Returns what is wrong with an agent name, or None.
+        same_cli: Returns True if two agents run the same CLI, so that each can resume conversations of the other.
 
     Raises:
-        WorkflowError: the file has mistakes; the error lists all of them.
+        WorkflowError: The file has mistakes; the error lists all of them.
     """
     parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, project)
     found, root, problems = parsed.found, parsed.root, parsed.problems

@@ -28,7 +28,7 @@ class StepPath:
         """Parse the text form of a path.
 
         Raises:
-            ValueError: the text is not a step path.
+            ValueError: The text is not a step path.
         """
         match = _PATH.fullmatch(text)
         if match is None:

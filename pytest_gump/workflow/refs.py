@@ -48,8 +48,8 @@ class Outline:
         first, and then in the whole workflow, where it must be unique.
 
         Raises:
-            UnknownStepError: there is no such step.
-            AmbiguousStepError: there are several.
+            UnknownStepError: There is no such step.
+            AmbiguousStepError: There are several.
         """
         parts = tuple(ref.replace("::", ".").split("."))
         for depth in range(max(len(scope) - 1, 0), -1, -1):
@@ -79,7 +79,7 @@ def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
     """Return the static path (`build::impl`) of the step that `ref` refers to in the step `scope`.
 
     Raises:
-        UnknownStepError, AmbiguousStepError: both LookupError; a loaded workflow has no such reference.
+        UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
     """
     outline = Outline.from_paths(path for path, _ in iter_steps(workflow.steps))
     return "::".join(outline.resolve(scope, ref))

@@ -43,8 +43,8 @@ def json_schema(*, agents: Sequence[str] = (), gates: Sequence[str] = ()) -> dic
     """Return the JSON Schema of workflow files.
 
     Args:
-        agents: names that editors propose for an agent. Other names are also valid: `CLI:MODEL`.
-        gates: names that editors propose for a gate. Other names are also valid.
+        agents: Names that editors propose for an agent. Other names are also valid: `CLI:MODEL`.
+        gates: Names that editors propose for a gate. Other names are also valid.
     """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))

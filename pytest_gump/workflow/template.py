@@ -46,7 +46,7 @@ class Template(NamedTuple):
         """Replace each placeholder with its value.
 
         Raises:
-            KeyError: the mapping has no value for a name.
+            KeyError: The mapping has no value for a name.
         """
         look_up = values if callable(values) else values.__getitem__
         return "".join(_render_line(line, look_up) for line in self.lines)

@@ -89,7 +89,7 @@ class Cassette:
         """Read the index.
 
         Raises:
-            ConfigError: the index is missing or broken, or names a folder outside the cassette.
+            ConfigError: The index is missing or broken, or names a folder outside the cassette.
         """
         index = path / INDEX
         try:
@@ -179,7 +179,7 @@ def write_take(
     the player runs until it is stopped.
 
     Raises:
-        ConfigError: a path in `files`, `delete` or `out` is absolute or leaves the tree.
+        ConfigError: A path in `files`, `delete` or `out` is absolute or leaves the tree.
     """
     for name in (*(files or {}), *delete, *(out or {})):
         _check_relative(name)
@@ -220,7 +220,7 @@ def install(cassette: Path, wanted: Take, folder: Path, *, may_replace: bool = F
     """Add a filled folder as a recording. The index is written last, so it never names an incomplete recording.
 
     Raises:
-        ConfigError: this step, attempt and agent is already recorded, and `may_replace` is False.
+        ConfigError: This step, attempt and agent is already recorded, and `may_replace` is False.
     """
     with _locked(cassette):
         old = Cassette.open(cassette) if (cassette / INDEX).exists() else Cassette(cassette)
@@ -241,7 +241,7 @@ def create(cassette: Path) -> None:
     """Create an empty cassette to record into.
 
     Raises:
-        ConfigError: the folder contains recordings or other files, or cannot be written.
+        ConfigError: The folder contains recordings or other files, or cannot be written.
     """
     if (cassette / INDEX).exists() and Cassette.open(cassette).takes:
         raise ConfigError(f"{cassette} already contains a cassette", hint="use another folder, or remove this one")

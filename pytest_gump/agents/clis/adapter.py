@@ -62,7 +62,7 @@ class CliAgent:
         """Return an agent. Arguments that start with `env:` go to its environment, the others to its command line.
 
         Raises:
-            AgentError: the text after `env:` is not the name of a variable.
+            AgentError: The text after `env:` is not the name of a variable.
         """
         env: dict[str, str] = {}
         env_names: list[str] = []

@@ -35,7 +35,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
     """Read a workflow like a run.
 
     Raises:
-        GumpError: the workflow does not exist or is invalid.
+        GumpError: The workflow does not exist or is invalid.
     """
     loaded = load_workflow(
         find_workflow(name, root, home()),

@@ -85,7 +85,7 @@ def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, ta
     Ctrl-C stops the process tree. The result is then `cancelled` and holds the work and the cost so far.
 
     Raises:
-        AgentError: the adapter cannot build a command.
+        AgentError: The adapter cannot build a command.
     """
     command = agent.command(task)
     names = (*command.env_names, *tools.settings.agent_env)

@@ -61,8 +61,8 @@ def execute(order: Order, tools: Tools) -> AttemptResult:
 
     Raises:
         Cancelled: Ctrl-C came. All processes of the attempt have ended; its files are kept if possible.
-        WorktreeError: the worktree cannot be prepared. No agent was started.
-        AgentError: the agent's name is unknown.
+        WorktreeError: The worktree cannot be prepared. No agent was started.
+        AgentError: The agent's name is unknown.
     """
     return _Attempt(order, tools).execute()
 
@@ -98,7 +98,7 @@ class _Attempt:
         """Turn an error into an outcome once the agent has run: the attempt has a cost and may have caused the error.
 
         Raises:
-            GumpError: no agent has run yet.
+            GumpError: No agent has run yet.
         """
         run = self.facts.run
         if run is None:

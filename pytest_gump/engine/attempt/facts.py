@@ -83,7 +83,7 @@ def masked_result(result: AttemptResult, secrets: Secrets) -> AttemptResult:
     The values come from an adapter, which may have used other types.
 
     Raises:
-        ValueError: a value has a type that cannot be converted.
+        ValueError: A value has a type that cannot be converted.
     """
     return from_wire(AttemptResult, secrets.mask(to_wire(result)))
 

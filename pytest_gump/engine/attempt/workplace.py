@@ -81,7 +81,7 @@ def fresh_scratch(tools: Tools, ticket: int) -> Path:
     """Create the scratch folder of an order; remove one of an earlier order with the same ticket.
 
     Raises:
-        WorktreeError: the folder cannot be created.
+        WorktreeError: The folder cannot be created.
     """
     try:
         run = run_scratch(tools)

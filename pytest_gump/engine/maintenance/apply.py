@@ -65,8 +65,8 @@ def plan_apply(repository: Repository, run: StoredRun, *, squash: bool = False, 
     """Run all checks and create the commits. The checkout is not changed.
 
     Raises:
-        RunError: the run cannot be applied (running, not passed, already applied, discarded), or conflicts.
-        WorktreeError: the checkout has uncommitted changes, or untracked files are in the way.
+        RunError: The run cannot be applied (running, not passed, already applied, discarded), or conflicts.
+        WorktreeError: The checkout has uncommitted changes, or untracked files are in the way.
     """
     here, record = repository.head(), run.record
     _refuse_run(repository, run, here, force=force)

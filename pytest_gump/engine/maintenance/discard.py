@@ -33,7 +33,7 @@ def discard(repository: Repository, run: StoredRun, ledger: Ledger, *, slots: Pa
     """Delete the run's branches, refs and scratch folder, and record that in the ledger.
 
     Raises:
-        RunError: the run is running, its branch is checked out, or the branch holds commits of others (without
+        RunError: The run is running, its branch is checked out, or the branch holds commits of others (without
             `force`).
     """
     run.refuse_running(hint="stop it first: Ctrl-C")

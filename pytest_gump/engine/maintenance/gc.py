@@ -85,7 +85,7 @@ def find_garbage(repository: Repository, slots_root: Path, expiry: Expiry, now: 
     """Find all items that can be removed, and change nothing.
 
     Raises:
-        WorktreeError: a folder cannot be read.
+        WorktreeError: A folder cannot be read.
     """
     with looking():
         return _Search(repository, slots_root, expiry, now).search()

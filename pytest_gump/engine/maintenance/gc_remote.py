@@ -23,7 +23,7 @@ def find_remote(root: Path, older_than_s: float | None, now: float) -> Findings:
     """Find the folders that no worker uses and that were not used for `older_than_s`, and change nothing.
 
     Raises:
-        WorktreeError: a folder cannot be read.
+        WorktreeError: A folder cannot be read.
     """
     found = Findings()
     with looking():

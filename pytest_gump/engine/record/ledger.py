@@ -51,7 +51,7 @@ class Ledger:
         """Write one event as one line, sync the file and return the event.
 
         Raises:
-            RunError: the event cannot be written, for example on a full disk. Earlier events are kept.
+            RunError: The event cannot be written, for example on a full disk. Earlier events are kept.
         """
         record: Event = {"event": event, "at": round(self._clock(), 3), **fields}
         line = json_text(record).encode() + b"\n"
@@ -83,7 +83,7 @@ class Ledger:
         """Write all events into a new file. An existing file with the ledger's name is renamed.
 
         Raises:
-            OSError: the file cannot be renamed or written.
+            OSError: The file cannot be renamed or written.
         """
         if os.path.lexists(self._path):
             self._path.rename(self._path.with_name(f"{self._path.name}.{os.urandom(4).hex()}"))
@@ -105,7 +105,7 @@ def lock_out_writers(path: Path) -> Iterator[bool]:
     """Exclude writers from the ledger within the context; yield False if another process is writing it now.
 
     Raises:
-        RunError: the file cannot be opened.
+        RunError: The file cannot be opened.
     """
     try:
         file = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -165,7 +165,7 @@ def read_ledger(path: Path) -> Iterator[Event]:
     """Yield the events. An incomplete last line, left by a crash, is ignored.
 
     Raises:
-        RunError: the file cannot be read, or a line is not a valid event.
+        RunError: The file cannot be read, or a line is not a valid event.
     """
     try:
         data = path.read_bytes()

@@ -51,7 +51,7 @@ class RunFolder:
         """Create the folder. `.gump/runs` gets its own `.gitignore` and is not readable for other users.
 
         Raises:
-            RunError: the folder cannot be written, or `.gump/runs` is a link or belongs to another user.
+            RunError: The folder cannot be written, or `.gump/runs` is a link or belongs to another user.
         """
         folder = cls(project / RUNS / run_id)
         try:
@@ -87,7 +87,7 @@ class RunFolder:
         """Lock the run for this process. The kernel releases the lock when the process ends, even if it is killed.
 
         Raises:
-            RunError: another process has locked the run.
+            RunError: Another process has locked the run.
         """
         with self._opened() as handle:
             deadline = time.monotonic() + PROBED_S
@@ -121,7 +121,7 @@ class RunFolder:
         """Write the header, the workflow and the spec of the run.
 
         Raises:
-            RunError: a file cannot be written, for example on a full disk.
+            RunError: A file cannot be written, for example on a full disk.
         """
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
         contents = {
@@ -145,7 +145,7 @@ class RunFolder:
         """Restore the folder and its files if they are missing.
 
         Raises:
-            OSError: a file or the folder cannot be restored. A link or file in the folder's place is not removed.
+            OSError: A file or the folder cannot be restored. A link or file in the folder's place is not removed.
         """
         for folder in (self.path.parent, self.path):
             if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
@@ -183,7 +183,7 @@ class RunFolder:
         """Read `run.json`.
 
         Raises:
-            RunError: the file is missing, unreadable, or from a newer version.
+            RunError: The file is missing, unreadable, or from a newer version.
         """
         path = self.path / "run.json"
         try:
@@ -201,7 +201,7 @@ class RunFolder:
         """Move an attempt's scratch folder into the run; return its name below `attempts/`.
 
         Raises:
-            RunError: the files cannot be moved, for example to a full disk. No incomplete copy is left.
+            RunError: The files cannot be moved, for example to a full disk. No incomplete copy is left.
         """
         name = f"{number:04d}-{StepPath.parse(step).folder}-a{attempt}"
         target = self.attempts / name
@@ -247,7 +247,7 @@ def find_run(project: Path, name: str | None) -> RunFolder:
     """Find a run by its id or by a unique start or end of the id; None means the newest run.
 
     Raises:
-        RunError: no run matches, or more than one.
+        RunError: No run matches, or more than one.
     """
     newest = next(run_folders(project), None)
     if newest is None:

@@ -42,11 +42,11 @@ class StoredRun:
         """Read header and ledger.
 
         Args:
-            results: parse and check the result of each attempt. Lists and sums do not need them.
-            ours: this process has locked the run, so no other process works on it.
+            results: Parse and check the result of each attempt. Lists and sums do not need them.
+            ours: This process has locked the run, so no other process works on it.
 
         Raises:
-            RunError: header or ledger are missing, damaged, or from a newer version.
+            RunError: Header or ledger are missing, damaged, or from a newer version.
         """
         header, size = folder.read_header(), _size(folder)
         events = [*read_ledger(folder.ledger)]
@@ -61,7 +61,7 @@ class StoredRun:
         """Read a run. If another process has locked it, wait a moment: the process may be a short command.
 
         Raises:
-            RunError: see `read`.
+            RunError: See `read`.
         """
         run = cls.read(folder)
         if run.state == "running" and run.record.pid is None:
@@ -73,7 +73,7 @@ class StoredRun:
         """Return the current run after this process has locked it: itself if the ledger did not grow.
 
         Raises:
-            RunError: see `read`.
+            RunError: See `read`.
         """
         return self if _size(self.folder) == self.size else StoredRun.read(self.folder, ours=True)
 
@@ -81,7 +81,7 @@ class StoredRun:
         """Refuse a command on a run that is running.
 
         Raises:
-            RunError: the run is running.
+            RunError: The run is running.
         """
         if self.state == "running":
             raise RunError(f"run {self.id} is still running{process_text(self.record)}", hint=hint)

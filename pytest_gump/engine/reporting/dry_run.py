@@ -37,10 +37,10 @@ def describe(
     """Describe the workflow after the overrides of the command line.
 
     Args:
-        source: origin of the workflow (`project`, `user`, `built-in`, `file`).
-        commands: gate commands by kind; a missing kind was neither set nor detected.
-        lines: line of each step in the workflow's file, by static path.
-        columns: width at which lines are wrapped; commands are never wrapped.
+        source: Origin of the workflow (`project`, `user`, `built-in`, `file`).
+        commands: Gate commands by kind; a missing kind was neither set nor detected.
+        lines: Line of each step in the workflow's file, by static path.
+        columns: Width at which lines are wrapped; commands are never wrapped.
     """
     view = _View(workflow, commands, lines or {}, columns)
     text = [f"{workflow.name} on {spec_name} ({source} workflow)"]

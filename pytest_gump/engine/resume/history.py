@@ -51,7 +51,7 @@ class HistoryAttempt:
         """The result; None for an attempt that was running when its session was killed.
 
         Raises:
-            RunError: the ledger was changed by another program.
+            RunError: The ledger was changed by another program.
         """
         if self._result is None and self.finished is not None:
             try:
@@ -66,7 +66,7 @@ class HistoryAttempt:
         """The events of the attempt's end and of the decision after it, and its result.
 
         Raises:
-            RunError: the attempt has not ended, or is undecided.
+            RunError: The attempt has not ended, or is undecided.
         """
         if self.finished is None or self.decided is None or self.result is None:
             raise _misfit(self.started)
@@ -110,7 +110,7 @@ class HistoryAttempt:
         """The decisions after it, by the step or group that made them.
 
         Raises:
-            RunError: the ledger was changed by another program.
+            RunError: The ledger was changed by another program.
         """
         recorded = {} if self.decided is None else self.decided.get("decisions", ())
         try:
@@ -144,7 +144,7 @@ class History:
         """Add the next event of the run.
 
         Raises:
-            RunError: the event names an attempt that never started.
+            RunError: The event names an attempt that never started.
         """
         match event["event"]:
             case "attempt_started":
@@ -237,7 +237,7 @@ def read_history(events: Iterable[Event]) -> History:
     """Read the history of a run from its events.
 
     Raises:
-        RunError: an event names an attempt that never started.
+        RunError: An event names an attempt that never started.
     """
     history = History()
     for event in events:

@@ -53,9 +53,9 @@ class Replay:
         """Prepare the replay.
 
         Args:
-            on_reuse: called for each reused attempt, before the next attempt is checked.
-            until: this step and all steps that depend on it run again.
-            end_session: called after all attempts of a session have been checked.
+            on_reuse: Called for each reused attempt, before the next attempt is checked.
+            until: This step and all steps that depend on it run again.
+            end_session: Called after all attempts of a session have been checked.
         """
         self.schedule = schedule
         """Continues the run after the replay."""
@@ -88,7 +88,7 @@ class Replay:
         """Feed all attempts to the schedule and return this object.
 
         Raises:
-            RunError: the ledger was changed by another program.
+            RunError: The ledger was changed by another program.
         """
         self._repository.learn_trees(commit for attempt in self.history.attempts for commit in attempt.commits)
         seen: list[HistoryAttempt] = []
@@ -244,13 +244,13 @@ def replay(
     """Replay a history into a new schedule.
 
     Args:
-        record: its attempts that are not reused are marked as superseded.
-        on_reuse: by default, removes that mark from the reused attempt.
-        until: see `Replay`.
-        end_session: see `Replay`.
+        record: Its attempts that are not reused are marked as superseded.
+        on_reuse: By default, removes that mark from the reused attempt.
+        until: See `Replay`.
+        end_session: See `Replay`.
 
     Raises:
-        RunError: the ledger was changed by another program.
+        RunError: The ledger was changed by another program.
     """
 
     def unmark(attempt: HistoryAttempt) -> None:

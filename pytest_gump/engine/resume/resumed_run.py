@@ -56,10 +56,10 @@ class ResumedRun(Run):
         """Resume this run.
 
         Args:
-            events: the events of its ledger.
-            recovered: results that are missing in the ledger.
-            replayed: the replay of the history; used only if nothing was recovered.
-            process: pid and start time of this process.
+            events: The events of its ledger.
+            recovered: Results that are missing in the ledger.
+            replayed: The replay of the history; used only if nothing was recovered.
+            process: Pid and start time of this process.
         """
         if not self.record.has_started:
             self._append_start(**process)

@@ -33,7 +33,7 @@ class Journal:
         """Write and return one event. If the folder could not be restored, the event is only returned.
 
         Raises:
-            RunError: the event cannot be written, for example on a full disk.
+            RunError: The event cannot be written, for example on a full disk.
         """
         self.check()
         if not self._is_on_disk:

@@ -66,9 +66,9 @@ class Run:
         """Prepare the run.
 
         Args:
-            clock: time of events, from which durations are computed.
-            pool: leases worktree slots to the run until it ends.
-            record: the record of the run, if it is resumed.
+            clock: Time of events, from which durations are computed.
+            pool: Leases worktree slots to the run until it ends.
+            record: The record of the run, if it is resumed.
         """
         self.inputs = inputs
         self.folder = folder
@@ -243,7 +243,7 @@ class Run:
         """Record a result with the name of its folder in the run.
 
         Raises:
-            RunError: the files cannot be moved into the run. The result is recorded nevertheless.
+            RunError: The files cannot be moved into the run. The result is recorded nevertheless.
         """
         folder, failed = None, None
         self._journal.check()

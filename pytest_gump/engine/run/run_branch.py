@@ -57,7 +57,7 @@ def refuse_lost(repository: Repository, run_id: str, *commits: str) -> None:
     """Check that commits of a run still exist.
 
     Raises:
-        RunError: the branch that held a commit was deleted, and git has removed the commit since.
+        RunError: The branch that held a commit was deleted, and git has removed the commit since.
     """
     lost = next((commit for commit in commits if not is_there(repository, commit)), None)
     if lost is not None:

@@ -31,10 +31,10 @@ class SlotChoice:
         """Return a slot for the next attempt.
 
         Args:
-            member: the parallel member that the attempt belongs to, if any.
-            busy: slots of running attempts.
-            living: parallel members whose steps are running.
-            wanted: the slot with the conversation to continue, if any.
+            member: The parallel member that the attempt belongs to, if any.
+            busy: Slots of running attempts.
+            living: Parallel members whose steps are running.
+            wanted: The slot with the conversation to continue, if any.
         """
         kept = {self._last[other] for other in living if other != member and other in self._last}
         taken = {*busy, *kept}

@@ -84,6 +84,6 @@ def from_fields(fields: Mapping[str, Any]) -> Decision:
     """Return the decision from the fields that `to_fields` returned.
 
     Raises:
-        KeyError, TypeError: the fields are not a decision.
+        KeyError, TypeError: The fields are not a decision.
     """
     return _KINDS[fields["kind"]](**{name: value for name, value in fields.items() if name not in {"scope", "kind"}})

@@ -59,7 +59,7 @@ def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: 
     pass of `node`; the parts of a replan have their own numbers.
 
     Raises:
-        ValueError: the decision cannot be carried out.
+        ValueError: The decision cannot be carried out.
     """
     failure = replace(case.failure, attempt=attempt)
     own = decide(node.policy, node.tally, failure, compare_trees=case.compare_trees)

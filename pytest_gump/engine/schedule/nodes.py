@@ -196,7 +196,7 @@ class Group:
         """The pass of a parallel group.
 
         Raises:
-            LookupError: the group is not parallel, or has not started.
+            LookupError: The group is not parallel, or has not started.
         """
         if self.parallel is None:
             raise LookupError(f"{self.path} has no parallel pass")
@@ -206,7 +206,7 @@ class Group:
         """Return the member with this index.
 
         Raises:
-            LookupError: the member has not started.
+            LookupError: The member has not started.
         """
         member = self.members[index]
         if member is None:
@@ -358,7 +358,7 @@ def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
     """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
 
     Raises:
-        ValueError: no earlier sibling has this name.
+        ValueError: No earlier sibling has this name.
     """
     group = node.parent
     if group is not None:

@@ -27,7 +27,7 @@ def in_order(plan: Sequence[PlanItem]) -> tuple[PlanItem, ...]:
     """Return the items with each one after its dependencies; otherwise, their order stays the same.
 
     Raises:
-        ValueError: items depend on each other in a circle.
+        ValueError: Items depend on each other in a circle.
     """
     if not any(item.depends_on for item in plan):
         return tuple(plan)

@@ -53,7 +53,7 @@ class Plans:
         """Return the plan whose items become the members of `group`.
 
         Raises:
-            ValueError: the plan step passed without a plan.
+            ValueError: The plan step passed without a plan.
         """
         plan = self.find(group.path, group.step.foreach) if group.step.foreach is not None else None
         if not plan:

@@ -51,7 +51,7 @@ class ResumableSchedule(Schedule):
         If `counts` is False, the decision is valid, but the failure does not count for the step's policy.
 
         Raises:
-            ValueError: the attempt is not open, or the decision cannot be carried out.
+            ValueError: The attempt is not open, or the decision cannot be carried out.
         """
         tally = self._find(path)[0].tally
         self._forgives = True

@@ -76,7 +76,7 @@ class Schedule(StepTree):
         """Process the result of an attempt; `commit` is the tree after it, if its step may write.
 
         Raises:
-            ValueError: the attempt is not open, or the decision cannot be carried out (no such earlier sibling).
+            ValueError: The attempt is not open, or the decision cannot be carried out (no such earlier sibling).
         """
         leaf, ready = self._find(path)
         if ready.attempt != result.attempt:

@@ -109,10 +109,10 @@ def detect(
     configured.
 
     Args:
-        files: tracked files, `/`-separated, relative to the root.
-        read: returns the content of a tracked file.
-        python: the interpreter that runs the session.
-        installed: returns True if that interpreter can import a module.
+        files: Tracked files, `/`-separated, relative to the root.
+        read: Returns the content of a tracked file.
+        python: The interpreter that runs the session.
+        installed: Returns True if that interpreter can import a module.
     """
     project = Project(frozenset(files), read, python, installed)
     found: Commands = {}

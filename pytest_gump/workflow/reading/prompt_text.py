@@ -74,7 +74,7 @@ def _inside(folder: Path, written: str, project: Path, name: str) -> Path:
     """Return the path of a prompt file, with its links resolved.
 
     Raises:
-        ConfigError: the path is absolute, or leads to a file outside the workflow's folder and the project.
+        ConfigError: The path is absolute, or leads to a file outside the workflow's folder and the project.
     """
     if PurePosixPath(written).is_absolute():
         raise ConfigError(f"{name} must be relative")
