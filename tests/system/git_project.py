@@ -1,4 +1,4 @@
-"""A real repository for the tests of git: built by git itself, with no identity on the machine but its own."""
+"""A real repository for the tests of git. git creates it, with an identity of its own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Project:
         return self.git("rev-parse", "HEAD")
 
     def begin_conflict(self, path: str) -> None:
-        """Begin a merge of two branches that both write this file; it stays unfinished."""
+        """Start a merge of two branches that both write this file, and leave it unfinished."""
         self.git("checkout", "-q", "-b", "side")
         self.write({path: "side\n"})
         self.commit()
@@ -60,7 +60,7 @@ class Project:
         return Slots(self.open(), self.slots_root).slot(name)
 
     def state(self) -> dict[str, str]:
-        """All of the user's repository that a run must leave alone."""
+        """Return everything in the user's repository that a run must not change."""
         git_dir = self.root / ".git"
         return {
             "head": (git_dir / "HEAD").read_text(),
@@ -73,7 +73,7 @@ class Project:
 
 
 def counting_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
-    """Put a git on PATH that is counted; gives how often it was started since it was last asked."""
+    """Put a git on PATH that counts its starts. Return a function for the number since its last call."""
     git, calls = shutil.which("git"), folder / "calls"
     (folder / "bin").mkdir()
     counting = folder / "bin/git"
@@ -90,7 +90,7 @@ def counting_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
 
 
 def logging_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[list[str]]]:
-    """Put a git on PATH that keeps a log; gives the commands since it was last asked, without the options of git."""
+    """Put a git on PATH that logs its commands. Return a function for those since its last call, without git's options."""
     git, log = shutil.which("git"), folder / "git.log"
     (folder / "logging").mkdir()
     logging = folder / "logging/git"

@@ -20,22 +20,22 @@ SOURCE = {
 }
 
 
-def test_only_the_listed_names_pass() -> None:
+def test_only_listed_variables_are_passed_on() -> None:
     passed = child_environment(source=SOURCE)
     assert passed == {name: SOURCE[name] for name in ("PATH", "HOME", "LC_ALL", "https_proxy", "SSL_CERT_FILE")}
 
 
-def test_named_variables_pass_when_they_are_set() -> None:
+def test_named_variables_are_passed_on_if_they_are_set() -> None:
     passed = child_environment(["API_KEY", "NOT_SET"], source=SOURCE)
     assert passed["API_KEY"] == "secret"
     assert "NOT_SET" not in passed
 
 
-def test_extra_variables_win() -> None:
+def test_extra_variables_take_precedence() -> None:
     assert child_environment(extra={"HOME": "/other", "X": "1"}, source=SOURCE)["HOME"] == "/other"
 
 
-def test_an_empty_folder_named_git_is_no_checkout(tmp_path: Path) -> None:
+def test_empty_folder_named_git_is_not_a_checkout(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "src").mkdir(parents=True)
     (tmp_path / ".git").mkdir()

@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_a_regular_file_is_read(tmp_path: Path) -> None:
+def test_regular_file_is_read(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"x")
     assert read_or_none(tmp_path, "a/b") == b"x"
 
 
 @pytest.mark.parametrize("name", ["link", "linked/b", "fifo", "folder", "gone", "big", "nul\0", "", "a//b"])
-def test_anything_else_is_none(tmp_path: Path, name: str) -> None:
+def test_anything_but_a_small_regular_file_is_none(tmp_path: Path, name: str) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "b").write_bytes(b"x")
     (tmp_path / "link").symlink_to("a/b")
@@ -29,7 +29,7 @@ def test_anything_else_is_none(tmp_path: Path, name: str) -> None:
     assert read_or_none(tmp_path, name, max_bytes=10) is None
 
 
-def test_a_file_that_a_user_named_may_be_a_link(tmp_path: Path) -> None:
+def test_file_named_by_the_user_may_be_a_link(tmp_path: Path) -> None:
     (tmp_path / "text").write_bytes(b"\xef\xbb\xbfa\n")
     (tmp_path / "link").symlink_to("text")
     assert read_user_text(tmp_path / "link", 10, "it") == "a\n"
@@ -48,7 +48,7 @@ def test_a_file_that_a_user_named_may_be_a_link(tmp_path: Path) -> None:
         ("binary", "the spec is not UTF-8 text (byte 1)"),
     ],
 )
-def test_what_is_wrong_with_a_file_of_the_user_is_said(tmp_path: Path, name: str, message: str) -> None:
+def test_error_describes_the_problem_of_a_file_named_by_the_user(tmp_path: Path, name: str, message: str) -> None:
     (tmp_path / "text").touch()
     os.mkfifo(tmp_path / "fifo")
     (tmp_path / "folder").mkdir()

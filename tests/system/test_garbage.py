@@ -1,4 +1,4 @@
-"""Python's search for garbage: off in a block, and once without what is there already."""
+"""Python's garbage collection: switched off in a block, and existing objects frozen once."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pytest_gump.system.garbage import no_garbage
 
 
-def test_the_search_is_off_in_the_block_and_on_after_an_error() -> None:
+def test_collection_is_off_in_the_block_and_on_after_an_error() -> None:
     states = []
 
     def block() -> None:
@@ -23,7 +23,7 @@ def test_the_search_is_off_in_the_block_and_on_after_an_error() -> None:
     assert (states, gc.isenabled()) == ([False], True)
 
 
-def test_a_search_that_was_off_stays_off() -> None:
+def test_collection_that_was_off_stays_off() -> None:
     gc.disable()
     try:
         with no_garbage():
@@ -33,7 +33,7 @@ def test_a_search_that_was_off_stays_off() -> None:
         gc.enable()
 
 
-def test_a_process_leaves_out_what_is_there_once_only() -> None:
+def test_process_freezes_existing_objects_only_once() -> None:
     code = (
         "import gc\nfrom pytest_gump.system.garbage import freeze_once\n"
         "freeze_once(); first = gc.get_freeze_count(); kept = [[] for _ in range(1000)]; freeze_once()\n"

@@ -37,7 +37,7 @@ def handle(file: Path) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("take", [lock, try_lock])
-def test_a_lock_goes_with_the_process_that_holds_it(take: object, file: Path, handle: int) -> None:
+def test_lock_is_released_when_its_process_ends(take: object, file: Path, handle: int) -> None:
     assert callable(take)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -51,7 +51,7 @@ def test_a_lock_goes_with_the_process_that_holds_it(take: object, file: Path, ha
     assert take(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def test_everybody_gets_a_lock_where_there_are_none() -> None:
+def test_lock_succeeds_if_the_file_system_has_no_locks() -> None:
     reader, writer = os.pipe()
     os.close(writer)
     os.close(reader)
@@ -60,7 +60,7 @@ def test_everybody_gets_a_lock_where_there_are_none() -> None:
     assert lock(reader, fcntl.LOCK_EX)
 
 
-def test_a_file_that_was_removed_or_replaced_is_not_the_locked_one(file: Path, handle: int) -> None:
+def test_removed_or_replaced_file_is_not_the_locked_one(file: Path, handle: int) -> None:
     assert is_still(handle, file)
     file.unlink()
     assert not is_still(handle, file)

@@ -1,4 +1,4 @@
-"""What is mounted in a worktree is never emptied, and is found at once."""
+"""Mounts in a worktree are found, and their content is not removed."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def is_possible() -> bool:
         return False
 
 
-def test_what_is_mounted_in_a_folder_is_not_emptied(tmp_path: Path) -> None:
-    mine, top = tmp_path / "mine", tmp_path / "t o\\p"  # the system writes both letters in octal
+def test_content_of_a_mount_is_not_removed(tmp_path: Path) -> None:
+    mine, top = tmp_path / "mine", tmp_path / "t o\\p"  # the system writes the space and the backslash in octal
     mine.mkdir()
     top.mkdir()
     (mine / "thesis.txt").write_text("mine")
@@ -51,11 +51,11 @@ def test_what_is_mounted_in_a_folder_is_not_emptied(tmp_path: Path) -> None:
     assert mine.stat().st_mode & 0o777 == 0o750
 
 
-def test_the_mounts_of_the_system_are_found() -> None:
+def test_mounts_of_the_system_are_found() -> None:
     assert not sys.platform.startswith("linux") or mounts_in(Path("/proc"))[0] == "/proc"
 
 
-def test_a_folder_without_mounts_has_none(tmp_path: Path) -> None:
+def test_folder_without_mounts_has_none(tmp_path: Path) -> None:
     (tmp_path / "inner").mkdir()
     outer = Directory.open(tmp_path)
     assert mounts_in(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Dataclasses as plain data, and back; `tests/test_order.py` compares with pydantic."""
+"""Conversion of dataclasses to plain data and back. `tests/test_order.py` compares it with pydantic."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ PLAIN = {
 }
 
 
-def test_a_record_becomes_plain_data_and_is_read_back() -> None:
+def test_record_is_converted_to_plain_data_and_back() -> None:
     assert dump(WHOLE) == PLAIN
     assert load(Whole, PLAIN) == WHOLE
 
 
-def test_plain_data_holds_no_enums() -> None:
+def test_plain_data_contains_no_enums() -> None:
     assert type(dump(Part("a"))["colour"]) is str
 
 
-def test_fields_of_another_version_are_ignored_or_have_their_defaults() -> None:
+def test_unknown_fields_are_ignored_and_missing_ones_have_defaults() -> None:
     assert load(Whole, {"size": 2, "weight": 3}) == Whole(2.0)
 
 
-def test_numbers_of_another_type_are_read_as_the_same_number() -> None:
+def test_numbers_are_converted_to_the_type_of_their_field() -> None:
     read = load(Whole, {"size": True, "counts": {"d": 2.0, "e": True, "f": "3"}, "is_new": 1})
     assert (read.size, read.counts, read.is_new) == (1.0, {"d": 2, "e": 1, "f": 3}, True)
     assert [type(value) for value in (read.size, *read.counts.values(), read.is_new)] == [float, int, int, int, bool]
@@ -80,6 +80,6 @@ def test_numbers_of_another_type_are_read_as_the_same_number() -> None:
         ("size", "'size' is not of type dict"),
     ],
 )
-def test_other_data_is_refused(data: Any, message: str) -> None:
+def test_invalid_data_is_rejected(data: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         load(Whole, data)

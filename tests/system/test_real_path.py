@@ -1,4 +1,4 @@
-"""Where a path leads: as `os.path.realpath` says, whatever lies on the way."""
+"""Resolved paths are those of `os.path.realpath`, for links and missing files too."""
 
 from __future__ import annotations
 
@@ -37,13 +37,13 @@ def base(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=range(len(PATHS)))
-def test_paths_lead_where_the_standard_library_says(base: Path, path: str) -> None:
+def test_paths_are_resolved_as_by_the_standard_library(base: Path, path: str) -> None:
     assert real_path(path) == os.path.realpath(path)
     assert real_path(f"{base}/{path}") == os.path.realpath(f"{base}/{path}")
 
 
 @pytest.mark.parametrize("path", ["/", "/etc", "//etc", "/../etc", "/none/x"])
-def test_paths_at_the_top(path: str) -> None:
+def test_paths_at_the_root_are_resolved(path: str) -> None:
     assert real_path(path) == os.path.realpath(path)
 
 
@@ -52,7 +52,9 @@ def fail(*_args: object, **_more: object) -> str:
 
 
 @pytest.mark.parametrize("act", ["open", "readlink"])
-def test_a_system_that_does_not_tell(base: Path, monkeypatch: pytest.MonkeyPatch, act: str) -> None:
+def test_path_is_resolved_by_the_standard_library_after_an_error(
+    base: Path, monkeypatch: pytest.MonkeyPatch, act: str
+) -> None:
     expected = os.path.realpath("way/file")
     realpath: Callable[[str], str] = os.path.realpath
     with monkeypatch.context() as patch:
@@ -62,13 +64,13 @@ def test_a_system_that_does_not_tell(base: Path, monkeypatch: pytest.MonkeyPatch
     assert expected == str(base.resolve() / "folder/file")
 
 
-def test_a_folder_that_was_removed_under_a_process(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_removed_working_directory_is_resolved(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(base / "elsewhere/deep")
     (base / "elsewhere/deep").rmdir()
     assert real_path(f"/proc/{os.getpid()}/cwd/x") == os.path.realpath(f"/proc/{os.getpid()}/cwd/x")
 
 
-@pytest.mark.skipif(not HAS_PROC, reason="only Linux tells where a folder lies")
-def test_no_folder_is_looked_at_for_itself(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(not HAS_PROC, reason="only Linux has /proc")
+def test_path_is_resolved_without_a_call_per_folder(base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "lstat", fail)
     assert real_path(str(base / "way/new")) == f"{Path.cwd()}/folder/new"

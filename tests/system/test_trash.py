@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_what_is_in_the_trash_is_known_by_its_name() -> None:
+def test_trash_is_recognized_by_its_name() -> None:
     name = trash_name("w1")
     assert name != trash_name("w1")
     assert is_trash(name)
@@ -18,7 +18,7 @@ def test_what_is_in_the_trash_is_known_by_its_name() -> None:
     assert not is_trash(".trash")
 
 
-def test_a_folder_is_renamed_and_then_deleted(tmp_path: Path) -> None:
+def test_folder_is_renamed_and_then_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     folder.mkdir()
     (folder / "file").touch()
@@ -28,5 +28,5 @@ def test_a_folder_is_renamed_and_then_deleted(tmp_path: Path) -> None:
     assert is_trash(aside.name, "run")
     assert (aside / "file").exists()
     assert delete(aside)
-    assert delete(aside), "somebody else was faster"
+    assert delete(aside), "a folder deleted by another process is not an error"
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""What of a checkout tests could import, and a worktree does not have."""
+"""Modules that tests can import in the checkout and not in a worktree."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
         "src/app/generated/messages_pb2.py",
     ],
 )
-def test_compiled_and_generated_modules_are_importable(path: str) -> None:
+def test_compiled_and_generated_modules_are_found(path: str) -> None:
     assert [*importable([path])] == [path]
 
 
@@ -42,17 +42,17 @@ def test_compiled_and_generated_modules_are_importable(path: str) -> None:
         "app.egg-info/a.py",
     ],
 )
-def test_dependencies_outputs_and_caches_are_not(path: str) -> None:
+def test_dependencies_outputs_and_caches_are_left_out(path: str) -> None:
     assert [*importable([path])] == []
 
 
-def test_a_virtual_environment_is_known_by_its_marker_whatever_its_name() -> None:
+def test_virtual_environment_is_recognized_by_its_marker_file() -> None:
     assert [*importable(["my-python/pyvenv.cfg", "my-python/bin/activate_this.py", "my-python-app/a.py"])] == [
         "my-python-app/a.py"
     ]
 
 
-def test_only_ignored_files_that_the_worktree_lacks_are_named(gump_project: GumpProject) -> None:
+def test_only_ignored_files_missing_in_the_worktree_are_reported(gump_project: GumpProject) -> None:
     gump_project.write({".gitignore": "*.so\n_version.py\n", "app/__init__.py": ""})
     gump_project.commit()
     gump_project.write({"app/_speed.so": "x", "app/_version.py": "v = 1\n", "app/new.py": "x = 1\n"})
@@ -61,7 +61,7 @@ def test_only_ignored_files_that_the_worktree_lacks_are_named(gump_project: Gump
     assert absent_modules(repository, lambda path: path.endswith(".so")) == ["app/_version.py"]
 
 
-def test_ignored_folders_are_read_but_for_environments_caches_and_repositories(gump_project: GumpProject) -> None:
+def test_ignored_folders_are_searched_except_environments_caches_and_repositories(gump_project: GumpProject) -> None:
     names = ("generated/", "mine/", "node_modules/", "nested/", "half/*")
     gump_project.write({".gitignore": "\n".join(names), "half/kept.py": ""})
     gump_project.git("add", "--force", "half/kept.py")
@@ -86,10 +86,10 @@ def test_ignored_folders_are_read_but_for_environments_caches_and_repositories(g
     repository = Repository.open(gump_project.path)
     found = absent_modules(repository, lambda _path: False)
     assert found == ["generated/deep/messages_pb2.py", "half/left.py"]
-    assert ".gump/runs/one/" in repository.status().ignored  # git does not look into earlier runs
+    assert ".gump/runs/one/" in repository.status().ignored  # git does not search earlier runs
 
 
-def test_a_status_from_before_is_not_asked_for_again(
+def test_earlier_status_is_used_again(
     gump_project: GumpProject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gump_project.write({"app/_speed.so": "x", ".gitignore": "*.so\n"})

@@ -1,4 +1,4 @@
-"""What differs between two commits: with how many commands, and in odd cases. The rest is in `test_repository`."""
+"""Differences between two commits: the number of git commands, and unusual cases. See also `test_repository`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path)
 
 
-def test_a_change_of_text_files_is_one_command(
+def test_change_of_text_files_takes_one_git_command(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = 'odd "ü"\n.txt'
@@ -46,7 +46,7 @@ def test_a_change_of_text_files_is_one_command(
     assert project.git("write-tree") == repository.tree_of(new)
 
 
-def test_trees_that_differ_in_an_empty_folder_alone_have_no_change(project: Project, tmp_path: Path) -> None:
+def test_trees_that_differ_only_in_an_empty_folder_have_no_change(project: Project, tmp_path: Path) -> None:
     repository = project.open()
     git = repository.objects
     empty = git.check("hash-object", "-t", "tree", "-w", "--stdin", stdin=b"").line

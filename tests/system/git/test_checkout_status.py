@@ -1,4 +1,4 @@
-"""The checkout as one `git status` sees it."""
+"""The state of the checkout from one `git status`."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path)
 
 
-def test_names_of_all_kinds_are_whole(project: Project) -> None:
+def test_unusual_file_names_are_complete(project: Project) -> None:
     odd = "with space\nand line ü.py"
     project.write({odd: "x = 1\n", "gone.py": "", "staged.py": ""})
     head = project.commit()
@@ -38,7 +38,7 @@ def test_names_of_all_kinds_are_whole(project: Project) -> None:
     assert status.dirty == ["gone.py", "staged.py", odd]
 
 
-def test_untracked_files_are_whole_and_ignored_folders_one_entry(project: Project) -> None:
+def test_untracked_files_are_listed_singly_and_ignored_folders_as_one_entry(project: Project) -> None:
     names = ("new/a.py", "new/b.py", "sub/out.log", "cache/deep/1", "cache/2")
     project.write({"sub/.gitignore": "*.log\n", ".gitignore": "cache/\n", **dict.fromkeys(names, "")})
     status = project.open().status()
@@ -46,7 +46,7 @@ def test_untracked_files_are_whole_and_ignored_folders_one_entry(project: Projec
     assert status.ignored == ("cache/", "sub/out.log")
 
 
-def test_other_files_are_left_out_where_nobody_asks_for_them(project: Project) -> None:
+def test_status_of_tracked_files_leaves_out_other_files(project: Project) -> None:
     project.write({"new.py": "", "app.py": "changed\n"})
     status = checkout_status(project.open().checkout.run(*OF_TRACKED_FILES))
     assert (status.dirty, status.untracked, status.ignored) == (["app.py"], (), ())
@@ -55,18 +55,18 @@ def test_other_files_are_left_out_where_nobody_asks_for_them(project: Project) -
 @pytest.mark.parametrize(("checkout", "branch"), [(("-b", "team/topic"), "team/topic"), (("--detach",), None)])
 def test_branch_has_its_short_name(project: Project, checkout: tuple[str, ...], branch: str | None) -> None:
     project.git("checkout", "-q", *checkout)
-    project.git("tag", "team/topic")  # git's own short name would then be heads/team/topic
+    project.git("tag", "team/topic")  # git's own short name is then heads/team/topic
     assert project.open().status().branch == branch
 
 
-def test_files_that_both_sides_added_are_unmerged(project: Project) -> None:
+def test_files_added_on_both_sides_are_unmerged(project: Project) -> None:
     project.begin_conflict("both.py")
     status = project.open().status()
     assert status.unmerged == ("both.py",)
     assert status.modified == {"both.py": "AA"}
 
 
-def test_all_is_asked_with_one_process(
+def test_status_takes_one_git_process(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     repository = project.open()
@@ -75,7 +75,7 @@ def test_all_is_asked_with_one_process(
     assert count() == 1
 
 
-def test_a_status_may_begin_before_it_is_asked_for(project: Project) -> None:
+def test_status_can_start_before_it_is_requested(project: Project) -> None:
     repository = project.open()
     repository.begin_status()
     project.write({"late.py": ""})
@@ -83,7 +83,7 @@ def test_a_status_may_begin_before_it_is_asked_for(project: Project) -> None:
     assert repository.status().untracked == ("late.py",)
 
 
-def test_a_status_that_nobody_asks_for_is_ended(project: Project) -> None:
+def test_unused_status_process_is_ended(project: Project) -> None:
     repository = project.open()
     repository.begin_status()
     repository.close()
@@ -93,7 +93,7 @@ def test_a_status_that_nobody_asks_for_is_ended(project: Project) -> None:
 
 @pytest.fixture
 def filter_pid(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], int]]:
-    """The process of a filter that git runs and that does not end by itself, once it has begun."""
+    """Return a function that waits for the start of a filter of git, which does not end by itself, and returns its pid."""
     began = tmp_path_factory.mktemp("filter") / "began"
     os.mkfifo(began)
     project.write({".gitattributes": "*.slow filter=slow\n", "a.slow": "1\n"})
@@ -106,9 +106,7 @@ def filter_pid(project: Project, tmp_path_factory: pytest.TempPathFactory) -> It
         os.kill(pid(), signal.SIGKILL)
 
 
-def test_a_status_that_nobody_asks_for_is_ended_with_its_filters(
-    project: Project, filter_pid: Callable[[], int]
-) -> None:
+def test_unused_status_process_is_ended_with_its_filters(project: Project, filter_pid: Callable[[], int]) -> None:
     repository = project.open()
     repository.begin_status()
     assert is_alive(filter_pid())
@@ -116,7 +114,7 @@ def test_a_status_that_nobody_asks_for_is_ended_with_its_filters(
     wait_until(lambda: not is_alive(filter_pid()))
 
 
-def test_ctrl_c_ends_a_status_that_is_waited_for(
+def test_ctrl_c_ends_a_running_status_process(
     project: Project, filter_pid: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = project.open()

@@ -1,4 +1,4 @@
-"""What appears in the user's checkout, and in its git folder, while nobody looks."""
+"""Files that appear or change in the user's checkout and its git folder."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "how"), CASES)
-def test_a_file_that_appears_is_named(ignoring: GumpProject, name: str, how: str) -> None:
+def test_new_file_is_reported(ignoring: GumpProject, name: str, how: str) -> None:
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
     place = ignoring.path / name
@@ -64,7 +64,7 @@ def test_a_file_that_appears_is_named(ignoring: GumpProject, name: str, how: str
 
 
 @pytest.mark.parametrize("name", ["out.log", "__pycache__/app.cpython-311.pyc", ".git/hooks/pre-commit.sample"])
-def test_what_no_program_obeys_is_not_named_where_git_ignores_it(ignoring: GumpProject, name: str) -> None:
+def test_ignored_file_without_effect_on_programs_is_not_reported(ignoring: GumpProject, name: str) -> None:
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
     place = ignoring.path / name
@@ -75,7 +75,7 @@ def test_what_no_program_obeys_is_not_named_where_git_ignores_it(ignoring: GumpP
 
 @pytest.mark.parametrize("change", [appended, with_its_time_set_back])
 @pytest.mark.parametrize("name", [".git/info/exclude", "conftest.py", ".git/hooks/pre-push", "gump.toml"])
-def test_a_change_of_content_is_seen(ignoring: GumpProject, name: str, change: Callable[[Path], None]) -> None:
+def test_change_of_content_is_reported(ignoring: GumpProject, name: str, change: Callable[[Path], None]) -> None:
     place = ignoring.path / name
     place.parent.mkdir(exist_ok=True)
     appended(place)
@@ -85,14 +85,14 @@ def test_a_change_of_content_is_seen(ignoring: GumpProject, name: str, change: C
     assert before.changed(checkout_state(repository)) == {name: "changed"}
 
 
-def test_a_changed_setting_of_the_repository_is_seen(ignoring: GumpProject) -> None:
+def test_changed_setting_of_the_repository_is_reported(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
     ignoring.git("config", "core.fsmonitor", "touch /tmp/owned")
     assert before.changed(checkout_state(repository)) == {".git/config": "changed"}
 
 
-def test_a_hook_that_becomes_executable_is_seen(ignoring: GumpProject) -> None:
+def test_hook_that_becomes_executable_is_reported(ignoring: GumpProject) -> None:
     hook = ignoring.path / ".git/hooks/pre-push"
     hook.parent.mkdir(exist_ok=True)
     hook.write_text("#!/bin/sh\n")
@@ -103,7 +103,7 @@ def test_a_hook_that_becomes_executable_is_seen(ignoring: GumpProject) -> None:
     assert before.changed(checkout_state(repository)) == {".git/hooks/pre-push": "changed"}
 
 
-def test_hooks_in_a_folder_of_the_users_choice_are_watched(ignoring: GumpProject) -> None:
+def test_hooks_in_a_configured_folder_are_watched(ignoring: GumpProject) -> None:
     ignoring.git("config", "core.hooksPath", "tools/hooks")
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
@@ -111,7 +111,7 @@ def test_hooks_in_a_folder_of_the_users_choice_are_watched(ignoring: GumpProject
     assert before.changed(checkout_state(repository)) == {"tools/hooks/pre-push": "new"}
 
 
-def test_what_programs_obey_comes_first(ignoring: GumpProject) -> None:
+def test_files_that_programs_obey_are_listed_first(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
     ignoring.write({"a.txt": "", "conftest.py": "", ".git/hooks/z": "", "pytest.ini": "[pytest]\naddopts = -q\n"})
@@ -119,7 +119,7 @@ def test_what_programs_obey_comes_first(ignoring: GumpProject) -> None:
     assert [*changed] == [".git/hooks/z", "conftest.py", "pytest.ini", "a.txt"]
 
 
-def test_a_link_is_not_followed(ignoring: GumpProject) -> None:
+def test_links_are_not_followed(ignoring: GumpProject) -> None:
     repository = Repository.open(ignoring.path)
     before = checkout_state(repository)
     (ignoring.path / "conftest.py").symlink_to("/dev/zero")

@@ -1,4 +1,4 @@
-"""How commits follow each other, asked with one command. The rest is in the tests of `gump apply`."""
+"""Chains of commits, read with one command. See also the tests of `gump apply`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pytest
 
 
-def test_the_commits_of_a_chain_have_their_whole_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commits_of_a_chain_have_their_full_messages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project = make_project(tmp_path)
     project.git("config", "i18n.logOutputEncoding", "ISO-8859-1")
     project.git("config", "log.showSignature", "true")

@@ -1,4 +1,4 @@
-"""Refs that are written as files: as git would write them, and left to git wherever they are anything else."""
+"""Refs that are written as files, in the form that git uses. Refs in another form are left to git."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def points_at(project: Project) -> str:
     return project.git("rev-parse", REF)
 
 
-def test_a_move_is_that_of_git_and_takes_no_git_process(
+def test_moved_ref_equals_that_of_git_and_takes_no_git_process(
     project: Project, git_dir: Path, commits: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = project.open()
@@ -84,7 +84,7 @@ def gone(_project: Project, ref: Path) -> None:
 
 
 @pytest.mark.parametrize("act", [packed, symbolic, linked, locked, moved, gone])
-def test_any_other_ref_is_left_to_git(
+def test_ref_in_another_form_is_left_to_git(
     project: Project, git_dir: Path, commits: tuple[str, str], act: Callable[[Project, Path], None]
 ) -> None:
     act(project, git_dir / REF)
@@ -101,7 +101,7 @@ def test_any_other_ref_is_left_to_git(
     assert project.git("rev-parse", "main") == main
 
 
-def test_a_ref_without_a_reflog_gets_none(project: Project, git_dir: Path, commits: tuple[str, str]) -> None:
+def test_ref_without_a_reflog_gets_none(project: Project, git_dir: Path, commits: tuple[str, str]) -> None:
     (git_dir / "logs" / REF).unlink()
     assert loose_refs.swap(git_dir, REF, commits[1], commits[0])
     assert points_at(project) == commits[1]
@@ -123,7 +123,7 @@ def test_shared_repositories_are_left_to_git(
 # -- new branches ----------------------------------------------------------------------------------------------------
 
 
-def test_a_new_branch_is_that_of_git_and_takes_no_git_process(
+def test_new_branch_equals_that_of_git_and_takes_no_git_process(
     project: Project, commits: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository, other = project.open().preload(), f"{REF}-of-git"
@@ -145,7 +145,7 @@ def test_a_new_branch_is_that_of_git_and_takes_no_git_process(
 
 @pytest.mark.parametrize("is_packed", [False, True])
 @pytest.mark.parametrize("taken", [REF, "refs/heads/gump", f"{REF}/below"])
-def test_a_branch_that_cannot_be_new_is_refused(
+def test_existing_or_conflicting_branch_is_an_error(
     project: Project, commits: tuple[str, str], taken: str, *, is_packed: bool
 ) -> None:
     project.git("update-ref", taken, commits[0])
@@ -158,7 +158,7 @@ def test_a_branch_that_cannot_be_new_is_refused(
     assert not [*(project.root / ".git").rglob("*.lock")]
 
 
-def test_packed_branches_of_other_names_do_not_matter(project: Project, commits: tuple[str, str]) -> None:
+def test_packed_branches_with_other_names_are_ignored(project: Project, commits: tuple[str, str]) -> None:
     project.git("update-ref", f"{REF}-2", commits[0])
     project.git("pack-refs", "--all")
     assert loose_refs.create(project.root / ".git", REF, commits[1])
@@ -166,7 +166,7 @@ def test_packed_branches_of_other_names_do_not_matter(project: Project, commits:
 
 
 @pytest.mark.parametrize("setting", ["false", "always", None])
-def test_git_makes_the_branch_where_reflogs_are_not_as_usual(
+def test_branch_is_left_to_git_for_other_settings_of_reflogs(
     project: Project, commits: tuple[str, str], setting: str | None
 ) -> None:
     project.git("config", "--unset", "core.logAllRefUpdates")
@@ -177,7 +177,7 @@ def test_git_makes_the_branch_where_reflogs_are_not_as_usual(
     assert (project.root / ".git/logs" / REF).exists() == (setting != "false")
 
 
-def test_a_reflog_that_was_left_behind_is_left_to_git(project: Project, commits: tuple[str, str]) -> None:
+def test_branch_with_an_old_reflog_is_left_to_git(project: Project, commits: tuple[str, str]) -> None:
     log = project.root / ".git/logs" / REF
     log.parent.mkdir(parents=True)
     log.write_text("")
@@ -186,10 +186,10 @@ def test_a_reflog_that_was_left_behind_is_left_to_git(project: Project, commits:
     assert points_at(project) == commits[0]
 
 
-# -- what else git does ------------------------------------------------------------------------------------------------
+# -- other effects -----------------------------------------------------------------------------------------------------
 
 
-def test_a_branch_that_is_checked_out_moves_in_the_reflog_of_head_too(
+def test_move_of_a_checked_out_branch_is_in_the_reflog_of_head(
     project: Project, git_dir: Path, commits: tuple[str, str]
 ) -> None:
     project.git("symbolic-ref", "HEAD", REF)

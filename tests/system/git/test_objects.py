@@ -1,4 +1,4 @@
-"""Commits that are written as files: git must read them as its own."""
+"""Commits that are written as files, in the form that git reads."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("options", [(), ("--object-format=sha256",), ("--shared=group",)])
-def test_commit_is_one_that_git_reads_and_finds_no_fault_in(tmp_path: Path, options: tuple[str, ...]) -> None:
+def test_commit_is_valid_for_git(tmp_path: Path, options: tuple[str, ...]) -> None:
     project = make_project(tmp_path, *options)
     base = project.git("rev-parse", "HEAD")
     repository = project.open()
@@ -25,7 +25,7 @@ def test_commit_is_one_that_git_reads_and_finds_no_fault_in(tmp_path: Path, opti
     project.git("fsck", "--strict", "--no-dangling")
 
 
-def test_commit_is_the_one_that_git_would_have_made(tmp_path: Path) -> None:
+def test_commit_has_the_id_that_git_computes(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     base = project.git("rev-parse", "HEAD")
     commit = project.open().commit_tree(project.git("rev-parse", "HEAD^{tree}"), [base, base], "no newline")
@@ -34,7 +34,7 @@ def test_commit_is_the_one_that_git_would_have_made(tmp_path: Path) -> None:
     assert project.git("hash-object", "-t", "commit", str(tmp_path / "text")) == commit
 
 
-def test_object_file_is_read_only_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_object_file_is_read_only_and_no_temporary_file_is_left(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     base = project.git("rev-parse", "HEAD")
     commit = project.open().commit_tree(project.git("rev-parse", "HEAD^{tree}"), [base], "x")

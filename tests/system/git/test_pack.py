@@ -26,7 +26,7 @@ def mirror(project: Project, folder: Path, *commits: str, known: tuple[str, ...]
     return open_mirror(folder, object_format="sha1", pack=pack, commits=commits)
 
 
-def test_a_mirror_holds_the_files_of_a_commit_without_its_history(project: Project, tmp_path: Path) -> None:
+def test_mirror_has_the_files_of_a_commit_without_its_history(project: Project, tmp_path: Path) -> None:
     first = project.open().head()
     project.write({"app.py": "changed\n"})
     second = project.commit()
@@ -36,7 +36,7 @@ def test_a_mirror_holds_the_files_of_a_commit_without_its_history(project: Proje
     assert not is_there(there, first)
 
 
-def test_a_later_pack_is_a_difference_to_what_was_sent(project: Project, tmp_path: Path) -> None:
+def test_later_pack_contains_only_new_objects(project: Project, tmp_path: Path) -> None:
     project.write({"large.bin": os.urandom(300_000)})
     first = project.commit()
     there = mirror(project, tmp_path / "there", first)
@@ -49,7 +49,7 @@ def test_a_later_pack_is_a_difference_to_what_was_sent(project: Project, tmp_pat
     assert there.read_file(first, "app.py") == b"one\ntwo\nthree\n"
 
 
-def test_files_that_other_processes_read_are_replaced_and_never_empty(project: Project, tmp_path: Path) -> None:
+def test_files_read_by_other_processes_are_replaced_and_never_empty(project: Project, tmp_path: Path) -> None:
     first = project.open().head()
     there = mirror(project, tmp_path / "there", first)
     project.write({"app.py": "changed\n"})
@@ -62,7 +62,7 @@ def test_files_that_other_processes_read_are_replaced_and_never_empty(project: P
 
 
 @pytest.mark.parametrize("size", [10, 2 << 20], ids=["as files", "as a pack"])
-def test_commits_come_back_with_all_that_led_to_them(project: Project, tmp_path: Path, size: int) -> None:
+def test_new_commits_are_returned_with_their_new_ancestors(project: Project, tmp_path: Path, size: int) -> None:
     base = project.open().head()
     there = mirror(project, tmp_path / "there", base)
     other = Project(there.root, tmp_path / "slots")
@@ -77,14 +77,14 @@ def test_commits_come_back_with_all_that_led_to_them(project: Project, tmp_path:
     assert len(here.read_file(second, "two.bin") or b"") == size
 
 
-def test_a_damaged_pack_is_refused(project: Project, tmp_path: Path) -> None:
+def test_damaged_pack_is_an_error(project: Project, tmp_path: Path) -> None:
     head = project.open().head()
     pack = pack_trees(project.open(), [head], [])
     with pytest.raises(WorktreeError, match="git unpack-objects failed"):
         open_mirror(tmp_path / "there", object_format="sha1", pack=pack[:-30], commits=[head])
 
 
-def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_error_names_the_folder_that_cannot_be_created(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(WorktreeError, match=r"cannot create a repository in .*file/there: Not a directory"):
         open_mirror(tmp_path / "file" / "there", object_format="sha1", pack=b"", commits=[])

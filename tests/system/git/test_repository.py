@@ -35,7 +35,7 @@ def test_sub_folder_opens_the_whole_repository(project: Project) -> None:
     assert repository.head() == project.git("rev-parse", "HEAD")
 
 
-def test_what_is_preloaded_is_not_asked_for_again(
+def test_preloaded_values_start_no_git_process(
     project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     repository = project.open().preload()
@@ -46,7 +46,7 @@ def test_what_is_preloaded_is_not_asked_for_again(
     assert count() == 1  # this rev-parse
 
 
-def test_linked_worktree_shares_objects_but_has_its_own_head(project: Project, tmp_path: Path) -> None:
+def test_linked_worktree_shares_objects_and_has_its_own_head(project: Project, tmp_path: Path) -> None:
     project.git("worktree", "add", "-q", "-b", "other", str(tmp_path / "linked"))
     repository = Repository.open(tmp_path / "linked")
     assert repository.git_dir == project.root / ".git"
@@ -56,24 +56,24 @@ def test_linked_worktree_shares_objects_but_has_its_own_head(project: Project, t
     assert repository.read_file(commit, "app.py") == b"changed\n"
 
 
-def test_folder_outside_any_repository_is_refused(tmp_path: Path) -> None:
+def test_folder_outside_any_repository_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(WorktreeError, match="is not in a git repository\n  hint: run git init, then commit your files"):
         Repository.open(tmp_path)
 
 
-def test_repository_without_commits_is_refused(tmp_path: Path) -> None:
+def test_repository_without_commits_is_an_error(tmp_path: Path) -> None:
     subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
     with pytest.raises(WorktreeError, match="has no commits yet"):
         Repository.open(tmp_path)
 
 
-def test_bare_repository_is_refused(project: Project, tmp_path: Path) -> None:
+def test_bare_repository_is_an_error(project: Project, tmp_path: Path) -> None:
     project.git("clone", "-q", "--bare", ".", str(tmp_path / "bare"))
     with pytest.raises(WorktreeError, match="is a bare repository"):
         Repository.open(tmp_path / "bare")
 
 
-def test_repository_of_another_owner_is_refused_with_the_way_out(
+def test_error_for_a_repository_of_another_owner_names_the_setting(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
@@ -84,22 +84,20 @@ def test_repository_of_another_owner_is_refused_with_the_way_out(
         project.open()
 
 
-def test_missing_git_is_told(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_missing_git_is_an_error(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(WorktreeError, match="git was not found on PATH"):
         project.open()
 
 
-def test_inherited_git_variables_do_not_matter(
-    project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_inherited_git_variables_are_ignored(project: Project, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     head = project.git("rev-parse", "HEAD")
     for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, str(tmp_path / "elsewhere"))
     assert project.open().head() == head
 
 
-def test_shallow_clone_with_detached_head_opens(project: Project, tmp_path: Path) -> None:
+def test_shallow_clone_with_detached_head_can_be_opened(project: Project, tmp_path: Path) -> None:
     project.commit("second")
     subprocess.run(["git", "clone", "-q", "--depth=1", project.root.as_uri(), str(tmp_path / "clone")], check=True)
     clone = Project(tmp_path / "clone", tmp_path / "slots")
@@ -125,12 +123,12 @@ def test_sha256_repository_works(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ref", ["nope", "--all", "-h", "HEAD:app.py", "HEAD^{tree}", ""])
-def test_what_is_no_commit_is_refused(project: Project, ref: str) -> None:
+def test_name_that_is_not_a_commit_is_an_error(project: Project, ref: str) -> None:
     with pytest.raises(WorktreeError, match="no such commit"):
         project.open().resolve(ref)
 
 
-def test_names_resolve_to_whole_ids(project: Project) -> None:
+def test_names_resolve_to_full_ids(project: Project) -> None:
     project.git("tag", "-a", "v1", "-m", "v1")
     repository = project.open()
     assert {repository.resolve(ref) for ref in ("main", "v1", "HEAD", "v1^0")} == {repository.head()}
@@ -153,7 +151,7 @@ def test_reading_from_an_unknown_commit_is_an_error(project: Project) -> None:
         project.open().read_file("--help", "app.py")
 
 
-def test_refs_of_gump_come_and_go(project: Project) -> None:
+def test_refs_of_gump_are_created_updated_and_deleted(project: Project) -> None:
     repository = project.open()
     head = repository.head()
     for name in ("refs/gump/run-1/a1", "refs/heads/gump/run-1"):
@@ -205,7 +203,7 @@ def test_only_tracked_modifications_make_a_checkout_dirty(project: Project) -> N
     assert project.open().dirty() == ["README", "app.py", "staged.py"]
 
 
-def test_dirty_checkout_is_captured_without_being_touched(project: Project) -> None:
+def test_dirty_checkout_is_captured_without_a_change(project: Project) -> None:
     project.write({"app.py": "changed\n", "staged.py": "1\n", "untracked.py": "2\n"})
     project.git("add", "staged.py")
     (project.root / "README").unlink()
@@ -221,7 +219,7 @@ def test_dirty_checkout_is_captured_without_being_touched(project: Project) -> N
     assert repository.refs("refs/gump/run-1") == {"refs/gump/run-1/dirty": commit}
 
 
-def test_merge_under_way_cannot_be_captured(project: Project) -> None:
+def test_unfinished_merge_cannot_be_captured(project: Project) -> None:
     project.begin_conflict("app.py")
     with pytest.raises(WorktreeError, match=r"a merge is unfinished: app\.py"):
         project.open().capture_dirty("run-1")
@@ -230,7 +228,7 @@ def test_merge_under_way_cannot_be_captured(project: Project) -> None:
 # -- comparisons -----------------------------------------------------------------------------------------------------
 
 
-def test_changes_name_files_states_and_lines(project: Project) -> None:
+def test_changes_have_path_status_and_line_counts(project: Project) -> None:
     old = project.git("rev-parse", "HEAD")
     project.write({"app.py": "one\n2\nthree\nfour\n", "new\tname\n.py": "1\n", "blob": b"\0\1"})
     (project.root / "README").unlink()
@@ -246,7 +244,7 @@ def test_changes_name_files_states_and_lines(project: Project) -> None:
     }
 
 
-def test_patch_brings_binary_odd_and_deleted_files_over(project: Project, tmp_path: Path) -> None:
+def test_patch_contains_binary_deleted_and_unusual_files(project: Project, tmp_path: Path) -> None:
     old = project.git("rev-parse", "HEAD")
     project.write({"blob": bytes(range(256)) * 20, "ö \udcff\n": "x\n", "app.py": "no newline", "empty": ""})
     (project.root / "README").unlink()
@@ -262,7 +260,7 @@ def test_patch_brings_binary_odd_and_deleted_files_over(project: Project, tmp_pa
     assert project.git("write-tree") == project.git("rev-parse", f"{new}^{{tree}}")
 
 
-def test_large_files_are_a_line_each_and_do_not_fill_the_disk(project: Project, tmp_path: Path) -> None:
+def test_large_files_are_one_line_each_in_a_patch(project: Project, tmp_path: Path) -> None:
     old = project.git("rev-parse", "HEAD")
     project.write({"big.txt": "line\n" * 1_000_000, "big.bin": b"\0" * 2_000_000, "small.bin": b"\0\1", "a.py": "1\n"})
     new = project.commit()
@@ -300,7 +298,7 @@ def test_changes_of_both_sides_merge_into_one_tree(project: Project) -> None:
     assert project.state() == before
 
 
-def test_conflicts_are_named_and_give_no_tree(project: Project) -> None:
+def test_conflicts_are_reported_without_a_tree(project: Project) -> None:
     base = project.git("rev-parse", "HEAD")
     ours = branch_with(project, base, {"app.py": "ours\n", "bl\nob": b"\0\1", "same": "x\n"})
     theirs = branch_with(project, base, {"app.py": "theirs\n", "bl\nob": b"\0\2", "same": "x\n"})
@@ -308,7 +306,7 @@ def test_conflicts_are_named_and_give_no_tree(project: Project) -> None:
     assert (merge.tree, merge.conflicts) == (None, ("app.py", "bl\nob"))
 
 
-def test_merge_brings_only_what_changed_since_the_given_base(project: Project) -> None:
+def test_merge_contains_only_changes_since_the_given_base(project: Project) -> None:
     project.write({"README": "uncommitted\n"})
     repository = project.open()
     head = repository.head()
@@ -364,7 +362,7 @@ def test_apply_refuses_a_dirty_checkout_and_names_the_files(project: Project) ->
 @pytest.mark.parametrize(
     ("mine", "named"), [("pkg/added.py", "pkg/added.py"), ("x.log", "x.log"), ("folder", "folder")]
 )
-def test_apply_names_untracked_and_ignored_files_in_the_way(project: Project, mine: str, named: str) -> None:
+def test_apply_reports_untracked_and_ignored_files_in_the_way(project: Project, mine: str, named: str) -> None:
     commit = merge_commit(project, {"app.py": "new\n"})
     project.git("checkout", "-q", "--detach", commit)
     project.write({"pkg/added.py": "1\n", "x.log": "1\n", "folder/file": "1\n"})
@@ -401,7 +399,7 @@ def test_apply_refuses_a_commit_that_is_not_ahead(project: Project) -> None:
 # -- the environment of git ------------------------------------------------------------------------------------------
 
 
-def test_environment_of_the_caller_leads_git_nowhere_else(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_variables_of_the_caller_do_not_redirect_git(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     head = project.git("rev-parse", "HEAD")
     for name in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, "/nowhere")
@@ -409,7 +407,7 @@ def test_environment_of_the_caller_leads_git_nowhere_else(project: Project, monk
     assert Repository.open(project.root).head() == head
 
 
-def test_partial_clone_keeps_the_way_to_what_it_lacks(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_git_keeps_the_callers_variables_for_connections(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     project.git("config", "alias.tell", "!env")
     monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/own.pem")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i own")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize(("is_user", "name"), [(True, "A Writer"), (False, "gump")])
-def test_identity_of_the_environment_is_the_users_only(
+def test_identity_of_the_environment_is_used_only_for_the_user(
     monkeypatch: pytest.MonkeyPatch, *, is_user: bool, name: str
 ) -> None:
     monkeypatch.setenv("GIT_AUTHOR_NAME", "A Writer")
@@ -25,9 +25,9 @@ def test_identity_of_the_environment_is_the_users_only(
     assert GitRunner(is_user=is_user).check("var", "GIT_AUTHOR_IDENT").line.startswith(f"{name} <")
 
 
-def test_input_output_and_errors_pass_whole(tmp_path: Path) -> None:
+def test_input_output_and_errors_are_complete(tmp_path: Path) -> None:
     git = GitRunner("-C", str(make_project(tmp_path).root))
-    text = b"\0\xff" * 100_000  # more than a pipe holds
+    text = b"\0\xff" * 100_000  # more than the capacity of a pipe
     blob = git.check("hash-object", "-w", "--stdin", stdin=text).line
     assert git.check("cat-file", "blob", blob).stdout == text
     with pytest.raises(WorktreeError, match="git cat-file failed: Not a valid object name nothing"):
@@ -45,7 +45,7 @@ def test_git_starts_without_gitpython(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entry", ["", ".", "bin"])
-def test_a_slot_brings_no_git_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
+def test_git_in_a_slot_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str) -> None:
     project = make_project(tmp_path)
     slot, base = project.slot(), project.git("rev-parse", "HEAD")
     slot.prepare(base)
@@ -64,7 +64,7 @@ test -z "$GIT_TRACE2_EVENT" || echo '{"event":"version","evt":"2","exe":"2.30.1"
 
 
 @pytest.mark.parametrize("program", [OLD, OLD_WITH_EVENTS])
-def test_git_that_is_too_old_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+def test_old_git_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     (tmp_path / "git").write_text(program)
     (tmp_path / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")

@@ -1,4 +1,4 @@
-"""Which checkouts there are, and what they hold: read from files where there is only one."""
+"""Checkouts of a repository and their branches. A single checkout is read from files."""
 
 from __future__ import annotations
 
@@ -21,9 +21,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return make_project(tmp_path)
 
 
-def test_the_only_checkout_is_read_without_git(
-    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_single_checkout_is_read_without_git(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     project.git("checkout", "-q", "-b", "gump/some")
     repository = project.open()
     assert repository.layout
@@ -35,7 +33,7 @@ def test_the_only_checkout_is_read_without_git(
     assert calls() == 0
 
 
-def test_checkout_that_is_added_and_removed_again_is_seen(project: Project, tmp_path: Path) -> None:
+def test_added_and_removed_checkouts_are_found(project: Project, tmp_path: Path) -> None:
     repository, other = project.open(), tmp_path / "other"
     main = Checkout(project.root, f"refs/heads/{repository.branch()}")
     project.git("worktree", "add", "-q", "-b", "topic", str(other))
@@ -44,7 +42,7 @@ def test_checkout_that_is_added_and_removed_again_is_seen(project: Project, tmp_
     assert checkouts(repository) == [main]
 
 
-def test_checkout_in_a_linked_worktree_of_which_the_main_one_is_gone_is_seen(project: Project, tmp_path: Path) -> None:
+def test_linked_worktree_without_a_main_one_is_found(project: Project, tmp_path: Path) -> None:
     bare, linked = tmp_path / "bare.git", tmp_path / "linked"
     project.git("clone", "-q", "--bare", ".", str(bare))
     project.git("worktree", "add", "-q", "-b", "topic", str(linked), cwd=bare)
@@ -52,7 +50,7 @@ def test_checkout_in_a_linked_worktree_of_which_the_main_one_is_gone_is_seen(pro
     assert checkouts(repository) == [Checkout(linked, "refs/heads/topic")]
 
 
-def test_bisect_holds_the_branch_that_it_began_at(project: Project) -> None:
+def test_branch_of_a_running_bisect_is_checked_out(project: Project) -> None:
     branch = project.open().branch()
     project.commit()
     project.commit()
@@ -60,7 +58,7 @@ def test_bisect_holds_the_branch_that_it_began_at(project: Project) -> None:
     assert checkouts(project.open()) == [Checkout(project.root, f"refs/heads/{branch}")]
 
 
-def test_head_that_is_a_symlink_is_left_to_git(project: Project) -> None:
+def test_head_that_is_a_symlink_is_read_by_git(project: Project) -> None:
     repository = project.open()
     branch = repository.branch()
     (project.root / ".git/HEAD").unlink()
