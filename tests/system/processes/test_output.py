@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_short_output_is_given_whole(tmp_path: Path) -> None:
+def test_short_output_is_returned_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_bytes("größe\n".encode() + b"\xff\n")
     assert bounded_output(path, 100) == "größe\n\ufffd\n"
@@ -29,7 +29,7 @@ def test_long_output_keeps_head_and_tail_and_counts_the_rest(tmp_path: Path, cou
     assert len(text) <= 400 + len(lines[marker]) + 2
 
 
-def test_one_endless_line_is_cut_in_the_middle(tmp_path: Path) -> None:
+def test_long_line_is_cut_in_the_middle(tmp_path: Path) -> None:
     path = tmp_path / "out"
     path.write_text("a" * 50_000 + "z" * 50_000)
     text = bounded_output(path, 300)
@@ -56,7 +56,7 @@ def test_one_endless_line_is_cut_in_the_middle(tmp_path: Path) -> None:
         ("\u202eevil\udc80", "evil\ufffd"),
     ],
 )
-def test_text_of_others_is_made_safe_to_print(raw: str, clean: str) -> None:
+def test_foreign_text_is_made_safe_to_print(raw: str, clean: str) -> None:
     assert clean_text(raw) == clean
 
 
@@ -71,13 +71,13 @@ def test_splitter_joins_chunks_and_reports_oversized_lines() -> None:
     assert sizes == [7]
 
 
-def test_splitter_gives_the_reason_to_stop() -> None:
+def test_splitter_returns_the_reason_to_stop() -> None:
     splitter = LineSplitter(lambda line: line.decode() or None)
     assert splitter.feed(b"\nwhy") is None
     assert splitter.feed(b" not\n\n") == "why not"
 
 
-def test_splitter_returns_the_first_reason_and_passes_on_the_lines_after_it() -> None:
+def test_splitter_returns_the_first_reason_and_passes_on_later_lines() -> None:
     lines: list[bytes] = []
 
     def on_line(line: bytes) -> str | None:

@@ -48,7 +48,7 @@ def written_pid(path: Path) -> int:
     raise AssertionError(f"{path} was never written")
 
 
-def test_exit_code_and_both_outputs_are_kept_apart(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_stdout_and_stderr_are_stored_separately_with_the_exit_code(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run("echo out; echo err >&2; exit 3")
     assert (finished.exit_code, finished.signal, finished.stopped) == (3, None, None)
     assert (tmp_path / "stdout").read_bytes() == b"out\n"
@@ -60,7 +60,7 @@ def test_merged_output_keeps_the_order(run: Callable[..., Exit], tmp_path: Path)
     assert (tmp_path / "stdout").read_bytes() == b"1\n2\n3\n"
 
 
-def test_records_on_descriptor_3_are_kept_in_a_file_of_ours(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_records_on_descriptor_3_are_stored_in_their_own_file(supervisor: Supervisor, tmp_path: Path) -> None:
     records = tmp_path / "records"
     request = Request(
         (),
@@ -76,7 +76,7 @@ def test_records_on_descriptor_3_are_kept_in_a_file_of_ours(supervisor: Supervis
     assert (tmp_path / "out").read_text() == "said\n"
 
 
-def test_command_without_records_inherits_three_descriptors_only(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_command_without_records_inherits_only_three_descriptors(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = tmp_path / "open.py"
     script.write_text(
         "import os\n\ndef is_open(fd):\n    try:\n        os.fstat(fd)\n    except OSError:\n        return False\n"
@@ -86,7 +86,7 @@ def test_command_without_records_inherits_three_descriptors_only(run: Callable[.
     assert (tmp_path / "stdout").read_text() == "[0, 1, 2]\n"
 
 
-def test_script_that_reopens_its_stderr_does_not_wipe_it(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_reopened_stderr_is_not_truncated(run: Callable[..., Exit], tmp_path: Path) -> None:
     run("echo first >&2; echo second > /dev/stderr")
     assert (tmp_path / "stderr").read_text() == "first\nsecond\n"
 
@@ -98,7 +98,7 @@ def test_one_supervisor_serves_many_runs(run: Callable[..., Exit], supervisor: S
     assert supervisor.pid == first
 
 
-def test_stdin_arrives_whole_and_ends(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_stdin_is_complete_and_ends(run: Callable[..., Exit], tmp_path: Path) -> None:
     text = b"x" * 300_000 + b"\n"
     assert run("cat", stdin=text).exit_code == 0
     assert (tmp_path / "stdout").read_bytes() == text
@@ -108,7 +108,7 @@ def test_child_that_never_reads_its_stdin_does_not_block(run: Callable[..., Exit
     assert run("exit 0", stdin=b"y" * 5_000_000, timeout_s=10).stopped is None
 
 
-def test_stdin_is_empty_when_there_is_none(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_stdin_is_empty_by_default(run: Callable[..., Exit], tmp_path: Path) -> None:
     assert run("cat | wc -c", timeout_s=10).exit_code == 0
     assert (tmp_path / "stdout").read_text().strip() == "0"
 
@@ -119,7 +119,7 @@ def test_missing_program_is_an_error_that_names_it(supervisor: Supervisor, tmp_p
     assert finished.error == "cannot start 'no-such-program-here': No such file or directory"
 
 
-def test_too_long_argument_is_an_error_and_not_a_missing_program(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_argument_that_is_too_long_is_reported_as_such(supervisor: Supervisor, tmp_path: Path) -> None:
     request = Request(("true", "x" * 300_000), tmp_path, child_environment(), MARK, tmp_path / "out")
     finished = supervisor.run(request)
     assert finished.error is not None
@@ -132,12 +132,12 @@ def test_missing_folder_is_an_error_that_names_it(supervisor: Supervisor, tmp_pa
         supervisor.run(request)
 
 
-def test_signal_that_ended_the_command_is_told(run: Callable[..., Exit]) -> None:
+def test_signal_that_ended_the_command_is_reported(run: Callable[..., Exit]) -> None:
     finished = run("kill -9 $$")
     assert (finished.exit_code, finished.signal) == (None, 9)
 
 
-def test_environment_is_exactly_the_given_one_and_the_mark(supervisor: Supervisor, tmp_path: Path) -> None:
+def test_environment_is_the_given_one_and_the_mark(supervisor: Supervisor, tmp_path: Path) -> None:
     request = Request(("/usr/bin/env",), tmp_path, {"A": "ä\udcff"}, "m1", tmp_path / "out")
     supervisor.run(request)
     assert sorted((tmp_path / "out").read_bytes().splitlines()) == [b"A=\xc3\xa4\xff", b"GUMP_ATTEMPT=m1"]
@@ -154,13 +154,13 @@ def test_child_has_default_signals_and_its_own_session(run: Callable[..., Exit],
 # -- lines ---------------------------------------------------------------------------------------------------------
 
 
-def test_lines_come_one_by_one_and_the_last_needs_no_newline(run: Callable[..., Exit]) -> None:
+def test_lines_are_passed_on_one_by_one_and_the_last_needs_no_newline(run: Callable[..., Exit]) -> None:
     lines: list[bytes] = []
     run(r"printf 'a\n\nb\0c\n\377\nlast'", on_line=lines.append)
     assert lines == [b"a", b"", b"b\0c", b"\xff", b"last"]
 
 
-def test_line_of_50_megabytes_goes_to_disk_unparsed(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_line_of_50_megabytes_is_stored_and_not_passed_on(run: Callable[..., Exit], tmp_path: Path) -> None:
     lines: list[bytes] = []
     sizes: list[int] = []
     command = f"""{sys.executable} -c 'import sys
@@ -175,7 +175,7 @@ print(); print("after")'"""
     assert psutil.Process().memory_info().rss - before < 40_000_000
 
 
-def test_line_of_two_megabytes_comes_whole(run: Callable[..., Exit]) -> None:
+def test_line_of_two_megabytes_is_passed_on_complete(run: Callable[..., Exit]) -> None:
     sizes: list[int] = []
     run("head -c 2000000 /dev/zero | tr '\\0' y; echo", on_line=lambda line: sizes.append(len(line)))
     assert sizes == [2_000_000]
@@ -199,7 +199,7 @@ def test_tick_callback_can_stop_a_silent_command(run: Callable[..., Exit]) -> No
     assert 0.3 < finished.duration_s < 3
 
 
-def test_lines_that_come_while_stopping_are_still_read(run: Callable[..., Exit]) -> None:
+def test_lines_printed_while_stopping_are_read(run: Callable[..., Exit]) -> None:
     lines: list[bytes] = []
     command = "trap 'echo result; exit 0' TERM; echo ready; while :; do sleep 0.05; done"
 
@@ -215,28 +215,26 @@ def test_lines_that_come_while_stopping_are_still_read(run: Callable[..., Exit])
 # -- ends ------------------------------------------------------------------------------------------------------------
 
 
-def test_timeout_ends_the_tree(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_timeout_ends_the_process_tree(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sh -c 'sleep 300 & echo $! > {tmp_path}/pid; wait'", timeout_s=0.5)
     assert finished.stopped == "timeout"
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_command_that_ignores_term_is_killed_after_the_grace(run: Callable[..., Exit]) -> None:
+def test_command_that_ignores_sigterm_is_killed_after_the_grace_period(run: Callable[..., Exit]) -> None:
     finished = run("trap '' TERM; while :; do sleep 0.1; done", timeout_s=0.2, grace_s=0.5)
     assert finished.signal == signal.SIGKILL
     assert 0.6 < finished.duration_s < 4
 
 
-def test_background_child_that_holds_stdout_does_not_delay_the_end(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_background_child_with_open_stdout_does_not_delay_the_end(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sleep 300 & echo $! > {tmp_path}/pid; echo done")
     assert (finished.exit_code, finished.left_running, finished.stopped) == (0, 1, None)
     assert finished.duration_s < 5
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_orphan_in_a_session_of_its_own_that_ignores_term_is_found_and_killed(
-    run: Callable[..., Exit], tmp_path: Path
-) -> None:
+def test_orphan_in_its_own_session_that_ignores_sigterm_is_killed(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = f'trap "" TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done'
     finished = run(f"(setsid sh -c '{script}' </dev/null >/dev/null 2>&1 &); sleep 0.3; exit 0", grace_s=0.3)
     assert finished.exit_code == 0
@@ -244,25 +242,25 @@ def test_orphan_in_a_session_of_its_own_that_ignores_term_is_found_and_killed(
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_orphan_that_dropped_its_environment_is_found_too(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_orphan_without_its_environment_is_killed(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = f"echo $$ > {tmp_path}/pid; exec sleep 300"
     finished = run(f"(setsid env -i /bin/sh -c '{script}' </dev/null >/dev/null 2>&1 &); sleep 0.3")
     assert finished.left_running == 1
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_stopped_process_is_ended_as_well(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_stopped_process_is_ended(run: Callable[..., Exit], tmp_path: Path) -> None:
     finished = run(f"sleep 300 & echo $! > {tmp_path}/pid; kill -STOP $!; exit 0", grace_s=0.5)
     assert finished.left_running == 1
     assert not is_alive(written_pid(tmp_path / "pid"))
 
 
-def test_child_on_its_way_out_does_not_count_as_left_running(run: Callable[..., Exit]) -> None:
+def test_child_that_is_about_to_exit_does_not_count_as_left_running(run: Callable[..., Exit]) -> None:
     finished = run("sleep 0.1 & exit 0")
     assert (finished.exit_code, finished.left_running) == (0, 0)
 
 
-def test_processes_that_keep_forking_are_all_ended(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_processes_that_keep_forking_are_all_ended_at_the_timeout(run: Callable[..., Exit], tmp_path: Path) -> None:
     script = tmp_path / "fork.sh"
     script.write_text("trap '' TERM\nsleep 0.05\nsetsid sh $0 &\nsleep 0.2\n")
     run(f"sh {script}; sleep 60", timeout_s=0.6, grace_s=0.3)
@@ -270,7 +268,9 @@ def test_processes_that_keep_forking_are_all_ended(run: Callable[..., Exit], tmp
     assert [each.pid for each in psutil.process_iter(["cmdline"]) if str(script) in (each.info["cmdline"] or [])] == []
 
 
-def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_exception_in_a_callback_is_raised_after_the_process_tree_ends(
+    run: Callable[..., Exit], tmp_path: Path
+) -> None:
     def interrupt(line: bytes) -> str | None:
         raise KeyboardInterrupt
 
@@ -280,7 +280,7 @@ def test_exception_in_a_callback_stops_the_tree_first(run: Callable[..., Exit], 
     assert run("exit 4").exit_code == 4
 
 
-def test_supervisor_that_was_killed_ends_the_command_and_is_replaced(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_killed_supervisor_is_replaced_and_its_command_ended(run: Callable[..., Exit], tmp_path: Path) -> None:
     command = f"(setsid sh -c 'echo $$ > {tmp_path}/pid; exec sleep 300' &); sleep 0.3; kill -9 $PPID; sleep 300"
     finished = run(command, timeout_s=20)
     assert finished.error == "the supervisor of the command was killed by another process"
@@ -289,7 +289,7 @@ def test_supervisor_that_was_killed_ends_the_command_and_is_replaced(run: Callab
     assert run("exit 5").exit_code == 5
 
 
-def test_close_leaves_no_supervisor_behind(tmp_path: Path) -> None:
+def test_close_ends_the_supervisor(tmp_path: Path) -> None:
     with Supervisor() as supervisor:
         supervisor.run(Request(("true",), tmp_path, child_environment(), MARK, tmp_path / "out"))
         pid = supervisor.pid
@@ -320,23 +320,21 @@ def executor(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def test_killed_executor_takes_everything_below_it_along(executor: subprocess.Popen[bytes], tmp_path: Path) -> None:
+def test_all_processes_of_a_killed_executor_are_ended(executor: subprocess.Popen[bytes], tmp_path: Path) -> None:
     pids = [written_pid(tmp_path / "main"), written_pid(tmp_path / "orphan")]
     pids.append(psutil.Process(pids[0]).ppid())
     executor.kill()
     wait_until(lambda: not any(map(is_alive, pids)), 8)
 
 
-def test_ctrl_c_reaches_the_executor_alone_and_ends_everything(
-    executor: subprocess.Popen[bytes], tmp_path: Path
-) -> None:
+def test_ctrl_c_in_the_executor_ends_all_its_processes(executor: subprocess.Popen[bytes], tmp_path: Path) -> None:
     pids = [written_pid(tmp_path / "main"), written_pid(tmp_path / "orphan")]
     executor.send_signal(signal.SIGINT)
     assert executor.wait(15) == -signal.SIGINT
     assert not any(is_alive(pid) for pid in pids)
 
 
-def test_forked_copy_of_a_killed_executor_does_not_keep_the_tree_alive(tmp_path: Path) -> None:
+def test_forked_copy_of_a_killed_executor_does_not_keep_the_command_alive(tmp_path: Path) -> None:
     code = EXECUTOR.replace(
         "with Supervisor() as supervisor:",
         "import os, threading, time\nthreading.Timer(0.5, lambda: os.fork() or (time.sleep(30), os._exit(0))).start()\n"
@@ -362,7 +360,7 @@ def test_supervisor_ignores_the_signals_of_a_terminal(run: Callable[..., Exit], 
     assert run("exit 6").exit_code == 6
 
 
-def test_supervisor_is_there_before_the_first_command() -> None:
+def test_supervisor_is_started_before_the_first_command() -> None:
     with Supervisor() as supervisor:
         assert supervisor.pid is not None
         assert psutil.pid_exists(supervisor.pid)

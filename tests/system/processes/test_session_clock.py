@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Hands:
-    """Time as a test sets it."""
+class FakeClocks:
+    """Clocks that a test sets."""
 
     def __init__(self) -> None:
         self.monotonic = 100.0
@@ -30,14 +30,14 @@ class Hands:
 
 
 @given(st.lists(st.tuples(st.floats(0, 10), st.floats(0, 1e6), st.floats(-1e9, 1e9)), max_size=20))
-def test_neither_jumps_of_the_wall_clock_nor_standing_still_count(steps: list[tuple[float, float, float]]) -> None:
-    hands = Hands()
-    clock = hands.clock()
+def test_jumps_of_the_wall_clock_and_suspended_time_do_not_count(steps: list[tuple[float, float, float]]) -> None:
+    clocks = FakeClocks()
+    clock = clocks.clock()
     seen = [clock.now()]
     for asked, late, jump in steps:
         with clock.waiting(asked):
-            hands.monotonic += asked + late
-        hands.wall += jump
+            clocks.monotonic += asked + late
+        clocks.wall += jump
         seen.append(clock.now())
     passed = seen[-1] - seen[0]
     assert all(before <= after + 1e-3 for before, after in itertools.pairwise(seen))
@@ -45,13 +45,13 @@ def test_neither_jumps_of_the_wall_clock_nor_standing_still_count(steps: list[tu
     assert passed >= sum(asked for asked, _, _ in steps) - 1e-3
 
 
-def test_a_wait_that_ends_early_or_a_little_late_is_time_like_any_other() -> None:
-    hands = Hands()
-    clock = hands.clock()
+def test_wait_that_ends_early_or_slightly_late_counts_in_full() -> None:
+    clocks = FakeClocks()
+    clock = clocks.clock()
     began = clock()
     for took in (0.0, 0.2, 1.9):
         with clock.waiting(0.2):
-            hands.monotonic += took
+            clocks.monotonic += took
     assert abs(clock() - began - 2.1) < 1e-6
 
 
@@ -69,7 +69,7 @@ print(finished.stopped, finished.exit_code, finished.duration_s)
 """
 
 
-def test_a_process_that_was_stopped_does_not_run_into_its_time_limits(tmp_path: Path) -> None:
+def test_time_during_which_the_process_is_stopped_does_not_count_for_time_limits(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", EXECUTOR, str(tmp_path)], stdout=subprocess.PIPE, text=True
     ) as process:

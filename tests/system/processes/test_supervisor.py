@@ -1,4 +1,4 @@
-"""What commands do to end or to escape their supervision."""
+"""Commands that try to end or escape their supervision."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ for generation in range(count):
 
 @pytest.fixture
 def chain(tmp_path: Path) -> Iterator[Callable[..., str]]:
-    """A command whose processes fork and exit at once, again and again, without a common session, group or mark."""
+    """A command whose processes repeatedly fork and exit at once, without a common session, group or mark."""
     stop = tmp_path / "stop"
 
     def chain(*, branches: int = 1, lives: float = 0.3) -> str:
@@ -113,7 +113,7 @@ SLOW = {"stopped both"}
 
 
 @pytest.mark.parametrize("kill", [pytest.param(one, marks=[pytest.mark.slow] * (one in SLOW)) for one in KILLS])
-def test_daemon_without_a_mark_ends_when_the_command_attacks_its_supervision(
+def test_unmarked_daemon_is_ended_if_the_command_attacks_its_supervision(
     run: Callable[..., Exit], supervisor: Supervisor, tmp_path: Path, kill: str
 ) -> None:
     daemon = tmp_path / "daemon"
@@ -129,7 +129,7 @@ def test_daemon_without_a_mark_ends_when_the_command_attacks_its_supervision(
     assert [one for one in psutil.Process().children() if one.pid != supervisor.pid] == []
 
 
-def test_children_of_others_are_left_alone(run: Callable[..., Exit], tmp_path: Path) -> None:
+def test_processes_of_others_are_not_ended(run: Callable[..., Exit], tmp_path: Path) -> None:
     with subprocess.Popen(["sleep", "300"], start_new_session=True) as other:
         run(f"{KILLS['both']}; sleep 300")
         assert other.poll() is None
@@ -149,7 +149,7 @@ with Supervisor(with_cgroup=sys.argv[3] == "True") as supervisor:
 
 @pytest.mark.parametrize("kill", ["keeper", "supervisor"])
 @pytest.mark.parametrize("with_cgroup", [True, False])
-def test_daemon_without_a_mark_ends_when_the_executor_is_killed_too(
+def test_unmarked_daemon_is_ended_if_the_executor_is_killed_too(
     tmp_path: Path, kill: str, *, with_cgroup: bool
 ) -> None:
     daemon = tmp_path / "daemon"
@@ -178,7 +178,7 @@ def cgroup() -> Iterator[Path]:
     remove_cgroup(group)
 
 
-def test_a_supervisor_leaves_no_cgroup_behind(tmp_path: Path) -> None:
+def test_supervisor_removes_its_cgroup(tmp_path: Path) -> None:
     with Supervisor() as supervisor:
         place = supervisor.cgroup
         supervisor.run(Request(("true",), tmp_path, child_environment(), "m", tmp_path / "out"))
@@ -188,7 +188,7 @@ def test_a_supervisor_leaves_no_cgroup_behind(tmp_path: Path) -> None:
     assert place is None or not place.exists()
 
 
-def test_killed_cgroup_has_no_members_and_goes_with_those_inside_it(cgroup: Path) -> None:
+def test_killed_cgroup_is_empty_and_is_removed_with_inner_cgroups(cgroup: Path) -> None:
     (cgroup / "inner").mkdir()
     pid = os.fork()
     if pid == 0:
@@ -202,7 +202,7 @@ def test_killed_cgroup_has_no_members_and_goes_with_those_inside_it(cgroup: Path
     assert not cgroup.exists()
 
 
-def test_cgroup_of_a_killed_executor_is_removed_by_the_next_one(cgroup: Path) -> None:
+def test_next_executor_removes_the_cgroup_of_a_killed_one(cgroup: Path) -> None:
     words = cgroup.name.split("-")
     stale = cgroup.with_name("-".join([*words[:2], "999999999", *words[3:]]))
     stale.mkdir()
@@ -219,15 +219,15 @@ def test_cgroup_of_a_killed_executor_is_removed_by_the_next_one(cgroup: Path) ->
         remove_cgroup(other)
 
 
-def test_cgroup_that_cannot_be_joined_is_none(tmp_path: Path) -> None:
+def test_joining_a_missing_cgroup_fails_without_an_error(tmp_path: Path) -> None:
     assert not join_cgroup(str(tmp_path / "missing"))
 
 
-# -- where nothing adopts orphans (macOS) ------------------------------------------------------------------------------
+# -- systems that do not adopt orphans (macOS) --------------------------------------------------------------------------
 
 
-def test_without_a_subreaper_group_and_mark_are_what_a_command_is_found_by(tmp_path: Path) -> None:
-    """Run a keeper that is told that it is none: what this system can do, it leaves aside."""
+def test_processes_are_found_by_group_and_mark_without_a_subreaper(tmp_path: Path) -> None:
+    """Run a keeper that does not use the subreaper of this system."""
     program = tmp_path / "keeper.py"
     program.write_text(
         "import os, socket, sys\nfrom pytest_gump.system.processes import keeper\n"

@@ -1,4 +1,4 @@
-"""A slot of the project that each module has."""
+"""A slot of the project that each module defines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What git writes into a slot, and what the index then knows of it. The rest is in `test_slot`."""
+"""Files that git writes into a slot, and their entries in the index. See also `test_slot`."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def project(tmp_path: Path) -> Project:
     return make_project(tmp_path)
 
 
-def test_index_knows_the_files_below_the_top_at_once(
+def test_index_has_the_times_and_sizes_of_files_in_folders(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slot, head = project.slot(), project.open().head()
     count = counting_git(tmp_path, monkeypatch)
     assert slot.prepare(head)
-    assert count() == 3  # the index; the files; the settings for the slot's own git
+    assert count() == 3  # for the index, the files, and the settings of the slot's own git
     for name in ("pkg/mod.py", "pkg/deep/er.py"):
         status = (slot.path / name).stat()
         shown = project.git("ls-files", "--debug", name, cwd=slot.path)
@@ -32,7 +32,7 @@ def test_index_knows_the_files_below_the_top_at_once(
         assert f"size: {status.st_size}\t" in shown
 
 
-def test_no_file_differs_after_the_checkout_of_some(project: Project) -> None:
+def test_no_file_differs_after_a_partial_checkout(project: Project) -> None:
     old = project.commit()
     project.write({"pkg/mod.py": "x = 2\n", "top.py": "x = 1\n"})
     new = project.commit()
@@ -44,7 +44,7 @@ def test_no_file_differs_after_the_checkout_of_some(project: Project) -> None:
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
 
 
-def test_attributes_of_the_commit_decide_and_not_those_that_lie_in_the_slot(project: Project) -> None:
+def test_attributes_of_the_commit_are_used_and_not_those_in_the_slot(project: Project) -> None:
     project.write({".gitattributes": "*.txt text eol=crlf\n", "a.txt": "one\n"})
     windows = project.commit()
     project.write({".gitattributes": "*.txt text eol=lf\n", "a.txt": "two\n"})

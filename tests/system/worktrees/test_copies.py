@@ -1,4 +1,4 @@
-"""Files that a build needs and git ignores, in whole sessions."""
+"""Copies of ignored files that a build needs, in whole sessions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def with_env(project: GumpProject) -> GumpProject:
     return project
 
 
-def test_steps_and_preflight_see_the_copies_of_that_time_and_the_result_does_not_hold_them(
+def test_steps_and_preflight_see_current_copies_and_the_result_does_not_contain_them(
     with_env: GumpProject,
 ) -> None:
     with_env.answer("impl", writes={"app.py": "value = 2\n"})
@@ -45,12 +45,12 @@ def test_steps_and_preflight_see_the_copies_of_that_time_and_the_result_does_not
     result.stdout.fnmatch_lines(["already fails on base: bash: grep -q PORT .env*"])
 
 
-def test_workers_and_the_setting_copy_too(with_env: GumpProject) -> None:
+def test_files_named_by_the_setting_are_copied_for_workers(with_env: GumpProject) -> None:
     (with_env.path / ".worktreeinclude").unlink()
     with_env.write({"gump.toml": '[gump]\ncopy = [".env"]\n'})
     with_env.workflow("beside", PARALLEL)
     with_env.answer("build::a", writes={"a.py": "a = 1\n"})
     with_env.answer("build::b", writes={"b.py": "b = 1\n"})
-    with_env.run("beside", "-n1").assert_outcomes(passed=4)  # two of them are merges
+    with_env.run("beside", "-n1").assert_outcomes(passed=4)  # two of these are merges
     assert {"a.py", "b.py"} <= {*with_env.tree(with_env.record().head)}
     assert ".env" not in with_env.tree(with_env.record().head)

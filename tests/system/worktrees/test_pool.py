@@ -45,7 +45,7 @@ def hold(slots: Slots) -> subprocess.Popen[str]:
     return subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
 
 
-def test_each_lease_is_another_slot_and_comes_back_when_the_pool_closes(slots: Slots) -> None:
+def test_each_lease_is_a_different_slot_and_is_released_when_the_pool_closes(slots: Slots) -> None:
     first, second = SlotPool(slots), SlotPool(slots)
     assert [first.lease(), first.lease(), second.lease()] == ["w1", "w2", "w3"]
     first.close()
@@ -53,7 +53,7 @@ def test_each_lease_is_another_slot_and_comes_back_when_the_pool_closes(slots: S
     second.close()
 
 
-def test_slot_of_a_killed_process_is_free_again(slots: Slots) -> None:
+def test_slot_of_a_killed_process_can_be_leased_again(slots: Slots) -> None:
     pool = SlotPool(slots)
     with hold(slots) as other:
         assert other.stdout is not None
@@ -65,7 +65,7 @@ def test_slot_of_a_killed_process_is_free_again(slots: Slots) -> None:
     pool.close()
 
 
-def test_slot_in_which_somebody_still_works_after_its_holder_was_killed_is_passed_over(slots: Slots) -> None:
+def test_slot_of_a_killed_process_is_skipped_while_another_process_runs_in_it(slots: Slots) -> None:
     slots.slot("w1").prepare(slots.repository.head())
     with hold(slots) as other:
         assert other.stdout is not None
@@ -82,7 +82,7 @@ def test_slot_in_which_somebody_still_works_after_its_holder_was_killed_is_passe
     again.close()
 
 
-def test_slot_that_was_given_back_in_doubt_is_passed_over_while_somebody_works_in_it(slots: Slots) -> None:
+def test_suspect_slot_is_skipped_while_another_process_runs_in_it(slots: Slots) -> None:
     slots.slot("w1").prepare(slots.repository.head())
     first = SlotPool(slots)
     assert [first.lease(), first.lease()] == ["w1", "w2"]
@@ -97,7 +97,7 @@ def test_slot_that_was_given_back_in_doubt_is_passed_over_while_somebody_works_i
     assert (slots.root / "w1.lease").read_bytes() == b""
 
 
-def test_nothing_ignored_of_an_earlier_run_is_left_for_the_next_one(slots: Slots) -> None:
+def test_ignored_files_of_an_earlier_run_are_removed_for_the_next_one(slots: Slots) -> None:
     base = slots.repository.head()
     pool = SlotPool(slots)
     slot = slots.slot(pool.lease())
@@ -119,13 +119,13 @@ def test_nothing_ignored_of_an_earlier_run_is_left_for_the_next_one(slots: Slots
     next_pool.close()
 
 
-def test_folder_that_cannot_be_written_is_an_error_that_names_it(slots: Slots) -> None:
+def test_invalid_root_folder_is_an_error(slots: Slots) -> None:
     slots.root.write_text("a file\n")
     with pytest.raises(WorktreeError, match="a link or not a folder"):
         SlotPool(slots).lease()
 
 
-def test_disk_without_locks_is_refused_and_not_tried_for_ever(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_system_without_locks_is_an_error(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     def flock(_handle: int, _how: int) -> None:
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
@@ -136,8 +136,8 @@ def test_disk_without_locks_is_refused_and_not_tried_for_ever(slots: Slots, monk
     assert is_leased(slots.root / "w1.lease")
 
 
-def test_slot_that_cannot_be_changed_is_passed_over(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only root can make such a folder (chattr +i), so the kernel's answer is made up here."""
+def test_slot_that_cannot_be_changed_is_skipped(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only root can create such a folder (chattr +i), so the error of the kernel is simulated."""
     pool = SlotPool(slots)
     slots.slot(pool.lease()).prepare(slots.repository.head())
     pool.close()
@@ -153,7 +153,7 @@ def test_slot_that_cannot_be_changed_is_passed_over(slots: Slots, monkeypatch: p
     after.close()
 
 
-def test_lease_that_cannot_be_emptied_is_still_let_go(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lease_file_that_cannot_be_emptied_is_released(slots: Slots, monkeypatch: pytest.MonkeyPatch) -> None:
     def ftruncate(_descriptor: int, _length: int) -> None:
         raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
 
@@ -164,7 +164,7 @@ def test_lease_that_cannot_be_emptied_is_still_let_go(slots: Slots, monkeypatch:
     assert not is_leased(slots.root / "w1.lease")
 
 
-def test_lease_of_slots_that_were_removed_is_taken_again(slots: Slots) -> None:
+def test_lease_of_removed_slots_is_acquired_again(slots: Slots) -> None:
     pool, other = SlotPool(slots), SlotPool(Slots(slots.repository, slots.root))
     assert pool.lease() == "w1"
     shutil.rmtree(slots.root)
@@ -177,7 +177,7 @@ def test_lease_of_slots_that_were_removed_is_taken_again(slots: Slots) -> None:
     pool.close()
 
 
-def test_slot_that_another_session_took_after_its_removal_is_not_chosen_again(slots: Slots) -> None:
+def test_removed_slot_leased_by_another_session_is_not_chosen_again(slots: Slots) -> None:
     pool = SlotPool(slots)
     use = SlotChoice(pool)
     assert use.choose(None, busy=(), living=(), wanted=None) == "w1"
@@ -191,7 +191,7 @@ def test_slot_that_another_session_took_after_its_removal_is_not_chosen_again(sl
     pool.close()
 
 
-def test_slot_that_was_never_leased_is_not_held(slots: Slots) -> None:
+def test_unleased_slot_is_not_held(slots: Slots) -> None:
     pool = SlotPool(slots)
     assert not pool.holds("w1")
     assert not (slots.root / "w1.lease").exists()

@@ -1,4 +1,4 @@
-"""Folders for indexes in the folder for temporary files."""
+"""Private folders for indexes in the directory for temporary files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def test_folder_of_a_killed_process_goes_and_that_of_a_living_one_stays(place: Path, tmp_path: Path) -> None:
+def test_folder_of_a_killed_process_is_removed_and_that_of_a_running_one_is_kept(place: Path, tmp_path: Path) -> None:
     words = [sys.executable, "-c", HOLD, str(tmp_path / "slots")]
     environment = {**os.environ, "TMPDIR": str(place)}
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as other:
@@ -47,7 +47,7 @@ def test_folder_of_a_killed_process_goes_and_that_of_a_living_one_stays(place: P
         assert ours.private.is_there
 
 
-def test_what_is_not_ours_stays(place: Path, tmp_path: Path) -> None:
+def test_only_our_own_folders_are_removed(place: Path, tmp_path: Path) -> None:
     kept = tmp_path / "kept"
     kept.mkdir(0o700)
     (kept / "file").touch()
@@ -62,7 +62,7 @@ def test_what_is_not_ours_stays(place: Path, tmp_path: Path) -> None:
     assert (kept / "file").exists()
 
 
-def test_folder_of_another_user_stays(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folder_of_another_user_is_kept(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs = place / f"{PRIVATE}theirs"
     theirs.mkdir(0o700)
     other = os.geteuid() + 1
@@ -71,7 +71,7 @@ def test_folder_of_another_user_stays(place: Path, tmp_path: Path, monkeypatch: 
     assert theirs.exists()
 
 
-def test_folder_that_another_process_removes_before_it_is_locked_is_made_again(
+def test_folder_removed_before_it_is_locked_is_created_again(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made: list[str] = []
@@ -89,7 +89,7 @@ def test_folder_that_another_process_removes_before_it_is_locked_is_made_again(
     assert [path.name for path in place.iterdir()] == [Path(made[1]).name]
 
 
-def test_without_a_folder_for_temporary_files_it_ends_with_an_error(place: Path, tmp_path: Path) -> None:
+def test_missing_directory_for_temporary_files_is_an_error(place: Path, tmp_path: Path) -> None:
     place.rmdir()
     with pytest.raises(FileNotFoundError):
         _ = SlotRoot(tmp_path / "slots").private

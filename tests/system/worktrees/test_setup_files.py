@@ -1,4 +1,4 @@
-"""What setup left, compared without reading a file."""
+"""Comparison of files after setup without reading them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def look(root: Path) -> setup_files.Stamps:
     return setup_files.stamps(str(root), ["deps", "one.txt", "gone"])
 
 
-def test_added_changed_and_gone_are_told_apart(tmp_path: Path) -> None:
+def test_added_changed_and_removed_files_are_distinguished(tmp_path: Path) -> None:
     for name in ("deps/a/x", "deps/a/y", "deps/b", "one.txt"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(name)
@@ -34,5 +34,5 @@ def test_added_changed_and_gone_are_told_apart(tmp_path: Path) -> None:
     assert setup_files.added(before, now) == ["deps/new", "deps/new-file"]
 
 
-def test_what_is_no_list_holds_nothing() -> None:
+def test_invalid_list_is_empty() -> None:
     assert [setup_files.from_bytes(data) for data in (b"", b"[1]", b'{"a": [1', b"\xff")] == [{}] * 4

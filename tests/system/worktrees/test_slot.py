@@ -47,11 +47,11 @@ def take(slot: Slot, base: str) -> Snapshot:
     return slot.snapshot(base, "gump: attempt\n", REF)
 
 
-def test_a_slot_that_nobody_holds_is_freed_at_once(project: Project, base: str) -> None:
+def test_unreferenced_slot_is_freed_at_once(project: Project, base: str) -> None:
     slot = project.slot()
     assert slot.prepare(base)
     freed = weakref.ref(slot)
-    gc.disable()  # no circle keeps its folder open until a collection
+    gc.disable()  # no reference cycle keeps its folder open
     try:
         del slot
         assert freed() is None
@@ -61,7 +61,7 @@ def test_a_slot_that_nobody_holds_is_freed_at_once(project: Project, base: str) 
 
 @contextlib.contextmanager
 def not_as_root(folder: Path) -> Iterator[None]:
-    """Root, who may read everything, becomes another user, who owns the folder; others stay who they are."""
+    """If this process is root, which can read everything, become another user that owns the folder."""
     if os.geteuid() != 0:
         yield
         return
@@ -80,7 +80,7 @@ def not_as_root(folder: Path) -> Iterator[None]:
 # -- preparing -------------------------------------------------------------------------------------------------------
 
 
-def test_slot_is_a_repository_of_its_own_at_the_commit(project: Project, slot: Slot, base: str) -> None:
+def test_slot_is_its_own_repository_at_the_commit(project: Project, slot: Slot, base: str) -> None:
     assert files_of(slot) == BASE_FILES
     assert project.git("rev-parse", "HEAD", cwd=slot.path) == base
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
@@ -88,7 +88,9 @@ def test_slot_is_a_repository_of_its_own_at_the_commit(project: Project, slot: S
     assert not slot.prepare(base)
 
 
-def test_moving_a_slot_restores_removes_and_keeps_what_it_should(project: Project, slot: Slot, base: str) -> None:
+def test_prepare_restores_tracked_files_and_removes_others_except_kept_names(
+    project: Project, slot: Slot, base: str
+) -> None:
     project.write({"app.py": "two\n", "later/new.py": "1\n"})
     (project.root / "README").unlink()
     second = project.commit()
@@ -116,7 +118,7 @@ def test_moving_a_slot_restores_removes_and_keeps_what_it_should(project: Projec
     assert files_of(slot) == BASE_FILES | kept
 
 
-def test_odd_and_read_only_leftovers_do_not_stop_a_reset(slot: Slot, base: str) -> None:
+def test_unusual_names_and_read_only_files_do_not_prevent_a_reset(slot: Slot, base: str) -> None:
     for name in (b"new\nline", b"\xff\xfe", b"-rf", b" lead", "ü'\"".encode(), b"*"):
         (slot.path / os.fsdecode(name)).write_text("1\n")
         (slot.path / "pkg" / os.fsdecode(name)).mkdir()
@@ -133,7 +135,7 @@ def test_odd_and_read_only_leftovers_do_not_stop_a_reset(slot: Slot, base: str) 
     assert os.access(slot.path / "app.py", os.R_OK)
 
 
-def test_tracked_folder_that_became_a_link_is_restored_without_following_it(
+def test_tracked_folder_replaced_by_a_link_is_restored_without_following_it(
     slot: Slot, base: str, tmp_path: Path
 ) -> None:
     outside = tmp_path / "outside"
@@ -148,7 +150,7 @@ def test_tracked_folder_that_became_a_link_is_restored_without_following_it(
 
 
 @pytest.mark.parametrize("damage", ["slot deleted", "slot is a link"])
-def test_damaged_slot_is_made_anew(slot: Slot, base: str, damage: str, tmp_path: Path) -> None:
+def test_damaged_slot_is_created_again(slot: Slot, base: str, damage: str, tmp_path: Path) -> None:
     shutil.rmtree(slot.path)
     if damage == "slot is a link":
         slot.path.symlink_to(tmp_path)
@@ -158,9 +160,7 @@ def test_damaged_slot_is_made_anew(slot: Slot, base: str, damage: str, tmp_path:
 
 
 @pytest.mark.parametrize("damage", ["deleted", "broken", "a link", "a folder", "another index", "flags"])
-def test_index_that_somebody_touched_is_made_again(
-    project: Project, slot: Slot, base: str, damage: str, tmp_path: Path
-) -> None:
+def test_changed_index_is_created_again(project: Project, slot: Slot, base: str, damage: str, tmp_path: Path) -> None:
     (index,) = (tmp_path / "tmp").glob("gump-index-*/one")
     project.write({"app.py": "agent\n", "new.py": "1\n"}, below=slot.path)
     canary = tmp_path / "canary"
@@ -194,7 +194,7 @@ def test_index_that_somebody_touched_is_made_again(
     assert files_of(slot) == BASE_FILES
 
 
-def test_stale_lock_of_a_killed_git_is_no_obstacle(slot: Slot, base: str, tmp_path: Path) -> None:
+def test_stale_lock_of_a_killed_git_is_ignored(slot: Slot, base: str, tmp_path: Path) -> None:
     (index,) = (tmp_path / "tmp").glob("gump-index-*/one")
     index.with_name("one.lock").write_text("")
     (slot.path / "app.py").write_text("two\n")
@@ -202,7 +202,7 @@ def test_stale_lock_of_a_killed_git_is_no_obstacle(slot: Slot, base: str, tmp_pa
     assert take(slot, base).bad == ()
 
 
-def test_hidden_edit_with_old_times_is_restored(slot: Slot, base: str) -> None:
+def test_edit_with_unchanged_times_is_undone(slot: Slot, base: str) -> None:
     file = slot.path / "app.py"
     status = file.stat()
     file.write_text("ONE\nTWO\nTHREE\n")
@@ -211,7 +211,7 @@ def test_hidden_edit_with_old_times_is_restored(slot: Slot, base: str) -> None:
     assert file.read_text() == "one\ntwo\nthree\n"
 
 
-def test_agents_git_configuration_does_not_outlive_its_attempt(project: Project, slot: Slot, base: str) -> None:
+def test_git_configuration_of_the_agent_is_removed_after_its_attempt(project: Project, slot: Slot, base: str) -> None:
     project.git("config", "core.fsmonitor", "/bin/false", cwd=slot.path)
     (slot.path / ".git/hooks").mkdir()
     (slot.path / ".git/hooks/pre-commit").write_text("#!/bin/sh\nexit 1\n")
@@ -221,12 +221,12 @@ def test_agents_git_configuration_does_not_outlive_its_attempt(project: Project,
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "-x", ".git", "a..b", "x" * 200])
-def test_slot_names_cannot_lead_elsewhere(project: Project, name: str) -> None:
+def test_slot_names_cannot_contain_paths(project: Project, name: str) -> None:
     with pytest.raises(WorktreeError, match="not a valid name of a worktree slot"):
         project.slot(name)
 
 
-def test_default_place_is_the_cache_and_differs_by_repository(
+def test_default_root_is_in_the_cache_and_depends_on_the_repository(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = project.open()
@@ -242,9 +242,7 @@ def test_default_place_is_the_cache_and_differs_by_repository(
 # -- snapshots -------------------------------------------------------------------------------------------------------
 
 
-def test_snapshot_holds_what_the_agent_left_and_touches_nothing_of_the_user(
-    project: Project, slot: Slot, base: str
-) -> None:
+def test_snapshot_has_the_agents_files_and_changes_nothing_of_the_user(project: Project, slot: Slot, base: str) -> None:
     project.write({"README": "the user's edit\n"})
     project.git("config", "commit.gpgsign", "true")
     before = project.state()
@@ -259,7 +257,7 @@ def test_snapshot_holds_what_the_agent_left_and_touches_nothing_of_the_user(
     assert project.state() == before
 
 
-def test_snapshot_of_an_untouched_slot_is_still_a_commit(slot: Slot, base: str, project: Project) -> None:
+def test_snapshot_of_an_unchanged_slot_is_a_commit(slot: Slot, base: str, project: Project) -> None:
     snapshot = take(slot, base)
     assert snapshot.tree == project.open().tree_of(base)
     assert snapshot.commit != base
@@ -284,7 +282,7 @@ def replaces_git_by_a_file(project: Project, slot: Slot) -> None:
     (slot.path / ".git").write_text(f"gitdir: {project.root}/.git\n")
 
 
-def starts_anew(project: Project, slot: Slot) -> None:
+def starts_a_new_repository(project: Project, slot: Slot) -> None:
     shutil.rmtree(slot.path / ".git")
     project.git("init", "-q", cwd=slot.path)
     project.git("add", "-A", cwd=slot.path)
@@ -309,12 +307,12 @@ def pretends_a_merge(project: Project, slot: Slot) -> None:
         switches_branch,
         deletes_git,
         replaces_git_by_a_file,
-        starts_anew,
+        starts_a_new_repository,
         hides_its_change,
         pretends_a_merge,
     ],
 )
-def test_agents_own_git_changes_nothing_about_the_snapshot(
+def test_git_commands_of_the_agent_do_not_change_the_snapshot(
     project: Project, slot: Slot, base: str, act: object
 ) -> None:
     before = project.state()
@@ -344,7 +342,7 @@ def test_git_in_a_slot_without_git_finds_no_repository_above(
 
 @pytest.mark.parametrize("with_commit", [True, False])
 @pytest.mark.parametrize("folder", ["nested", "pkg", "new/deep"])
-def test_nested_repository_becomes_plain_files(
+def test_nested_repository_is_kept_as_plain_files(
     project: Project, slot: Slot, base: str, folder: str, with_commit: bool
 ) -> None:
     project.write({f"{folder}/inner.py": "1\n"}, below=slot.path)
@@ -358,7 +356,7 @@ def test_nested_repository_becomes_plain_files(
     assert snapshot.bad == ()
 
 
-def test_fifo_and_socket_are_left_out_and_named(slot: Slot, base: str, project: Project) -> None:
+def test_fifo_and_socket_are_left_out_and_reported(slot: Slot, base: str, project: Project) -> None:
     os.mkfifo(slot.path / "pkg/pipe")
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(slot.path):
         server.bind("sock")
@@ -368,7 +366,7 @@ def test_fifo_and_socket_are_left_out_and_named(slot: Slot, base: str, project: 
     assert not (slot.path / "pkg/pipe").exists()
 
 
-def test_new_links_out_of_the_tree_are_bad_and_others_are_not(project: Project, tmp_path: Path) -> None:
+def test_new_links_out_of_the_worktree_are_bad_and_others_are_not(project: Project, tmp_path: Path) -> None:
     (project.root / "old").symlink_to("/etc/hosts")
     base = project.commit()
     slot = project.slot()
@@ -388,7 +386,7 @@ def test_new_links_out_of_the_tree_are_bad_and_others_are_not(project: Project, 
     assert set(snapshot.bad) == {"absolute", "up", "into-git", "node_modules"}
 
 
-def test_file_that_git_refuses_to_hold_is_bad_and_the_rest_is_kept(project: Project, slot: Slot, base: str) -> None:
+def test_file_that_git_rejects_is_bad_and_the_rest_is_kept(project: Project, slot: Slot, base: str) -> None:
     project.write({"pkg/git~1": "1\n", "good.py": "1\n"}, below=slot.path)
     snapshot = take(slot, base)
     assert snapshot.bad == ("pkg/git~1",)
@@ -408,7 +406,7 @@ def test_unreadable_file_and_folder_are_bad_and_the_rest_is_kept(
 
 
 @pytest.mark.parametrize("act", ["nothing", "folder deleted", "files written", "other commit"])
-def test_submodules_of_the_base_stay_as_they_are(project: Project, tmp_path: Path, act: str) -> None:
+def test_submodules_of_the_base_do_not_change(project: Project, tmp_path: Path, act: str) -> None:
     library = make_project(tmp_path / "library")
     project.git("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.root), "lib")
     base = project.commit()
@@ -427,7 +425,7 @@ def test_submodules_of_the_base_stay_as_they_are(project: Project, tmp_path: Pat
     assert not slot.prepare(base)
 
 
-def test_sparse_checkout_of_the_user_does_not_thin_out_slots(project: Project, base: str) -> None:
+def test_sparse_checkout_of_the_user_does_not_apply_to_slots(project: Project, base: str) -> None:
     project.git("sparse-checkout", "set", "--no-cone", "/app.py")
     before = project.state()
     slot = project.slot()
@@ -438,7 +436,7 @@ def test_sparse_checkout_of_the_user_does_not_thin_out_slots(project: Project, b
     assert not (project.root / "README").exists()
 
 
-def test_line_ending_settings_of_the_user_make_no_false_changes(project: Project) -> None:
+def test_line_ending_settings_of_the_user_cause_no_changes(project: Project) -> None:
     project.git("config", "core.autocrlf", "true")
     project.git("config", "core.safecrlf", "true")
     base = project.git("rev-parse", "HEAD")
@@ -457,10 +455,10 @@ def test_large_text_file_does_not_fill_the_memory(project: Project, slot: Slot, 
     assert (change.path, change.added) == ("big.txt", None)
 
 
-# -- what is judged is what is kept ----------------------------------------------------------------------------------
+# -- gates see exactly the tree that is kept --------------------------------------------------------------------------
 
 
-def test_ignored_files_go_before_gates_except_kept_names(project: Project, slot: Slot, base: str) -> None:
+def test_ignored_files_are_removed_before_gates_except_kept_names(project: Project, slot: Slot, base: str) -> None:
     project.write({"x.log": "1", "build/lib/a": "1", "node_modules/d/i.js": "1", "new.py": "1\n"}, below=slot.path)
     take(slot, base)
     assert sorted(slot.remove_ignored(slot.keep)) == ["build", "x.log"]
@@ -468,16 +466,14 @@ def test_ignored_files_go_before_gates_except_kept_names(project: Project, slot:
     assert slot.remove_ignored(keep=()) == ["node_modules"]
 
 
-def test_a_folder_that_ignored_itself_is_gone_when_the_slot_changes_hands(
-    project: Project, slot: Slot, base: str
-) -> None:
+def test_folder_that_ignores_itself_is_removed_before_the_next_run(project: Project, slot: Slot, base: str) -> None:
     project.write({".pytest_cache/.gitignore": "*\n", ".pytest_cache/v/a": "1"}, below=slot.path)
     slot.forget()
     slot.prepare(base)
     assert not (slot.path / ".pytest_cache").exists()
 
 
-def test_ignored_files_that_setup_made_stay(project: Project, slot: Slot, base: str) -> None:
+def test_ignored_files_made_by_setup_are_kept(project: Project, slot: Slot, base: str) -> None:
     project.write({"build/generated.c": "1"}, below=slot.path)
     slot.accept_ignored()
     project.write({"x.log": "1"}, below=slot.path)
@@ -486,7 +482,7 @@ def test_ignored_files_that_setup_made_stay(project: Project, slot: Slot, base: 
     assert (slot.path / "build/generated.c").exists()
 
 
-def test_slot_goes_back_to_the_snapshot_after_gates(project: Project, slot: Slot, base: str) -> None:
+def test_slot_is_restored_to_the_snapshot_after_gates(project: Project, slot: Slot, base: str) -> None:
     project.write({"new.py": "1\n"}, below=slot.path)
     snapshot = take(slot, base)
     project.write({"new.py": "gate\n", "report.xml": "1", "x.log": "1", "deep/er/x": "1"}, below=slot.path)
@@ -496,7 +492,7 @@ def test_slot_goes_back_to_the_snapshot_after_gates(project: Project, slot: Slot
     assert (slot.path / "new.py").read_text() == "1\n"
 
 
-def test_next_attempt_may_start_from_the_last_snapshot(project: Project, slot: Slot, base: str) -> None:
+def test_next_attempt_can_start_from_the_last_snapshot(project: Project, slot: Slot, base: str) -> None:
     project.write({"new.py": "1\n"}, below=slot.path)
     first = take(slot, base)
     slot.prepare(first.commit)
@@ -504,10 +500,10 @@ def test_next_attempt_may_start_from_the_last_snapshot(project: Project, slot: S
     assert project.git("rev-parse", "HEAD", cwd=slot.path) == first.commit
 
 
-# -- handed over -----------------------------------------------------------------------------------------------------
+# -- output files ----------------------------------------------------------------------------------------------------
 
 
-def test_handed_over_file_is_read_and_never_reaches_a_snapshot(project: Project, slot: Slot, base: str) -> None:
+def test_output_file_is_read_and_in_no_snapshot(project: Project, slot: Slot, base: str) -> None:
     slot.empty_handover()
     project.write({".gump/out/plan.json": "[]", ".gump/out/sub/x": "1"}, below=slot.path)
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
@@ -516,7 +512,7 @@ def test_handed_over_file_is_read_and_never_reaches_a_snapshot(project: Project,
     assert names(project, take(slot, base)) == BASE_FILES
 
 
-def test_handed_over_files_are_moved_away_without_links(slot: Slot, tmp_path: Path) -> None:
+def test_output_files_are_moved_without_links_and_fifos(slot: Slot, tmp_path: Path) -> None:
     slot.empty_handover()
     out = slot.path / ".gump/out"
     (out / "sub").mkdir()
@@ -532,7 +528,7 @@ def test_handed_over_files_are_moved_away_without_links(slot: Slot, tmp_path: Pa
 @pytest.mark.parametrize(
     "name", ["link", "folder", "fifo", "big", "../../app.py", "/etc/passwd", "", "a\0b", "dirlink/x"]
 )
-def test_odd_hand_over_is_refused(slot: Slot, name: str) -> None:
+def test_invalid_output_file_is_rejected(slot: Slot, name: str) -> None:
     slot.empty_handover()
     out = slot.path / ".gump/out"
     (out / "link").symlink_to("../../app.py")
@@ -545,7 +541,7 @@ def test_odd_hand_over_is_refused(slot: Slot, name: str) -> None:
 
 
 @pytest.mark.parametrize("link", [".gump", ".gump/out"])
-def test_hand_over_folder_that_is_a_link_leads_nowhere(slot: Slot, link: str, tmp_path: Path) -> None:
+def test_output_folder_that_is_a_link_is_not_followed(slot: Slot, link: str, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     (outside / "out").mkdir(parents=True)
     (outside / "plan.json").write_text("secret")
@@ -569,10 +565,10 @@ def git_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], i
     return counting_git(tmp_path, monkeypatch)
 
 
-def test_gates_of_an_attempt_that_changes_nothing_take_two_git_processes(
+def test_gates_after_an_attempt_without_changes_take_two_git_processes(
     project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
 ) -> None:
-    for path in files_of(slot):  # git looks into files that are not older than its index
+    for path in files_of(slot):  # git reads files that are not older than its index
         os.utime(slot.path / path, (1e9, 1e9))
     take(slot, base)
     git_calls()
@@ -586,7 +582,7 @@ def test_gates_of_an_attempt_that_changes_nothing_take_two_git_processes(
 
 
 @pytest.mark.parametrize("folder", [".venv", "pkg/node_modules"])
-def test_file_in_a_kept_folder_is_found_where_nothing_is_kept(project: Project, tmp_path: Path, folder: str) -> None:
+def test_file_in_a_kept_folder_is_removed_if_nothing_is_kept(project: Project, tmp_path: Path, folder: str) -> None:
     project.write({".gitignore": "/.venv/\nnode_modules/\n", "pkg/a.py": "1\n"})
     base, slot = project.commit(), project.slot()
     slot.prepare(base)
@@ -609,7 +605,7 @@ def test_attempt_that_changes_tracked_and_ignored_files_takes_seven_git_processe
     assert git_calls() == 7
 
 
-def test_attempt_that_the_next_one_goes_on_from_takes_three_git_processes(
+def test_attempt_continued_by_the_next_one_takes_three_git_processes(
     project: Project, slot: Slot, base: str, git_calls: Callable[[], int]
 ) -> None:
     git_calls()
@@ -622,7 +618,7 @@ def test_attempt_that_the_next_one_goes_on_from_takes_three_git_processes(
     assert "pkg/new.py" in files_of(slot)
 
 
-def test_file_that_comes_between_two_looks_is_still_found(project: Project, slot: Slot, base: str) -> None:
+def test_file_created_between_two_sweeps_is_found(project: Project, slot: Slot, base: str) -> None:
     project.write({"app.py": "new\n"}, below=slot.path)
     snapshot = take(slot, base)
     project.write({"late.log": "1\n", "build/late.py": "1\n"}, below=slot.path)
@@ -642,7 +638,7 @@ def test_tracked_file_in_a_kept_folder_does_not_hide_an_ignored_file(project: Pr
     assert slot.remove_ignored(slot.keep) == ["x.log"]
 
 
-def test_gate_that_rewrites_a_tracked_file_is_undone(project: Project, slot: Slot, base: str) -> None:
+def test_change_of_a_tracked_file_by_a_gate_is_undone(project: Project, slot: Slot, base: str) -> None:
     project.write({"app.py": "new\n"}, below=slot.path)
     snapshot = take(slot, base)
     slot.remove_ignored(slot.keep)

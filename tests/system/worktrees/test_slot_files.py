@@ -1,4 +1,4 @@
-"""What is remembered of a slot's files saves looking at them, and hides nothing."""
+"""The remembered state of a slot's files saves git processes and hides no change."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def take(slot: Slot, base: str) -> Snapshot:
     return slot.snapshot(base, "gump: attempt\n", REF)
 
 
-# -- where as many files as before make git look for no new ones ------------------------------------------------------
+# -- changes that keep the number of files ----------------------------------------------------------------------------
 
 
 def one_gone_one_new(slot: Slot) -> None:
@@ -104,7 +104,7 @@ def hidden_by_flags(slot: Slot) -> None:
         *(ignored_by_the_own_repository, link_in_place_of_a_file, rights, hidden_by_flags),
     ],
 )
-def test_snapshot_holds_what_a_git_without_memory_adds(
+def test_snapshot_equals_that_of_a_new_index(
     project: Project,
     slot: Slot,
     base: str,
@@ -127,7 +127,7 @@ def test_snapshot_holds_what_a_git_without_memory_adds(
     assert files_of(slot) - {"vendor/new.py", "vendor/README"} == BASE_FILES
 
 
-def test_git_looks_for_new_files_only_where_there_may_be_some(
+def test_git_searches_for_new_files_only_if_there_may_be_some(
     project: Project, slot: Slot, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = logging_git(tmp_path, monkeypatch)
@@ -147,8 +147,8 @@ def test_git_looks_for_new_files_only_where_there_may_be_some(
     assert added() == ["--all"]
 
 
-def test_files_that_no_snapshot_changes_hide_no_new_ones(project: Project) -> None:
-    """The agents' output folder is emptied and in no snapshot, so that what the base has there stays in the index."""
+def test_files_of_the_base_in_the_output_folder_do_not_hide_new_files(project: Project) -> None:
+    """The output folder is emptied and in no snapshot, so files of the base in it remain in the index."""
     project.write({".gump/out/kept.txt": "1\n"})
     base = project.commit()
     slot = project.slot()
@@ -164,7 +164,7 @@ def test_files_that_no_snapshot_changes_hide_no_new_ones(project: Project) -> No
     assert slot.ignored_since_setup() == ["x.log"]
 
 
-def test_the_index_of_a_slot_has_every_path_in_full_whatever_the_user_prefers(project: Project, base: str) -> None:
+def test_index_of_a_slot_has_version_2_for_any_setting_of_the_user(project: Project, base: str) -> None:
     project.git("config", "index.version", "4")
     slot = project.slot()
     slot.prepare(base)
@@ -180,11 +180,11 @@ def test_git_does_not_wait_for_a_fifo(slot: Slot, base: str, name: str) -> None:
     assert files_of(slot) == BASE_FILES
 
 
-# -- when a slot changes hands -----------------------------------------------------------------------------------------
+# -- use of a slot by another process ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("act", ["nothing", "spoil", "remove"])
-def test_ignored_files_of_an_earlier_run_go_in_whatever_process_prepares_the_slot_first(
+def test_first_process_that_prepares_a_slot_removes_ignored_files_of_earlier_runs(
     project: Project, slot: Slot, base: str, act: str
 ) -> None:
     planted: dict[str, str | bytes] = {
@@ -206,5 +206,5 @@ def test_ignored_files_of_an_earlier_run_go_in_whatever_process_prepares_the_slo
     assert files_of(worker) == BASE_FILES
     project.write({"node_modules/x.js": "1\n"}, below=slot.path)
     assert not worker.prepare(base)
-    assert not slot.prepare(base)  # another process: what this run ignores under a kept name stays
+    assert not slot.prepare(base)  # another process of the same run keeps ignored files with a kept name
     assert files_of(worker) == BASE_FILES | {"node_modules/x.js"}

@@ -1,4 +1,4 @@
-"""Slots that several processes use in turn."""
+"""Slots that several processes use one after the other."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def attempt(slot: Slot, base: str) -> str:
     return snapshot.commit
 
 
-def test_next_order_of_a_worker_takes_no_git_where_nobody_else_prepared_the_slot(
+def test_next_order_in_a_slot_starts_no_git_if_no_other_process_prepared_it(
     project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slots = shared(project)
@@ -50,10 +50,10 @@ def test_next_order_of_a_worker_takes_no_git_where_nobody_else_prepared_the_slot
     theirs.restore(commit)
     calls()
     assert not slots.slot("w1").prepare(commit)
-    assert calls() == 1  # the times of the files are compared
+    assert calls() == 1  # compares the times of the files
 
 
-def test_what_another_process_did_to_the_slot_meanwhile_is_undone(project: Project) -> None:
+def test_changes_of_another_process_in_the_slot_are_undone(project: Project) -> None:
     ours, theirs = shared(project), shared(project)
     base = ours.repository.head()
     commit = attempt(ours.slot("w1"), base)
@@ -73,7 +73,7 @@ def test_what_another_process_did_to_the_slot_meanwhile_is_undone(project: Proje
     assert not (slot.path / "pkg/more.py").exists()
 
 
-def test_slot_that_another_process_made_again_is_used_as_it_is(project: Project) -> None:
+def test_slot_recreated_by_another_process_is_used(project: Project) -> None:
     ours, theirs = shared(project), shared(project)
     commit = attempt(ours.slot("w1"), ours.repository.head())
     theirs.slot("w1").discard()
@@ -83,7 +83,7 @@ def test_slot_that_another_process_made_again_is_used_as_it_is(project: Project)
     assert (slot.path / "app.py").read_text() == "of the attempt\n"
 
 
-def test_setup_of_another_process_is_known(project: Project) -> None:
+def test_setup_by_another_process_is_not_repeated(project: Project) -> None:
     project.write({".gitignore": "*.log\n"})
     base, ours, theirs = project.commit(), shared(project), shared(project)
     attempt(ours.slot("w1"), base)

@@ -1,4 +1,4 @@
-"""Slots beside a process that swaps them, what they lie in and what is kept beside them for links."""
+"""Slots during a process that replaces them, their parent folders and their files by links."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
 
 @pytest.fixture
 def canary(tmp_path: Path) -> Iterator[Path]:
-    """The user's own things, under the names that slots and their root use; they must stay as they are."""
+    """The user's own files, under the names that slots and their root use. They must not change."""
     top = tmp_path / "canary"
     for name in ("letter.txt", "app.py", "pkg/mod.py", ".git/HEAD", ".gump/out/plan.json", "w1/app.py", "w1/.git/HEAD"):
         for place in (top / name, top / "r-12345678" / name):
@@ -119,12 +119,12 @@ def everything(top: Path) -> dict[str, str]:
 
 
 def users() -> list[list[str]]:
-    """Commands that make a process another user: none, and where we are root, one without rights."""
+    """Return prefixes that start a process as this user, and for root also as a user without rights."""
     return [[], BECOME_NOBODY] if os.geteuid() == 0 else [[]]
 
 
 @pytest.mark.parametrize("user", users(), ids=lambda user: "another user" if user else "this user")
-def test_nothing_else_is_touched_while_a_process_swaps_everything(
+def test_other_files_are_not_changed_while_a_process_replaces_everything(
     project: Project, canary: Path, user: list[str], tmp_path: Path
 ) -> None:
     root, out, stop = tmp_path / "xdg/gump/worktrees/r-12345678", tmp_path / "out", tmp_path / "stop"

@@ -1,4 +1,4 @@
-"""Sweeps of a tree: what they find, and that a remembered folder never hides a change."""
+"""Sweeps of a tree find all entries, and remembered folders hide no change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_files_and_links_are_counted_and_folders_are_not(tree: Path) -> None:
     assert found.folders == {"": 1, "a": 3, "a/b": 1}
 
 
-def test_odd_entries_are_told_apart(tree: Path) -> None:
+def test_special_entries_are_distinguished(tree: Path) -> None:
     (tree / "a/.git").mkdir()
     (tree / ".git").mkdir()
     os.mkfifo(tree / "a/pipe")
@@ -42,12 +42,12 @@ def test_odd_entries_are_told_apart(tree: Path) -> None:
     assert (found.nested, found.special, found.leaving) == (["a/.git"], ["a/pipe"], ["a/out"])
 
 
-def test_pruned_folders_are_named_and_not_entered(tree: Path) -> None:
+def test_pruned_folders_are_reported_and_not_entered(tree: Path) -> None:
     found = Sweeper().sweep(str(tree), lambda path: path == "a/b")
     assert (found.pruned, found.files) == (["a/b"], 1)
 
 
-def test_folder_that_has_not_changed_is_not_listed_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unchanged_folder_is_not_listed_again(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLED_NS", 0)
     sweeper = Sweeper()
     time.sleep(0.02)
@@ -57,7 +57,7 @@ def test_folder_that_has_not_changed_is_not_listed_again(tree: Path, monkeypatch
 
 
 @pytest.mark.parametrize("settled_ns", [0, module._SETTLED_NS])
-def test_every_change_of_entries_is_seen(tree: Path, settled_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_change_of_entries_is_found(tree: Path, settled_ns: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_SETTLED_NS", settled_ns)
     sweeper = Sweeper()
     time.sleep(0.02)
@@ -70,7 +70,7 @@ def test_every_change_of_entries_is_seen(tree: Path, settled_ns: int, monkeypatc
     assert sweeper.sweep(str(tree), nothing).special == ["a/one"]
 
 
-def test_link_that_leaves_because_another_was_turned_is_found(tree: Path) -> None:
+def test_link_that_leaves_the_tree_after_another_link_changed_is_found(tree: Path) -> None:
     sweeper = Sweeper()
     (tree / "via").symlink_to("a")
     (tree / "a/b/link").symlink_to("../../via/one")

@@ -24,7 +24,7 @@ def is_inherited_by(tenancy: Tenancy) -> bool:
     return tenancy.is_inherited
 
 
-def test_a_slot_is_ours_until_another_process_begins_or_inherits(root: SlotRoot) -> None:
+def test_slot_is_ours_until_another_process_begins_or_inherits(root: SlotRoot) -> None:
     ours, theirs = Tenancy(root, "w1"), Tenancy(root, "w1")
     assert not is_held_by(ours)
     ours.begin()
@@ -38,7 +38,7 @@ def test_a_slot_is_ours_until_another_process_begins_or_inherits(root: SlotRoot)
     assert not is_held_by(ours)
 
 
-def test_an_inherited_slot_is_so_for_whoever_begins_first(root: SlotRoot) -> None:
+def test_slot_is_inherited_until_a_process_begins(root: SlotRoot) -> None:
     Tenancy(root, "w1").inherit()
     ours, theirs = Tenancy(root, "w1"), Tenancy(root, "w1")
     assert is_inherited_by(ours)
@@ -48,7 +48,7 @@ def test_an_inherited_slot_is_so_for_whoever_begins_first(root: SlotRoot) -> Non
     assert not theirs.is_inherited
 
 
-def test_a_mark_that_an_agent_puts_back_is_not_ours(root: SlotRoot) -> None:
+def test_mark_restored_by_an_agent_is_not_ours(root: SlotRoot) -> None:
     ours, theirs = Tenancy(root, "w1"), Tenancy(root, "w1")
     mark = root.path / "w1.tenant"
     ours.begin()
@@ -62,7 +62,7 @@ def test_a_mark_that_an_agent_puts_back_is_not_ours(root: SlotRoot) -> None:
 
 
 @pytest.mark.parametrize("act", ["remove", "folder", "link"])
-def test_a_spoilt_mark_is_replaced(root: SlotRoot, act: str, tmp_path: Path) -> None:
+def test_damaged_mark_is_replaced(root: SlotRoot, act: str, tmp_path: Path) -> None:
     tenancy, mark = Tenancy(root, "w1"), root.path / "w1.tenant"
     tenancy.begin()
     mark.unlink()
