@@ -1,4 +1,4 @@
-"""Steps on xdist's workers: the same as in one process, whatever else is in the session."""
+"""Steps that run on workers of pytest-xdist."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 SPECS = ("spec.md", "other.md")
 WORKERS = "1/1 worker" if CAN_FORK else "2/2 workers"
-"""What a session asks for that can run two steps at once."""
+"""Workers that a session starts if two of its steps can run in parallel."""
 
 
 @pytest.fixture
 def rich(project: GumpProject) -> GumpProject:
-    """Two specs, two workflows with retries and a plan, and ordinary tests of which one fails."""
+    """Return a project with two specs, two workflows with retries and a plan, and ordinary tests, one of which fails."""
     project.workflow("plan", PLAN.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
     tests = "import pytest\n@pytest.mark.parametrize('n', range(12))\ndef test_it(n): assert n != 3\n"
     project.write({"other.md": "# Another\n", "test_ordinary.py": tests})
@@ -44,7 +44,7 @@ def runs(project: GumpProject) -> dict[tuple[str, str], RunRecord]:
     return {(record.spec, record.workflow): record for record in records}
 
 
-def told(records: dict[tuple[str, str], RunRecord]) -> dict[object, object]:
+def figures(records: dict[tuple[str, str], RunRecord]) -> dict[object, object]:
     return {
         key: (
             record.status,
@@ -56,7 +56,7 @@ def told(records: dict[tuple[str, str], RunRecord]) -> dict[object, object]:
 
 
 def warm_up(project: GumpProject) -> str:
-    """An ordinary test: when it has run, every worker is there."""
+    """Write an ordinary test, which runs after every worker has started, and return its path."""
     project.write({"test_warm.py": "def test_it(): pass\n"})
     project.commit()
     return "test_warm.py"
@@ -68,10 +68,10 @@ def cases_of(project: GumpProject, name: str) -> set[tuple[str, str, str]]:
 
 
 @pytest.mark.slow
-def test_workers_make_what_one_process_makes(rich: GumpProject) -> None:
+def test_workers_have_the_same_results_as_one_process(rich: GumpProject) -> None:
     words = ["--gump-workflow=retry", "test_ordinary.py", "other.md", "--tb=no"]
     serial = rich.run("plan", "-n0", "--junitxml=serial.xml", *words)
-    expected, cases = told(runs(rich)), cases_of(rich, "serial.xml")
+    expected, cases = figures(runs(rich)), cases_of(rich, "serial.xml")
     assert len(expected) == 4
     assert {record.status for record in runs(rich).values()} == {"passed"}
     for options in (["-n2", "--dist=load"], ["--dist=worksteal", "--tx=2*popen"]):
@@ -79,11 +79,11 @@ def test_workers_make_what_one_process_makes(rich: GumpProject) -> None:
         result = rich.run("plan", *options, "--junitxml=parallel.xml", *words)
         assert result.parseoutcomes() == serial.parseoutcomes()
         assert result.ret == serial.ret == pytest.ExitCode.TESTS_FAILED
-        assert told(runs(rich)) == expected
+        assert figures(runs(rich)) == expected
         assert cases_of(rich, "parallel.xml") == cases
 
 
-def test_ordinary_tests_come_before_the_first_step(project: GumpProject) -> None:
+def test_ordinary_tests_run_before_the_first_step(project: GumpProject) -> None:
     project.write({"test_last.py": "import time\ndef test_it(): time.sleep(1)\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -94,7 +94,7 @@ def test_ordinary_tests_come_before_the_first_step(project: GumpProject) -> None
     assert "✓ impl" in lines[-1]
 
 
-def test_a_failed_ordinary_test_keeps_steps_from_starting_under_x(project: GumpProject) -> None:
+def test_with_x_no_step_starts_after_a_failed_ordinary_test(project: GumpProject) -> None:
     project.write({"test_bad.py": "def test_it(): assert False\n"})
     project.commit()
     result = project.run("one", "-n2", "-x", "test_bad.py")
@@ -102,7 +102,7 @@ def test_a_failed_ordinary_test_keeps_steps_from_starting_under_x(project: GumpP
     assert not project.folders()
 
 
-def test_a_broken_test_file_keeps_steps_from_starting(project: GumpProject) -> None:
+def test_no_step_starts_if_a_test_file_cannot_be_imported(project: GumpProject) -> None:
     project.write({"test_broken.py": "import nothing_of_that_name\n"})
     project.commit()
     result = project.run("one", "-n1", "test_broken.py")
@@ -110,26 +110,26 @@ def test_a_broken_test_file_keeps_steps_from_starting(project: GumpProject) -> N
     assert not project.folders()
 
 
-def test_a_missing_spec_is_told_once_and_starts_nothing(project: GumpProject) -> None:
+def test_a_missing_spec_is_reported_once_and_starts_no_run(project: GumpProject) -> None:
     result = project.run("one", "-n2", "nosuch.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert result.stderr.str().count("nosuch.md") == 1
     assert not project.folders()
 
 
-def test_a_selection_holds_for_steps_on_workers(project: GumpProject) -> None:
+def test_steps_on_workers_are_selected_with_k(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one", "--gump-workflow=retry", "-n1", "-k", "retry")
     assert result.parseoutcomes() == {"passed": 1, "deselected": 1}
     assert [folder.run_id.split("-")[2] for folder in project.folders()] == ["retry"]
 
 
-def test_nothing_selected_ends_as_always(project: GumpProject) -> None:
+def test_exit_code_is_no_tests_collected_if_nothing_is_selected(project: GumpProject) -> None:
     result = project.run("one", "-n1", "-k", "nosuchstep")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
 
 
-def test_a_failure_that_is_retried_is_none_for_x(project: GumpProject) -> None:
+def test_maxfail_does_not_count_attempts_that_are_retried(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": BROKEN})
     project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
     result = project.run("retry", "-n1", "--maxfail=1")
@@ -137,7 +137,7 @@ def test_a_failure_that_is_retried_is_none_for_x(project: GumpProject) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
+def test_x_stops_and_records_steps_that_are_running(project: GumpProject) -> None:
     write_side(project, pauses_s=3)
     project.answer("impl", writes={"new.py": BROKEN}, pauses_s=[0.5] * 4)
     words = ["--gump-workflow=side", "-n2", "-x", "--gump-replay-delay=1", "--tb=no", warm_up(project)]
@@ -149,7 +149,7 @@ def test_x_stops_what_goes_on_and_books_it(project: GumpProject) -> None:
     assert {one.result.outcome for one in records["side"].attempts if one.result} == {"cancelled"}
 
 
-def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpProject) -> None:
+def test_workers_start_if_steps_can_run_in_parallel(project: GumpProject) -> None:
     write_side(project)
     result = project.run("side")
     assert f"created: {WORKERS}" in result.stdout.str()
@@ -157,7 +157,7 @@ def test_workers_are_asked_for_where_steps_may_go_on_side_by_side(project: GumpP
 
 
 @pytest.mark.parametrize("words", [["-n0"], ["-s"], ["test_ordinary.py"], ["-pcoverage_begins"]])
-def test_no_worker_is_asked_for_where_it_would_be_in_the_way(project: GumpProject, words: list[str]) -> None:
+def test_no_worker_starts_if_an_option_or_the_session_rules_it_out(project: GumpProject, words: list[str]) -> None:
     project.write({"test_ordinary.py": "def test_it(): pass\n", "coverage_begins.py": COVERAGE_BEGINS})
     project.pytester.syspathinsert()
     write_side(project)
@@ -172,7 +172,7 @@ def pytest_load_initial_conftests(early_config):
 """
 
 
-def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
+def test_gump_slots_limits_the_agents_of_a_cli(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\ngump_slots = claude=1\n"})
     project.workflow("side", SIDE_CLAUDE)
     for name in ("left", "right"):
@@ -185,7 +185,7 @@ def test_a_cli_has_as_many_slots_as_it_is_given(project: GumpProject) -> None:
     assert attempts[1].started < attempts[0].started + attempts[0].duration_s <= attempts[2].started
 
 
-def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> None:
+def test_the_last_line_shows_every_running_step(project: GumpProject) -> None:
     write_side(project, pauses_s=0.5)
     project.answer("impl", writes={"new.py": "x = 1\n"})
     output = run_on_terminal(
@@ -199,7 +199,7 @@ def test_the_last_line_shows_every_step_that_goes_on(project: GumpProject) -> No
     assert any("side    ✓ left" in line for line in finished)
 
 
-def test_the_money_of_a_run_holds_over_all_workers(project: GumpProject) -> None:
+def test_the_budget_of_a_run_applies_to_all_workers_together(project: GumpProject) -> None:
     project.write({"conftest.py": SPENDER})
     text = SIDE.replace("name: side", "name: side\nmax_budget: 1").replace("claude-haiku", "spender")
     project.workflow("side", text.replace("codex", "spender"))
@@ -207,7 +207,7 @@ def test_the_money_of_a_run_holds_over_all_workers(project: GumpProject) -> None
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     record = project.record()
     assert {str(one.result.outcome) for one in record.attempts if one.result is not None} == {"budget"}
-    assert 1 <= record.total.cost_usd <= 1.21  # one more answer for each of the two
+    assert 1 <= record.total.cost_usd <= 1.21  # each of the two agents can spend one more answer
     assert "max_budget of $1.00 is spent" in result.stdout.str()
 
 

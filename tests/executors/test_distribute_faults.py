@@ -1,4 +1,4 @@
-"""Workers that are lost, and sessions that are stopped: nothing hangs, nothing is left, money is booked."""
+"""Lost workers and stopped sessions: nothing hangs, no process is left, and costs are recorded."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def outcomes(project: GumpProject) -> list[str]:
     return [str(one.result.outcome) for one in project.record().attempts if one.result is not None]
 
 
-def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProject) -> None:
+def test_attempt_of_a_lost_worker_is_repeated_on_another_worker(project: GumpProject) -> None:
     flag = project.path.parent / f"{project.path.name}-flag"
     project.write({"conftest.py": FATAL_GATE.replace("FLAG", str(flag))})
     project.workflow("gated", GATED)
@@ -50,7 +50,7 @@ def test_an_attempt_whose_worker_dies_is_made_again_on_another(project: GumpProj
     assert "was lost while it worked" in first.result.reason
 
 
-def test_a_step_fails_when_its_worker_dies_twice(project: GumpProject) -> None:
+def test_step_fails_if_its_worker_is_lost_twice(project: GumpProject) -> None:
     project.write(
         {
             "conftest.py": FATAL_GATE.replace("FLAG", "/dev/null/none").replace(
@@ -66,7 +66,7 @@ def test_a_step_fails_when_its_worker_dies_twice(project: GumpProject) -> None:
     assert project.record().total.cost_usd == 0.5
 
 
-def test_no_worker_that_is_left_ends_the_run_with_a_reason(project: GumpProject) -> None:
+def test_run_fails_with_a_reason_if_no_worker_is_left(project: GumpProject) -> None:
     project.write({"conftest.py": EXITING.format(way="os.kill(os.getppid(), 9); os._exit(3)")})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     words = ["--gump-workflow=mine", "-n1", "--max-worker-restart=0", "spec.md"]
@@ -95,7 +95,7 @@ def pytest_gump_agents():
 """
 
 
-def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject) -> None:
+def test_worker_survives_a_memory_error_of_a_step(project: GumpProject) -> None:
     project.write({"conftest.py": EXITING.format(way="raise MemoryError")})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     result = project.pytester.runpytest_inprocess("--gump-workflow=mine", "-n1", "spec.md")
@@ -105,11 +105,11 @@ def test_a_worker_without_memory_fails_its_step_and_goes_on(project: GumpProject
 
 
 BOTH = pytest.mark.parametrize("lost", [executor_of, worker_of])
-"""The process that carries out the order, or the worker that has forked it."""
+"""The process that executes the order, or the worker that forked this process."""
 
 
 @BOTH
-def test_a_killed_worker_leaves_no_agent_and_what_it_spent_is_booked(project: GumpProject, lost: Lost) -> None:
+def test_agent_of_a_killed_worker_is_stopped_and_its_cost_is_recorded(project: GumpProject, lost: Lost) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         for _ in range(2):
@@ -133,7 +133,7 @@ liveness.MUTE_S, liveness.SILENT_S = 1.5, 7.5
 """,
     "",
 )
-"""A conftest that makes signs of life, and the time-outs without them, four times as frequent."""
+"""A conftest that divides the intervals and timeouts of heartbeats by four. Empty in tests of full size."""
 
 SILENT = [{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}]
 
@@ -141,7 +141,7 @@ SILENT = [{"type": "started", "session_id": "s", "model": "claude-haiku-4-5"}]
 @pytest.mark.parametrize(
     ("unknown_cost", "ended", "unknown"), [("refuse", ["crashed", "budget"], 1), ("allow", ["crashed", "crashed"], 2)]
 )
-def test_lost_attempt_of_unknown_cost_binds_the_budget(
+def test_budget_stops_the_run_after_a_lost_attempt_of_unknown_cost(
     project: GumpProject, unknown_cost: str, ended: list[str], unknown: int
 ) -> None:
     project.workflow("one", ONE.replace("name: one\n", "name: one\nmax_budget: 5\n"))
@@ -163,7 +163,7 @@ def test_lost_attempt_of_unknown_cost_binds_the_budget(
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
-def test_attempt_that_breaks_while_its_agent_works_is_paid_for(project: GumpProject, workers: str) -> None:
+def test_cost_of_an_attempt_with_an_internal_error_is_recorded(project: GumpProject, workers: str) -> None:
     project.write({"conftest.py": BREAKING})
     project.workflow("mine", ONE.replace("claude-haiku", "breaking").replace("name: one", "name: mine"))
     result = project.pytester.runpytest_inprocess("--gump-workflow=mine", workers, "spec.md")
@@ -206,8 +206,8 @@ def pytest_gump_agents():
 
 @pytest.mark.slow
 @BOTH
-def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject, lost: Lost) -> None:
-    """It is stopped for good, as by a debugger; the agent would go on without limits."""
+def test_worker_that_hangs_is_dropped_and_its_agent_stopped(project: GumpProject, lost: Lost) -> None:
+    """The process is suspended, as by a debugger. Without this check its agent would run without limits."""
     project.write({"conftest.py": QUICK})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
@@ -216,7 +216,7 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject,
         agent = agents(project)[0]
         lost(agent).suspend()
         wait_until(partial(is_gone, agent), 60)
-        if lost is executor_of:  # its worker repeats the order
+        if lost is executor_of:  # the worker repeats the order
             wait_until(lambda: agents(project))
             executor_of(agents(project)[0]).kill()
         output, _ = process.communicate(timeout=30)
@@ -234,8 +234,8 @@ def test_worker_that_hangs_is_given_up_and_its_agent_ended(project: GumpProject,
 @pytest.mark.slow
 @BOTH
 @pytest.mark.parametrize("stopped_s", [0, 3])
-def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, lost: Lost, stopped_s: int) -> None:
-    """At once, and when it has been silent for so long that it gets no new order."""
+def test_ctrl_c_stops_a_worker_that_hangs_within_seconds(project: GumpProject, lost: Lost, stopped_s: int) -> None:
+    """The interrupt comes at once, or after a silence so long that the worker gets no new order."""
     project.write({"conftest.py": QUICK})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
@@ -254,17 +254,17 @@ def test_ctrl_c_ends_a_worker_that_hangs_in_time(project: GumpProject, lost: Los
 
 
 @pytest.mark.parametrize("kept", ["[]", "blocks"])
-def test_worker_that_runs_out_of_memory_hangs_nothing(
+def test_session_ends_if_a_worker_runs_out_of_memory(
     project: GumpProject, kept: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Once the memory is free again for what follows, once it is not."""
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):  # it needs memory for each line
+    """The memory is free again after the error (`[]`), or it is not (`blocks`)."""
+    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):  # coverage needs memory for each line
         monkeypatch.delenv(name, raising=False)
     project.write({"conftest.py": EXITING.format(way=GREEDY.format(kept=kept))})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md", timeout=60)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert outcomes(project) in (["agent_error"], ["crashed", "crashed"])  # it lives on, or is lost
+    assert outcomes(project) in (["agent_error"], ["crashed", "crashed"])  # the process survives, or is lost
     output = result.stdout.str()
     assert "MemoryError" in output or "was lost while it worked" in output
     assert project.record().total.cost_usd == 0.0
@@ -285,16 +285,16 @@ GREEDY = """
 
 
 @pytest.mark.slow
-def test_worktree_in_which_a_lost_agent_lives_on_is_used_by_nobody(project: GumpProject) -> None:
-    """Its keeper and its supervisor hang, so nobody ends it when the worker is lost."""
+def test_worktree_of_a_lost_agent_that_is_still_running_is_not_reused(project: GumpProject) -> None:
+    """The agent's keeper and supervisor hang, so nothing stops the agent when the worker is lost."""
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project) and said(project, b"result"))
-        first = agents(project)[0]  # it has said all that it will: a broken pipe does not end it
+        first = agents(project)[0]  # it prints nothing more, so a broken pipe does not end it
         keepers = first.parents()[1::-1]
         try:
             for one in (*keepers, first):
-                _move_out_of_cgroup(one.pid)  # the next worker would end what is in the one of the lost worker
+                _move_out_of_cgroup(one.pid)  # the next worker ends what is in the lost worker's cgroup
             for keeper in keepers:
                 keeper.suspend()
             worker = worker_of(first)
@@ -324,7 +324,7 @@ def _move_out_of_cgroup(pid: int) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_session_stops_all_workers_and_agents_in_time(
+def test_interrupted_session_stops_all_workers_and_agents_within_seconds(
     project: GumpProject, number: signal.Signals
 ) -> None:
     project.workflow("side", SIDE_FOREVER)
@@ -370,23 +370,21 @@ if item:
 
 
 def several(project: GumpProject, flags: Path, count: int) -> tuple[str, ...]:
-    """Items that go on until the flag `go` is there, all on one worker; returns the words of a session."""
+    """Prepare items that run on one worker until the file `go` exists. Return the arguments of the session."""
     flags.mkdir()
     prepare(project, SEVERAL.format(count=count, flags=flags))
     return ("--gump-workflow=side", "-n1", "-o", f"gump_workers={count}", "--tb=no", "spec.md")
 
 
-def begun(flags: Path) -> list[psutil.Process]:
+def started_agents(flags: Path) -> list[psutil.Process]:
     return [psutil.Process(int(path.name.split("-")[1])) for path in flags.glob("n*-*")]
 
 
-def test_worker_that_dies_with_three_orders_loses_and_repeats_each_of_them(
-    project: GumpProject, tmp_path: Path
-) -> None:
+def test_all_three_orders_of_a_killed_worker_are_lost_and_repeated(project: GumpProject, tmp_path: Path) -> None:
     words = several(project, flags := tmp_path / "flags", 3)
     with background(project, *words) as process:
-        wait_until(lambda: len(begun(flags)) == 3)
-        first = begun(flags)
+        wait_until(lambda: len(started_agents(flags)) == 3)
+        first = started_agents(flags)
         assert len({executor_of(agent).pid for agent in first}) == 3
         (worker,) = {worker_of(agent) for agent in first}
         worker.kill()
@@ -440,10 +438,8 @@ def pytest_gump_agents():
 """
 
 
-def test_lost_order_is_repeated_when_what_its_process_had_started_has_ended(
-    project: GumpProject, tmp_path: Path
-) -> None:
-    """Git, say, which still writes into the worktree."""
+def test_lost_order_is_repeated_after_the_children_of_its_process_ended(project: GumpProject, tmp_path: Path) -> None:
+    """A child, git for example, may still write into the worktree."""
     project.write({"conftest.py": HELPED.replace("FOLDER", str(tmp_path))})
     project.workflow("mine", ONE.replace("claude-haiku", "helped").replace("name: one", "name: mine"))
     with background(project, "--gump-workflow=mine", "-n1", "--gump-no-preflight", "spec.md") as process:
@@ -457,11 +453,11 @@ def test_lost_order_is_repeated_when_what_its_process_had_started_has_ended(
     assert "ended-True.txt" in project.tree(snapshot)
 
 
-def test_ctrl_c_ends_four_orders_of_one_worker_in_time(project: GumpProject, tmp_path: Path) -> None:
+def test_ctrl_c_stops_four_orders_of_one_worker_within_seconds(project: GumpProject, tmp_path: Path) -> None:
     words = several(project, flags := tmp_path / "flags", 4)
     with background(project, *words) as process:
-        wait_until(lambda: len(begun(flags)) == 4)
-        working = begun(flags)
+        wait_until(lambda: len(started_agents(flags)) == 4)
+        working = started_agents(flags)
         rest()
         os.killpg(process.pid, signal.SIGINT)
         wait_until(lambda: all(map(is_gone, working)), 5)
@@ -473,7 +469,7 @@ def test_ctrl_c_ends_four_orders_of_one_worker_in_time(project: GumpProject, tmp
     wait_until(lambda: not living(project), 10)
 
 
-def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:
+def test_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project))
@@ -485,7 +481,7 @@ def test_a_killed_controller_leaves_no_worker_and_no_agent(project: GumpProject)
     assert not living(project)
 
 
-def test_preflight_that_breaks_a_worker_ends_its_own_run_only(project: GumpProject) -> None:
+def test_preflight_error_on_a_worker_fails_only_its_own_run(project: GumpProject) -> None:
     project.write({"bad/conftest.py": UNFIT, "bad/other.md": "# Another\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)

@@ -1,4 +1,4 @@
-"""Workers killed at random: a session always ends, settles every step and leaves nothing. `make test-crash`: 200 rounds."""
+"""Workers killed at random: every session ends, with a status for each step. `make test-crash` runs 200 rounds."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ ITEMS = ("one", "two", "three")
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(SEED, SEED + ROUNDS))
-def test_a_session_survives_the_loss_of_workers_at_any_time(project: GumpProject, seed: int) -> None:
+def test_session_survives_the_loss_of_workers_at_any_time(project: GumpProject, seed: int) -> None:
     chance = random.Random(seed)
     prepare(project)
     words = [f"-n{chance.randint(1, 3)}", "--gump-replay-delay=1", "--tb=no"]
     if chance.random() < 0.3:
         words.append(f"--max-worker-restart={chance.randint(0, 2)}")
     with replayed(project, "--gump-workflow=plan", *words, "spec.md") as process:
-        wait_until(lambda: project.folders() or process.poll() is not None)  # until then, starting is xdist's affair
+        wait_until(lambda: project.folders() or process.poll() is not None)  # before that, xdist starts its workers
         until = time.monotonic() + chance.uniform(1, 8)
         while process.poll() is None and time.monotonic() < until:
             time.sleep(chance.uniform(0.2, 2))
@@ -62,7 +62,7 @@ def prepare(project: GumpProject) -> None:
 
 
 def hit(session: subprocess.Popen[str], chance: random.Random) -> None:
-    """End a worker, a process that it has forked, or what watches over its agents."""
+    """Send a signal to a worker, a process that it forked, or a supervisor of its agents."""
     with suppress(psutil.Error):
         workers = psutil.Process(session.pid).children()
         if workers:

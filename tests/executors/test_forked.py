@@ -1,4 +1,4 @@
-"""Processes forked from this one: several orders at once, each with an end of its own."""
+"""Forked processes, which execute several orders of a worker at the same time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Command, Task
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no process is forked elsewhere")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
 
 FLAGS = """
 here, step = pathlib.Path({folder!r}), os.environ["GUMP_STEP"]
@@ -43,7 +43,7 @@ write(f"{{step}}.txt", "x")
 
 
 class Driver:
-    """Stands where the worker is."""
+    """Uses forked processes as a worker does."""
 
     def __init__(self, tmp_path: Path) -> None:
         supervisor = Supervisor()
@@ -77,7 +77,7 @@ class Driver:
         wait_until(reached)
 
     def answers(self) -> dict[int, tuple[str, str]]:
-        """What came last about each order, and why."""
+        """Return the last message about each order: its kind, and its outcome or reason."""
         last = [message for message in self.messages if message[0] in {"result", "error", "lost"}]
         return {one[1]: (one[0], one[2]["outcome"] if one[0] == "result" else one[2]) for one in last}
 
@@ -95,7 +95,7 @@ class Driver:
         return psutil.Process(int((self.folder / f"{step}.pid").read_text()))
 
     def process(self, step: str) -> psutil.Process:
-        """An agent's parent is its keeper, that one's is the supervisor, and that one's is the forked process."""
+        """Return the forked process: the parent of the supervisor, which is the parent of the agent's keeper."""
         return self.agent(step).parents()[2]
 
 
@@ -111,7 +111,7 @@ def driver(tmp_path: Path) -> Iterator[Driver]:
     os.close(driver.woken)
 
 
-def test_two_orders_are_carried_out_at_once(driver: Driver) -> None:
+def test_two_orders_are_executed_at_the_same_time(driver: Driver) -> None:
     driver.script('wait_for("other" if step == "this" else "this")')
     driver.start(1, "this")
     driver.start(2, "other")
@@ -119,7 +119,7 @@ def test_two_orders_are_carried_out_at_once(driver: Driver) -> None:
     assert (driver.folder / "cut-off").exists()
 
 
-def test_process_is_used_again_by_the_next_order(driver: Driver) -> None:
+def test_next_order_reuses_the_process(driver: Driver) -> None:
     driver.script("")
     processes = set()
     for ticket, step in enumerate(("this", "other", "this"), 1):
@@ -129,7 +129,7 @@ def test_process_is_used_again_by_the_next_order(driver: Driver) -> None:
     assert len(processes) == 1
 
 
-def test_process_older_than_a_run_carries_out_none_of_its_orders(driver: Driver) -> None:
+def test_process_does_not_execute_orders_of_a_newer_run(driver: Driver) -> None:
     driver.script('wait_for("go")')
     driver.let("go")
     driver.start(1, "this")
@@ -147,7 +147,7 @@ DAEMON = (
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGXCPU, signal.SIGTERM])
-def test_process_that_dies_loses_its_order_and_no_other(driver: Driver, number: signal.Signals) -> None:
+def test_process_that_dies_loses_only_its_own_order(driver: Driver, number: signal.Signals) -> None:
     driver.script(DAEMON)
     driver.start(1, "this")
     driver.start(2, "other")
@@ -170,7 +170,7 @@ def test_process_that_dies_loses_its_order_and_no_other(driver: Driver, number: 
 
 
 class OddAgent(ScriptAgent):
-    """Does in the process what a conftest may do there."""
+    """Prints, forks, starts a thread or exits in the process, as an agent of a conftest may."""
 
     def command(self, task: Task) -> Command:
         if task.step == "exits":
@@ -202,7 +202,7 @@ def test_agent_of_a_conftest_may_print_fork_and_start_threads(
         assert text in printed
 
 
-def test_order_that_is_cancelled_before_it_begins_never_begins(driver: Driver) -> None:
+def test_order_that_is_cancelled_before_it_starts_does_not_start(driver: Driver) -> None:
     driver.script('wait_for("go")')
     driver.start(1, "this")
     driver.forked.pass_on(("cancel", 1))
@@ -216,7 +216,7 @@ def test_order_that_is_cancelled_before_it_begins_never_begins(driver: Driver) -
 @pytest.mark.parametrize(
     ("message", "outcome"), [(("cancel", 1), "cancelled"), (("spent", 1, "the money is spent"), "budget")]
 )
-def test_running_order_is_stopped_alone(driver: Driver, message: tuple[Any, ...], outcome: str) -> None:
+def test_stopping_an_order_leaves_the_others_running(driver: Driver, message: tuple[Any, ...], outcome: str) -> None:
     driver.script('wait_for("go")')
     driver.start(1, "this")
     driver.start(2, "other")
@@ -237,7 +237,7 @@ def test_all_running_orders_are_stopped(driver: Driver) -> None:
     assert {*driver.all_end().values()} == {("result", "cancelled")}
 
 
-def test_process_that_does_not_answer_is_ended(driver: Driver) -> None:
+def test_process_that_does_not_answer_is_killed(driver: Driver) -> None:
     driver.script('wait_for("go")')
     driver.start(1, "this")
     driver.start(2, "other")
@@ -254,7 +254,7 @@ def test_process_that_does_not_answer_is_ended(driver: Driver) -> None:
     assert driver.all_end()[2] == ("result", "passed")
 
 
-def test_process_without_memory_for_its_last_words_ends() -> None:
+def test_process_without_memory_for_its_last_message_ends() -> None:
     code = """
 import os, sys
 from pytest_gump.executors.forked import _exit_after
@@ -270,7 +270,7 @@ except MemoryError:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
 
 
-def test_no_process_is_left_at_the_end(driver: Driver) -> None:
+def test_close_leaves_no_process(driver: Driver) -> None:
     driver.script("")
     for ticket, step in enumerate(("this", "other"), 1):
         driver.start(ticket, step)
@@ -282,7 +282,7 @@ def test_no_process_is_left_at_the_end(driver: Driver) -> None:
 
 
 class RegisteringAgent(ScriptAgent):
-    """Makes things that are to go when its process ends."""
+    """Registers handlers and temporary files that its process cleans up at exit."""
 
     def __init__(self, script: str, folder: Path) -> None:
         super().__init__(script)
@@ -295,9 +295,7 @@ class RegisteringAgent(ScriptAgent):
         return super().command(task)
 
 
-def test_what_is_registered_in_a_process_is_done_at_its_end_and_what_the_worker_registered_is_not(
-    driver: Driver, tmp_path: Path
-) -> None:
+def test_process_runs_its_own_exit_handlers_and_not_those_of_the_worker(driver: Driver, tmp_path: Path) -> None:
     driver.script("")
     driver.kit.agent = RegisteringAgent(driver.kit.agent.script, driver.folder)
     of_worker = tmp_path / "of-worker"
@@ -317,7 +315,7 @@ def test_what_is_registered_in_a_process_is_done_at_its_end_and_what_the_worker_
 
 
 class WritingAgent(ScriptAgent):
-    """Writes into every socket that it finds, or closes them all."""
+    """Writes into every open socket, or closes all of them."""
 
     def command(self, task: Task) -> Command:
         if task.step == "closes":
@@ -331,7 +329,7 @@ class WritingAgent(ScriptAgent):
 
 
 @pytest.mark.parametrize("step", ["writes", "closes"])
-def test_process_that_spoils_its_connection_loses_its_order_and_no_other(driver: Driver, step: str) -> None:
+def test_process_that_breaks_its_connection_loses_only_its_own_order(driver: Driver, step: str) -> None:
     driver.script('wait_for("go")')
     driver.kit.agent = WritingAgent(driver.kit.agent.script)
     driver.start(1, step)

@@ -1,4 +1,4 @@
-"""Steps of a parallel group that begin with copies of one conversation, through a CLI that writes down its words."""
+"""Steps of a parallel group that start with copies of one conversation. A fake CLI records its arguments."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ cat STREAM
 """
 
 
-def writing_down(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
+def recording_cli(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = project.path.parent / f"{project.path.name}-bin"
     folder.mkdir()
     program = folder / "claude"
@@ -60,10 +60,10 @@ def writing_down(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_steps_side_by_side_begin_with_copies_of_one_conversation_which_another_then_goes_on_with(
+def test_parallel_steps_fork_a_conversation_that_a_later_step_resumes(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = writing_down(project, monkeypatch)
+    folder = recording_cli(project, monkeypatch)
     project.workflow("ways", WAYS)
     project.pytester.runpytest_inprocess("--gump-workflow=ways", "spec.md").assert_outcomes(passed=6)
     words = {name: (folder / f"words-{name}").read_text(encoding="utf-8") for name in ("look", "one", "other", "on")}
@@ -74,10 +74,8 @@ def test_steps_side_by_side_begin_with_copies_of_one_conversation_which_another_
     assert [one.session_resumed for one in project.record().attempts if one.agent] == [False, True, True, True]
 
 
-def test_a_recorded_run_with_forks_plays_to_the_same_figures(
-    project: GumpProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writing_down(project, monkeypatch)
+def test_replay_of_a_run_with_forks_has_the_same_figures(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording_cli(project, monkeypatch)
     project.workflow("ways", WAYS)
     tape = project.path.parent / f"{project.path.name}-tape"
     for option in (f"--gump-record={tape}", f"--gump-replay={tape}"):
@@ -88,7 +86,7 @@ def test_a_recorded_run_with_forks_plays_to_the_same_figures(
 
 
 def figures(record: RunRecord) -> dict[str, object]:
-    """By step, as those side by side end in any order."""
+    """Return the figures by step, since parallel steps end in any order."""
     return {
         one.step: (one.result.usage, one.result.tree, one.session_resumed, one.result.session_lost)
         for one in record.attempts
@@ -96,7 +94,7 @@ def figures(record: RunRecord) -> dict[str, object]:
     }
 
 
-def test_an_agent_of_another_cli_is_told_what_the_conversation_had_ended_with(project: GumpProject) -> None:
+def test_agent_of_another_cli_gets_the_last_message_of_the_conversation(project: GumpProject) -> None:
     project.workflow("ways", OTHERS)
     project.answer("look", writes={"a.py": "x = 1\n"}, says="The parser is in a.py.")
     project.answer("on", writes={"b.py": "x = 1\n"})

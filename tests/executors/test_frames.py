@@ -1,4 +1,4 @@
-"""Messages between a worker and a process that it has forked."""
+"""Messages between a worker and a process that it forked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BIG = "x" * (8 << 20)
-"""More than a socket holds."""
+"""More than the buffer of a socket."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def all_of(frames: Frames, received: list[Any]) -> None:
         received += messages
 
 
-def test_messages_come_as_they_were_sent(ends: tuple[Frames, Frames]) -> None:
+def test_messages_arrive_as_sent(ends: tuple[Frames, Frames]) -> None:
     received: list[Any] = []
     reader = threading.Thread(target=all_of, args=(ends[1], received))
     reader.start()
@@ -40,7 +40,7 @@ def test_messages_come_as_they_were_sent(ends: tuple[Frames, Frames]) -> None:
     assert received == [("order", 1, {"text": BIG}), None, ("cancel", 1)]
 
 
-def test_interrupt_cuts_no_message(ends: tuple[Frames, Frames]) -> None:
+def test_interrupt_does_not_truncate_a_message(ends: tuple[Frames, Frames]) -> None:
     received: list[Any] = []
 
     def interrupt_then_read() -> None:
@@ -59,6 +59,6 @@ def test_interrupt_cuts_no_message(ends: tuple[Frames, Frames]) -> None:
 
 
 @pytest.mark.parametrize("text", [b"no frame", b"", b"2", b"2\xff\xff\xff"])
-def test_what_is_no_message_ends_the_connection(ends: tuple[Frames, Frames], text: bytes) -> None:
+def test_invalid_data_ends_the_connection(ends: tuple[Frames, Frames], text: bytes) -> None:
     ends[0]._end.sendall(len(text).to_bytes(8, "big") + text)
     assert ends[1].receive() is None

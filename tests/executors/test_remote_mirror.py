@@ -1,4 +1,4 @@
-"""Workers that share no disk with the controller: the checkout is hidden from them, HOME and folder are their own."""
+"""Workers that share no disk with the controller: no access to the checkout, their own HOME and folder."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if item:
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """A machine of its own, as far as files go: the project is hidden there by an empty folder."""
+    """A remote host as far as files are concerned: an empty folder is mounted over the project."""
 
     folder: Path
     python: Path
@@ -72,7 +72,7 @@ def elsewhere(project: GumpProject, tmp_path: Path) -> Elsewhere:
 
 @pytest.fixture
 def ssh_config(tmp_path: Path) -> Iterator[Path]:
-    """A real sshd on loopback that lets this user in, and what ssh has to know of it."""
+    """Start an sshd on loopback that accepts this user, and yield the ssh configuration for it."""
     folder = tmp_path / "ssh"
     folder.mkdir(mode=0o700)
     for name in ("host", "user"):
@@ -105,7 +105,7 @@ def run(project: GumpProject, *options: str) -> pytest.RunResult:
 
 
 def check(project: GumpProject, elsewhere: Elsewhere) -> None:
-    """Everything that the attempts did elsewhere has come home."""
+    """Check that all results of the remote attempts are in the project."""
     record = project.record()
     tree = project.tree(record.head)
     assert {f"n{number}.txt" for number in range(4)} <= set(tree)
@@ -119,7 +119,9 @@ def check(project: GumpProject, elsewhere: Elsewhere) -> None:
     assert record.total.cost_usd == pytest.approx(0.04)
 
 
-def test_workers_that_cannot_see_the_checkout_do_the_same_work(project: GumpProject, elsewhere: Elsewhere) -> None:
+def test_workers_without_access_to_the_checkout_have_the_same_results(
+    project: GumpProject, elsewhere: Elsewhere
+) -> None:
     run(project, *elsewhere.workers("popen")).assert_outcomes(passed=10)
     check(project, elsewhere)
     places = elsewhere.folder.glob
@@ -129,12 +131,12 @@ def test_workers_that_cannot_see_the_checkout_do_the_same_work(project: GumpProj
     assert sorted(path.name for path in places(WORKTREES) if path.is_dir()) == ["w1", "w2", "w3", "w4"]
 
 
-def test_workers_behind_ssh_do_the_same_work(project: GumpProject, elsewhere: Elsewhere, ssh_config: Path) -> None:
+def test_workers_over_ssh_have_the_same_results(project: GumpProject, elsewhere: Elsewhere, ssh_config: Path) -> None:
     run(project, *elsewhere.workers(f"ssh=other//ssh_config={ssh_config}")).assert_outcomes(passed=10)
     check(project, elsewhere)
 
 
-def test_conversation_is_resumed_on_the_host_that_holds_it(project: GumpProject, elsewhere: Elsewhere) -> None:
+def test_conversation_is_resumed_on_the_host_that_stores_it(project: GumpProject, elsewhere: Elsewhere) -> None:
     workflow = """\
 name: side
 steps:
@@ -155,7 +157,7 @@ steps:
     assert tree["begun.txt"] == tree["done.txt"]
 
 
-def test_interrupted_run_stops_workers_elsewhere(project: GumpProject, elsewhere: Elsewhere) -> None:
+def test_interrupted_run_stops_remote_workers(project: GumpProject, elsewhere: Elsewhere) -> None:
     said = elsewhere.folder / "said"
     said.mkdir()
     prepare(project, SCRIPT + f"if item:\n    open(f'{said}/{{item}}', 'w').close()\n    time.sleep(600)\n")
@@ -175,7 +177,7 @@ def test_interrupted_run_stops_workers_elsewhere(project: GumpProject, elsewhere
 
 
 def check_stopped(project: GumpProject) -> None:
-    """What the stopped attempts had made and spent elsewhere has come home."""
+    """Check that the files and costs of the stopped remote attempts are recorded."""
     record, run = project.record(), project.folders()[0]
     assert record.total.cost_usd == pytest.approx(0.04)
     for one in record.attempts[1:]:
@@ -186,8 +188,8 @@ def check_stopped(project: GumpProject) -> None:
         assert any(name.startswith("n") for name in project.tree(one.result.snapshot))
 
 
-def test_attempt_whose_files_cannot_come_home_is_paid_for(project: GumpProject, elsewhere: Elsewhere) -> None:
-    """The agent removes the folder that the worker packs its files in."""
+def test_cost_of_an_attempt_whose_files_cannot_be_sent_is_recorded(project: GumpProject, elsewhere: Elsewhere) -> None:
+    """The agent deletes the folder in which the worker packs the files."""
     workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
     script = 'write("new.txt", "x")\nusage(0.25)\nimport shutil\nshutil.rmtree(os.environ["TMPDIR"])\n'
     prepare(project, script, workflow=workflow)
@@ -201,7 +203,9 @@ def test_attempt_whose_files_cannot_come_home_is_paid_for(project: GumpProject, 
 
 
 @pytest.mark.parametrize("kind", ["pack", "files"])
-def test_attempt_whose_files_arrive_damaged_is_paid_for(project: GumpProject, elsewhere: Elsewhere, kind: str) -> None:
+def test_cost_of_an_attempt_whose_files_arrive_damaged_is_recorded(
+    project: GumpProject, elsewhere: Elsewhere, kind: str
+) -> None:
     workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
     prepare(project, 'write("new.txt", "x")\nusage(0.25)\n', workflow=workflow)
     place = elsewhere.folder / "place" / "conftest.py"
@@ -214,9 +218,7 @@ def test_attempt_whose_files_arrive_damaged_is_paid_for(project: GumpProject, el
     assert "the files of the attempt did not arrive from its worker" in record.steps["impl"].reason
 
 
-def test_money_of_a_worker_that_is_lost_elsewhere_is_booked_as_far_as_it_told(
-    project: GumpProject, elsewhere: Elsewhere
-) -> None:
+def test_last_reported_cost_of_a_lost_remote_worker_is_recorded(project: GumpProject, elsewhere: Elsewhere) -> None:
     workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
     prepare(project, "usage(0.25)\ntime.sleep(600)\n", workflow=workflow)
     words = [sys.executable, "-m", "pytest", "--gump-workflow=side", *elsewhere.workers("popen", 1), "spec.md"]
@@ -233,7 +235,7 @@ def test_money_of_a_worker_that_is_lost_elsewhere_is_booked_as_far_as_it_told(
     assert (record.total.cost_usd, record.total.unknown) == (0.5, 0)
 
 
-def test_worker_elsewhere_that_hangs_is_given_up(project: GumpProject, elsewhere: Elsewhere) -> None:
+def test_remote_worker_that_hangs_is_dropped(project: GumpProject, elsewhere: Elsewhere) -> None:
     workflow = "name: side\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
     flag = elsewhere.folder / "flag"
     hang = f"if not os.path.exists({str(flag)!r}):\n    write({str(flag)!r}, '')\n    time.sleep(600)\n"
@@ -242,7 +244,7 @@ def test_worker_elsewhere_that_hangs_is_given_up(project: GumpProject, elsewhere
     with subprocess.Popen(words, cwd=project.path, stdout=subprocess.PIPE, text=True) as session:
         wait_until(lambda: flag.exists() and bool(agents_of(project, "impl")))
         agent = psutil.Process(agents_of(project, "impl")[0])
-        time.sleep(3)  # what it has used must have come here
+        time.sleep(3)  # its usage must arrive first
         worker_of(agent).suspend()
         wait_until(partial(is_gone, agent))
         session.communicate(timeout=30)
@@ -263,7 +265,7 @@ OrderServer._send = cut
 """
 
 
-def test_takes_of_workers_elsewhere_come_home(project: GumpProject, elsewhere: Elsewhere) -> None:
+def test_recordings_of_remote_workers_arrive_at_the_controller(project: GumpProject, elsewhere: Elsewhere) -> None:
     cassette = project.path.parent / f"{project.path.name}-recorded"
     run(project, *elsewhere.workers("popen"), f"--gump-record={cassette}").assert_outcomes(passed=10)
     expected = project.tree(project.record().head)

@@ -1,4 +1,4 @@
-"""How many workers a workflow can use."""
+"""The number of workers that a workflow can use."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ PAIR = "{name: pair, parallel: true, steps: [{name: a, agent: codex}, {name: b, 
         ("name: [w\n", 1),
     ],
 )
-def test_a_workflow_can_use_as_many_workers_as_steps_may_go_on_at_once(text: str, count: int) -> None:
+def test_worker_count_is_the_number_of_steps_that_can_run_in_parallel(text: str, count: int) -> None:
     assert useful_workers(read_yaml(text, Problems("w.yaml")), most=6) == count

@@ -1,4 +1,4 @@
-"""Which sessions have workers, and which cannot."""
+"""Sessions with workers, and sessions that cannot have them."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 NO_FORK = "import pytest_gump.executors.protocol\npytest_gump.executors.protocol.CAN_FORK = False\n"
-"""The conftest of a system whose libraries do not survive a fork."""
+"""A conftest that simulates a system whose libraries do not survive a fork."""
 
 
-def test_where_no_process_can_be_forked_a_session_asks_for_a_worker_for_each_step(project: GumpProject) -> None:
+def test_without_fork_a_session_starts_a_worker_for_each_parallel_step(project: GumpProject) -> None:
     project.write({"conftest.py": NO_FORK})
     write_side(project)
     result = project.run_apart("side")
@@ -28,7 +28,7 @@ def test_where_no_process_can_be_forked_a_session_asks_for_a_worker_for_each_ste
 
 
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
-def test_worker_that_forks_nothing_can_be_interrupted_and_killed(project: GumpProject, end: signal.Signals) -> None:
+def test_worker_without_forks_can_be_interrupted_and_killed(project: GumpProject, end: signal.Signals) -> None:
     project.write({"conftest.py": NO_FORK})
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
@@ -47,22 +47,22 @@ def test_worker_that_forks_nothing_can_be_interrupted_and_killed(project: GumpPr
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["-n2", "--dist=each"], "--dist=each cannot share workers with a workflow"),
         (["--dist=loadfile", "-n2"], "--dist=loadfile cannot share workers with a workflow"),
     ],
 )
-def test_ways_that_cannot_work_are_refused_before_anything_starts(
-    project: GumpProject, options: list[str], told: str
+def test_unsupported_dist_modes_are_refused_before_a_run_starts(
+    project: GumpProject, options: list[str], message: str
 ) -> None:
     result = project.run("one", *options)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert message in result.stderr.str()
     assert project.folders() == []
 
 
-def test_workers_of_the_ini_file_carry_out_steps_and_can_be_taken_back(project: GumpProject) -> None:
+def test_workers_in_addopts_execute_steps_and_n0_overrides_them(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\naddopts = -n2\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one")
@@ -83,7 +83,7 @@ def test_a_session_without_xdist_runs(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize("plugin", ["capture", "debugging"])
-def test_a_session_without_a_plugin_of_pytest_whose_options_are_asked_runs(project: GumpProject, plugin: str) -> None:
+def test_a_session_without_a_built_in_plugin_runs(project: GumpProject, plugin: str) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one", "-p", f"no:{plugin}").assert_outcomes(passed=1)
 
@@ -94,22 +94,24 @@ def test_a_collection_needs_no_workers(project: GumpProject) -> None:
     assert result.ret == pytest.ExitCode.OK
 
 
-def test_workers_run_ordinary_tests_as_always(project: GumpProject) -> None:
+def test_workers_run_ordinary_tests(project: GumpProject) -> None:
     project.write({"test_ordinary.py": "def test_one(): pass\ndef test_two(): pass\n"})
     project.pytester.runpytest_inprocess("-n1").assert_outcomes(passed=2)
 
 
 @pytest.mark.parametrize("spec", ["spec.md", "missing.md"])
-def test_what_cannot_run_is_refused_before_workers_start(project: GumpProject, spec: str) -> None:
+def test_a_run_that_cannot_start_is_refused_before_workers_start(project: GumpProject, spec: str) -> None:
     project.write({"app.py": "value = 2\n"})
     result = project.run("one", "-n2", spec=spec)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    told = "the checkout has uncommitted changes: app.py" if spec == "spec.md" else "the spec missing.md does not exist"
-    assert told in result.stderr.str()
+    message = (
+        "the checkout has uncommitted changes: app.py" if spec == "spec.md" else "the spec missing.md does not exist"
+    )
+    assert message in result.stderr.str()
     assert "workers" not in result.stdout.str()
 
 
-def test_a_session_with_workers_supervises_nothing_itself(project: GumpProject) -> None:
+def test_controller_with_workers_supervises_no_agent_itself(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None)
     with replayed(project, "--gump-workflow=one", "-n1", "spec.md") as process:
         wait_until(lambda: agents(project))
