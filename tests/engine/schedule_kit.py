@@ -140,7 +140,7 @@ class Drive:
 
     @property
     def log(self) -> list[str]:
-        """`impl[one] 2 sonnet` for each order."""
+        """One line such as `impl[one] 2 sonnet` for each order."""
         return [f"{ready.path} {ready.attempt} {ready.agent or '-'}" for ready in self.orders]
 
     @property

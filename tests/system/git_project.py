@@ -98,12 +98,12 @@ def logging_git(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], l
     logging.chmod(0o755)
     monkeypatch.setenv("PATH", f"{logging.parent}{os.pathsep}{os.environ['PATH']}")
 
-    def asked() -> list[list[str]]:
+    def commands() -> list[list[str]]:
         lines = log.read_text().splitlines() if log.exists() else []
         log.write_text("")
         return [_without_options(line.split("\037")[:-1]) for line in lines]
 
-    return asked
+    return commands
 
 
 def _without_options(words: list[str]) -> list[str]:

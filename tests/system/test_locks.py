@@ -36,19 +36,19 @@ def handle(file: Path) -> Iterator[int]:
     os.close(descriptor)
 
 
-@pytest.mark.parametrize("take", [lock, try_lock])
-def test_lock_is_released_when_its_process_ends(take: object, file: Path, handle: int) -> None:
-    assert callable(take)
+@pytest.mark.parametrize("acquire", [lock, try_lock])
+def test_lock_is_released_when_its_process_ends(acquire: object, file: Path, handle: int) -> None:
+    assert callable(acquire)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(file)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "locked\n"
-        assert not take(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert not take(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        assert not acquire(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not acquire(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
         holder.kill()
-    assert take(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert acquire(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def test_lock_succeeds_if_the_file_system_has_no_locks() -> None:

@@ -53,10 +53,10 @@ def test_second_attempt_starts_few_git_processes(
     for path in files_of(tools.slots.slot("one")):  # git reads files that are not older than its index
         os.utime(tools.slots.slot("one").path / path, (1e9, 1e9))
     execute(kit.order(gates=bash("true")), tools)
-    asked = logging_git(tmp_path, monkeypatch)
+    git_commands = logging_git(tmp_path, monkeypatch)
     kit.script(script)
     assert execute(kit.order(gates=bash("true")), tools).tree is not None
-    assert [words[0] for words in asked()] == commands
+    assert [words[0] for words in git_commands()] == commands
 
 
 def test_checkout_is_not_changed(kit: Kit) -> None:

@@ -21,7 +21,7 @@ def test_diff_step_has_no_output_file() -> None:
     assert read("diff", {"plan.json": b"["}) == Handover()
 
 
-def test_plan_becomes_items_with_slugs() -> None:
+def test_plan_is_read_as_items_with_slugs() -> None:
     handover = read("plan", {"plan.json": PLAN})
     assert handover.plan == (PlanItem("First part", "first-part", "do it", ("src/",)),)
     assert handover.payload == handover.plan
@@ -34,7 +34,7 @@ def test_errors_of_an_invalid_plan_are_described() -> None:
     assert handover.errors == ("item 1 has no 'name'",)
 
 
-def test_plan_with_too_many_items_is_refused() -> None:
+def test_plan_with_too_many_items_is_an_error() -> None:
     plan = json.dumps([{"name": f"n{n}", "description": "d"} for n in range(4)]).encode()
     assert "at most 3" in read("plan", {"plan.json": plan}, max_items=3).errors[0]
 

@@ -95,7 +95,7 @@ def test_skipped_gates_pass_and_errors_take_precedence_over_failures() -> None:
     assert judge_gates([]) == PASSED
 
 
-def test_reason_is_one_bounded_line() -> None:
+def test_reason_is_one_short_line() -> None:
     judgement = Judgement.failed(Outcome.AGENT_ERROR, "a\nb\x1b[31m" + "x" * 1000)
     assert judgement.reason.startswith("a b")
     assert "\n" not in judgement.reason

@@ -123,35 +123,35 @@ def test_blast_radius_section_leaves_out_protected_files() -> None:
 def test_plan_item_with_only_protected_files_allows_none_of_them() -> None:
     item = replace(ITEM, files=("tests/test_units.py",))
     parts = PromptParts("x", "diff", item=item, blast_radius="enforce", protected=("@tests",))
-    told = text(parts, "Files you may change")
-    assert "Change only files" not in told
-    assert "lists no other files" in told
+    section = text(parts, "Files you may change")
+    assert "Change only files" not in section
+    assert "lists no other files" in section
 
 
 def test_failure_section_has_gate_command_exit_code_and_output() -> None:
     parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
-    told = text(parts, FAILED)
-    assert told.startswith(
+    section = text(parts, FAILED)
+    assert section.startswith(
         "Attempt 2 of `build::impl[parse]` by claude-haiku did not pass: test failed: 2 failed, 7 passed"
     )
-    assert "### Gate `test`: 2 failed" in told
-    assert "`pytest -q` (exit code 1)" in told
-    assert "E  assert 1 == 2" in told
-    assert "```diff\n+x = 1\n```" in told
-    assert "as that attempt left them" in told
+    assert "### Gate `test`: 2 failed" in section
+    assert "`pytest -q` (exit code 1)" in section
+    assert "E  assert 1 == 2" in section
+    assert "```diff\n+x = 1\n```" in section
+    assert "as that attempt left them" in section
 
 
 def test_failure_section_says_that_the_tree_was_reset() -> None:
-    told = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
-    assert "were set back" in told
-    assert "What it had changed" in told
+    section = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
+    assert "were set back" in section
+    assert "What it had changed" in section
 
 
 def test_earlier_failures_take_one_line_each() -> None:
     first = failure(attempt=1, reason="compile failed: SyntaxError", gates=(gate("compile", "long story"),))
-    told = text(PromptParts("x", "diff", failed=[first, failure()]), FAILED)
-    assert "- Attempt 1 of `build::impl[parse]` by claude-haiku: compile failed: SyntaxError" in told
-    assert "long story" not in told
+    section = text(PromptParts("x", "diff", failed=[first, failure()]), FAILED)
+    assert "- Attempt 1 of `build::impl[parse]` by claude-haiku: compile failed: SyntaxError" in section
+    assert "long story" not in section
 
 
 def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
@@ -163,19 +163,19 @@ def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
 
 def test_same_output_of_two_gates_appears_once() -> None:
     result = failure(gates=(gate("compile", "SyntaxError: here"), gate("lint", "SyntaxError: here")))
-    told = text(PromptParts("x", "diff", failed=[result]), FAILED)
-    assert told.count("SyntaxError: here") == 1
-    assert "The same output as of gate `compile`." in told
+    section = text(PromptParts("x", "diff", failed=[result]), FAILED)
+    assert section.count("SyntaxError: here") == 1
+    assert "The same output as of gate `compile`." in section
 
 
 def test_output_of_all_gates_is_limited_and_keeps_head_and_tail() -> None:
     long = "first line\n" + "middle\n" * 2000 + "last line"
     result = failure(gates=(gate("test", long), gate("lint", "short one")))
-    told = text(PromptParts("x", "diff", failed=[result], error_chars=400), FAILED)
-    assert len(told) < 1500
-    assert "first line" in told
-    assert "last line" in told
-    assert "short one" in told
+    section = text(PromptParts("x", "diff", failed=[result], error_chars=400), FAILED)
+    assert len(section) < 1500
+    assert "first line" in section
+    assert "last line" in section
+    assert "short one" in section
 
 
 def test_passed_gates_are_left_out() -> None:
@@ -257,6 +257,6 @@ def test_sections_survive_serialization() -> None:
 def test_replan_prompts_contain_the_original_task_and_the_item() -> None:
     assert "read durations" in replan_prompt("Build {it}", ITEM)
     assert "Build {it}" in replan_prompt("Build {it}", None)
-    told = replan_item_prompt("Build it", ITEM)
-    assert "### Item: Parse" in told
-    assert "src/units.py, tests/" in told
+    section = replan_item_prompt("Build it", ITEM)
+    assert "### Item: Parse" in section
+    assert "src/units.py, tests/" in section

@@ -85,7 +85,7 @@ def test_no_write_allows_only_the_output_file() -> None:
     assert guard.feed(ToolCall("Edit", path="a.py")) == Breach("no_write", "guard no_write: Edit writes 'a.py'")
 
 
-def test_without_limits_nothing_is_a_breach() -> None:
+def test_nothing_is_a_breach_without_limits() -> None:
     clock = Clock()
     guard = watch(Limits(), clock)
     clock.now += 10**6

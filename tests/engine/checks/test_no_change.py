@@ -156,11 +156,11 @@ def order_with(head: tuple[Section, ...]) -> Order:
 
 
 def test_prompt_explains_the_rule_and_the_prompt_key_does_not_change() -> None:
-    told, untold = (head_sections(PromptParts("Do it.", "diff", must_change=must)) for must in (True, False))
-    assert "`.gump/out/no_change.txt`" in compose(told)
-    assert "no_change.txt" not in compose(untold)
-    key = prompt_key(order_with(told))
-    assert key == prompt_key(order_with(untold))
+    with_rule, without_rule = (head_sections(PromptParts("Do it.", "diff", must_change=must)) for must in (True, False))
+    assert "`.gump/out/no_change.txt`" in compose(with_rule)
+    assert "no_change.txt" not in compose(without_rule)
+    key = prompt_key(order_with(with_rule))
+    assert key == prompt_key(order_with(without_rule))
     assert "no_change" not in key
     section = next(part for part in key.split("\n\n## ") if part.startswith(OUTPUT))
     assert section == RECORDED

@@ -45,11 +45,11 @@ def test_finding_a_run_reads_a_constant_number_of_runs(
     looked: list[str] = []
     isfile = os.path.isfile
 
-    def noting(path: str) -> bool:
+    def recording(path: str) -> bool:
         looked.append(path)
         return isfile(path)
 
-    monkeypatch.setattr(os.path, "isfile", noting)
+    monkeypatch.setattr(os.path, "isfile", recording)
     assert find_run(tmp_path, name).run_id == (many[-1] if name is None else "20261122-000004-tdd-000004")
     assert len(looked) == looks
 

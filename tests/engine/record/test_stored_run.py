@@ -41,7 +41,7 @@ def start(folder: RunFolder, **process: Any) -> None:
     append(folder, "run_started", **names, max_budget=None, **process)
 
 
-def test_header_events_and_record_come_from_one_read(folder: RunFolder) -> None:
+def test_header_events_and_record_are_read_at_once(folder: RunFolder) -> None:
     start(folder, **DEAD)
     run = StoredRun.read(folder)
     assert run.header == {"format": 1}

@@ -38,14 +38,14 @@ def attempts(on_failure: str) -> str:
 
 
 def test_documented_policy_is_described_as_attempts() -> None:
-    told = attempts('{retry: 5, strategy: ["same: 3", "escalate: claude-sonnet"], restart_from: tests}')
-    assert told == (
+    description = attempts('{retry: 5, strategy: ["same: 3", "escalate: claude-sonnet"], restart_from: tests}')
+    assert description == (
         "1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final"
     )
 
 
 @pytest.mark.parametrize(
-    ("policy", "told"),
+    ("policy", "description"),
     [
         ("{retry: 1}", "1 claude-haiku; the first failure is final"),
         ("{retry: 2}", "1-2 claude-haiku; the 2nd failure is final"),
@@ -65,8 +65,8 @@ def test_documented_policy_is_described_as_attempts() -> None:
         ("{retry: 100}", "1-100 claude-haiku; the 100th failure is final"),
     ],
 )
-def test_policies_are_described_as_attempts(policy: str, told: str) -> None:
-    assert attempts(policy) == told
+def test_policies_are_described_as_attempts(policy: str, description: str) -> None:
+    assert attempts(policy) == description
 
 
 def test_each_branch_of_a_policy_is_described() -> None:
@@ -100,8 +100,10 @@ def test_gates_are_listed_with_their_commands() -> None:
 
 
 def test_guards_implied_by_the_mode_are_listed() -> None:
-    told = value("- {name: a, agent: claude, output: plan, prompt: go, guard: {max_turns: 9}, timeout: 5m}", "guards")
-    assert told == "max_turns 9, max_time 5m, no_write (implied by plan)"
+    description = value(
+        "- {name: a, agent: claude, output: plan, prompt: go, guard: {max_turns: 9}, timeout: 5m}", "guards"
+    )
+    assert description == "max_turns 9, max_time 5m, no_write (implied by plan)"
 
 
 def test_references_are_listed_with_the_steps_that_they_resolve_to() -> None:

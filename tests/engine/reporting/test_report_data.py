@@ -134,8 +134,8 @@ def test_total_cost_is_partly_unknown_if_the_cost_of_an_attempt_is() -> None:
 def test_context_of_a_total_is_the_largest_of_its_attempts() -> None:
     results = [replace(PASSED, usage=Usage(turns=1, context_tokens=context)) for context in (90_000, 154_000, 0)]
     report = data(run([(path, "first", "passed", result) for path, result in zip("aab", results, strict=True)]))
-    told = [one["context_tokens"] for step in report["steps"] for one in step["attempts"]]
-    assert told == [90_000, 154_000, 0]
+    reported = [one["context_tokens"] for step in report["steps"] for one in step["attempts"]]
+    assert reported == [90_000, 154_000, 0]
     assert [step["totals"]["context_tokens"] for step in report["steps"]] == [154_000, 0]
     assert report["totals"]["context_tokens"] == report["agents"][0]["context_tokens"] == 154_000
 
@@ -181,8 +181,8 @@ def test_waits_and_failovers_are_not_counted_as_retries() -> None:
     totals = report["totals"]
     assert (totals["attempts"], totals["waits"], totals["failovers"]) == (3, 1, 1)
     assert (totals["retries"], totals["escalations"], report["steps"][0]["retries"]) == (0, 0, 0)
-    told = [one["resets_at"] for one in report["steps"][0]["attempts"]]
-    assert told == ["1970-01-01T01:00:00+00:00", "1970-01-01T01:00:00+00:00", None]
+    reported = [one["resets_at"] for one in report["steps"][0]["attempts"]]
+    assert reported == ["1970-01-01T01:00:00+00:00", "1970-01-01T01:00:00+00:00", None]
 
 
 def test_reset_time_of_a_limit_that_is_not_a_valid_date_is_none() -> None:

@@ -123,10 +123,10 @@ def test_skipped_tests_and_modules_missing_in_the_worktree_are_noted(project: Gu
     project.write({"app_speed.py": "fast = True\n"})
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one")
-    booked = project.record().preflight
-    assert booked is not None
-    assert "test: 1 of 2 tests skipped in the worktree" in booked["notes"]
-    assert any("app_speed.py" in note and ".worktreeinclude" in note for note in booked["notes"])
+    preflight = project.record().preflight
+    assert preflight is not None
+    assert "test: 1 of 2 tests skipped in the worktree" in preflight["notes"]
+    assert any("app_speed.py" in note and ".worktreeinclude" in note for note in preflight["notes"])
     project.write({".worktreeinclude": "app_speed.py\n"})
     project.run("one")
     again = project.record().preflight

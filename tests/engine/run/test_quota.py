@@ -128,9 +128,9 @@ def test_waits_of_attempts_for_the_same_limit_are_counted_once(clock: Clock) -> 
 
 def test_run_does_not_wait_longer_than_the_maximum(clock: Clock) -> None:
     quota = waiting(clock, quota_wait_s=HOUR)
-    told = quota.decide(limited(clock, NOW + HOUR))
-    assert isinstance(told, str)
-    assert told.endswith(
+    reason = quota.decide(limited(clock, NOW + HOUR))
+    assert isinstance(reason, str)
+    assert reason.endswith(
         " (in 1h00m); gump_quota_wait allows 1h00m of waiting in total; pytest --gump-resume continues the run"
     )
     assert quota.is_free("claude")
@@ -144,8 +144,8 @@ def test_run_does_not_wait_longer_than_the_maximum(clock: Clock) -> None:
 def test_other_agent_replaces_an_agent_at_its_limit_unless_it_is_at_its_limit_too(clock: Clock) -> None:
     quota = Quota(Settings(on_quota="codex"), clock)
     assert quota.decide(limited(clock)) == Repeat("failover", "failover to codex", "codex")
-    told = quota.decide(Limited("r1", "codex", "codex", NOW))
-    assert told == "codex has no quota left either; pytest --gump-resume continues the run"
+    reason = quota.decide(Limited("r1", "codex", "codex", NOW))
+    assert reason == "codex has no quota left either; pytest --gump-resume continues the run"
 
 
 def test_resumed_run_waits_for_a_recorded_reset_time_in_the_future(clock: Clock) -> None:
@@ -158,10 +158,10 @@ def test_resumed_run_waits_for_a_recorded_reset_time_in_the_future(clock: Clock)
 
 def test_resumed_run_that_may_not_wait_reports_the_end_of_the_limit(clock: Clock) -> None:
     for quota in (Quota(Settings(), clock), Quota(Settings(on_quota="codex"), clock), waiting(clock, quota_wait_s=60)):
-        told = quota.recall(limited(clock, NOW + 600))
-        assert isinstance(told, str)
-        assert told.startswith("claude reported that its limit lasts until ")
-        assert told.endswith(" (in 10m)")
+        reason = quota.recall(limited(clock, NOW + 600))
+        assert isinstance(reason, str)
+        assert reason.startswith("claude reported that its limit lasts until ")
+        assert reason.endswith(" (in 10m)")
         assert quota.is_free("claude")
 
 

@@ -27,7 +27,7 @@ def commits(project: GumpProject, count: int = 3) -> list[str]:
     return made
 
 
-def begun(project: GumpProject, base: str) -> ResultBranch:
+def begin(project: GumpProject, base: str) -> ResultBranch:
     return ResultBranch.begin(Repository.open(project.path), RUN, base)
 
 
@@ -37,7 +37,7 @@ def ref(project: GumpProject, name: str) -> str:
 
 def test_branch_follows_the_head_of_the_run(gump_project: GumpProject) -> None:
     base, first, second, _ = commits(gump_project)
-    branch = begun(gump_project, base)
+    branch = begin(gump_project, base)
     for commit in (first, second, first):
         assert branch.move(commit) is None
         assert ref(gump_project, f"refs/heads/{BRANCH}") == commit
@@ -49,7 +49,7 @@ def test_existing_branch_of_that_name_is_an_error_and_does_not_change(gump_proje
     base, first, *_ = commits(gump_project)
     gump_project.git("branch", BRANCH, first)
     with pytest.raises(WorktreeError, match="update-ref failed"):
-        begun(gump_project, base)
+        begin(gump_project, base)
     assert ref(gump_project, f"refs/heads/{BRANCH}") == first
 
 
@@ -99,7 +99,7 @@ def test_branch_changed_by_others_is_not_moved(
     gump_project: GumpProject, act: Callable[[GumpProject, str], None]
 ) -> None:
     base, first, second, mine = commits(gump_project)
-    branch = begun(gump_project, base)
+    branch = begin(gump_project, base)
     branch.move(first)
     act(gump_project, mine)
     before = ref(gump_project, "refs/heads")
@@ -120,7 +120,7 @@ def test_branch_changed_by_others_is_not_moved(
 def test_new_branch_gets_the_next_free_number(gump_project: GumpProject) -> None:
     base, first, second, mine = commits(gump_project)
     gump_project.git("branch", f"{BRANCH}-2", mine)
-    branch = begun(gump_project, base)
+    branch = begin(gump_project, base)
     moved(gump_project, mine)
     assert branch.move(first)
     assert branch.end() == f"{BRANCH}-3"
@@ -131,7 +131,7 @@ def test_new_branch_gets_the_next_free_number(gump_project: GumpProject) -> None
 
 def test_result_is_at_its_ref_if_no_branch_can_be_created(gump_project: GumpProject) -> None:
     base, first, *_ = commits(gump_project)
-    branch = begun(gump_project, base)
+    branch = begin(gump_project, base)
     deleted(gump_project, base)
     gump_project.git("branch", "gump", base)  # git cannot create a branch below that name
     assert branch.move(first)

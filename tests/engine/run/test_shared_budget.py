@@ -55,11 +55,11 @@ def test_cost_of_an_attempt_without_a_reservation_counts() -> None:
 def test_budgets_of_an_attempt_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[StepPath] = []
 
-    def noting(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
+    def recording(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
         looked.append(path)
         return budgets(workflow, path)
 
-    monkeypatch.setattr(shared_budget, "budgets", noting)
+    monkeypatch.setattr(shared_budget, "budgets", recording)
     shared, record = SharedBudget(), record_of(("p", 0.5))
     for name in ("a", "b", "a"):
         shared.begin(order(name), STEP)

@@ -110,8 +110,8 @@ def test_crossing_restarts_end() -> None:
 def test_failure_is_passed_only_to_the_plan_item_that_failed() -> None:
     build = group("build", agent("tests"), agent("impl"), foreach="plan", on_failure=flat(2, "same: 2"))
     drive = Drive((agent("plan", output="plan"), build), {"build::impl[two]": ["gate_failed"]}).run()
-    told = {str(ready.path): str(ready.failed) for ready in drive.orders if ready.failure}
-    assert told == {"build::tests[two]": "build::impl[two]"}
+    passed_on = {str(ready.path): str(ready.failed) for ready in drive.orders if ready.failure}
+    assert passed_on == {"build::tests[two]": "build::impl[two]"}
 
 
 def test_branches_count_their_own_failures_and_entry_same_keeps_the_agent() -> None:
@@ -579,14 +579,14 @@ def test_failure_has_source_gate_and_failing_checks_of_the_attempt(
     assert failure_of(done.result) == failure
 
 
-def test_a_group_that_restarts_counts_its_failures_on() -> None:
+def test_failures_of_a_group_are_counted_across_its_restarts() -> None:
     steps = (agent("design"), group("g", agent("a"), on_failure=flat(2, "same", restart_from="design")))
     drive = Drive(steps, {"g::a": ["gate_failed"] * 3}).run()
     assert drive.log == ["design 1 haiku", "g::a 1 haiku", "design 2 haiku", "g::a 2 haiku"]
     assert not drive.schedule.passed
 
 
-def test_in_a_fresh_pass_each_member_of_a_parallel_group_has_a_fresh_session() -> None:
+def test_each_member_starts_a_fresh_session_in_a_fresh_pass() -> None:
     members = group("left", agent("a"), agent("b")), agent("c")
     both = group("g", *members, parallel=True, on_failure=flat(2, "same", "escalate: opus"))
     drive = Drive((both,), {"g::c": ["gate_failed"]}).run()
@@ -594,7 +594,7 @@ def test_in_a_fresh_pass_each_member_of_a_parallel_group_has_a_fresh_session() -
     assert again == {"g::left::a": "fresh", "g::left::b": "policy", "g::c": "fresh"}
 
 
-def test_notes_of_one_failure_are_all_kept() -> None:
+def test_all_notes_of_a_failure_are_kept() -> None:
     items = tuple(PlanItem(name, name, files=("src/",)) for name in ("x", "y"))
     build = group("b", agent("a"), foreach="p", parallel=True, on_failure=flat(2, "same: 2"))
     drive = Drive((agent("p", output="plan"), build), {"b::a[y]": ["gate_failed"]}, {"p": items})

@@ -291,13 +291,13 @@ def test_plan_items_with_overlapping_files_run_serially_with_overlap_serialize()
     assert [str(one.path) for one in schedule.ready()] == ["build::s[a]", "build::s[b]"]
 
 
-def test_a_call_costs_the_same_with_ten_times_as_many_parallel_items() -> None:
+def test_cost_of_a_call_does_not_grow_with_the_number_of_parallel_items() -> None:
     small, large = full_size((200, 2_000), (1_000, 10_000))
     assert call_cost(large) < 4 * call_cost(small)
 
 
 def call_cost(count: int) -> float:
-    """Run a plan with `count` items; return the CPU seconds of one call."""
+    """Run a plan with `count` items, and return the CPU seconds of one call."""
     plan = tuple(PlanItem(name=f"i{number}", slug=f"i{number}") for number in range(count))
     policy = flat(3, "same: 3")
     schedule = Schedule(Workflow(name="w", steps=(PLAN, build(agent("a", on_failure=policy), agent("b")))), base="base")
@@ -351,15 +351,15 @@ def test_member_gets_its_own_failure_in_a_new_pass_in_any_order_of_starts(most: 
     members = gate("check"), agent("left"), agent("right")
     steps = (group("both", *members, parallel=True, on_failure=flat(2, "same")),)
     schedule = Schedule(Workflow(name="w", steps=steps), base="base")
-    told: dict[str, object] = {}
+    passed_on: dict[str, object] = {}
     while not schedule.done:
         for ready in schedule.ready(most):
             schedule.start(ready.path)
             name = f"{ready.path}#{ready.attempt}"
-            told[name] = ready.failure and ready.failure.attempt
+            passed_on[name] = ready.failure and ready.failure.attempt
             outcome = "gate_failed" if name == "both::right#1" else "passed"
             schedule.complete(*ended(ready.path, ready.attempt, outcome, ready.agent, commit=name), own_policy)
-    assert {name: attempt for name, attempt in told.items() if attempt} == {"both::right#2": 1}
+    assert {name: attempt for name, attempt in passed_on.items() if attempt} == {"both::right#2": 1}
 
 
 def test_plan_item_starts_after_a_dependency_that_has_nothing_to_merge() -> None:

@@ -39,11 +39,11 @@ def test_overlaps_are_found_for_every_pair(files: list[tuple[str, ...]]) -> None
 def test_items_with_literal_paths_are_not_compared_with_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
     compared: list[tuple[str, str]] = []
 
-    def noting(first: str, second: str) -> bool:
+    def recording(first: str, second: str) -> bool:
         compared.append((first, second))
         return may_overlap(first, second)
 
-    monkeypatch.setattr(plan_sort, "may_overlap", noting)
+    monkeypatch.setattr(plan_sort, "may_overlap", recording)
     plan = plan_of(
         *((f"src/m{number}.py", f"tests/m{number}/") for number in range(200)), ("src/*.py",), ("src/m7.py",)
     )

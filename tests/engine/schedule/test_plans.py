@@ -20,10 +20,10 @@ def notes(*files: str, parallel: bool = True, overlap: str = "report") -> list[s
 
 
 def test_plan_items_that_may_change_the_same_files_are_noted() -> None:
-    said = "b: items i0 and i2 may both change src/a.py"
-    assert notes("src/*.py", "docs/a.md", "src/a.py") == [said]
+    found = "b: items i0 and i2 may both change src/a.py"
+    assert notes("src/*.py", "docs/a.md", "src/a.py") == [found]
     assert notes("src/*.py", "docs/a.md", "src/a.py", overlap="serialize") == [
-        f"{said}, so the second waits for the first"
+        f"{found}, so the second waits for the first"
     ]
 
 
@@ -33,15 +33,15 @@ def test_serial_plan_items_are_not_compared() -> None:
 
 @pytest.mark.parametrize(("items", "pairs"), [(1, 0), (3, 3), (4, 6), (5, 10)])
 def test_first_five_pairs_are_named(items: int, pairs: int) -> None:
-    said = notes(*["src/a.py"] * items)
-    assert len(said) == min(pairs, 6)
-    assert all(line.startswith("b: items i") for line in said[:5])
-    assert (said[5:] == ["and there are more"]) == (pairs > 5)
+    found = notes(*["src/a.py"] * items)
+    assert len(found) == min(pairs, 6)
+    assert all(line.startswith("b: items i") for line in found[:5])
+    assert (found[5:] == ["and there are more"]) == (pairs > 5)
 
 
 def test_exactly_five_pairs_are_all_named() -> None:
-    said = notes(*[f"/{name}/x.py" for name in "abcde"], *[f"/{name}/" for name in "abcde"])
-    assert said == [
+    found = notes(*[f"/{name}/x.py" for name in "abcde"], *[f"/{name}/" for name in "abcde"])
+    assert found == [
         f"b: items i{first} and i{first + 5} may both change /{name}/" for first, name in enumerate("abcde")
     ]
 

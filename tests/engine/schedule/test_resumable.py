@@ -543,7 +543,7 @@ def test_counted_failures_are_part_of_the_state() -> None:
     assert len(states) == 2
 
 
-def test_gates_that_could_not_run_twice_run_again_without_the_agent() -> None:
+def test_only_the_gates_run_again_after_two_gate_errors() -> None:
     run = Resumed(agent("impl"), fails={})
     path = StepPath(("impl",))
     run.schedule.replay(*ended(path, 1, "gate_error", commit="left", gates=(GateResult("test", "error"),)), own_policy)

@@ -19,15 +19,15 @@ FAILED = Failure(1, "gate_failed", "gate_fail", agent="haiku", gate="test", fail
 
 def decisions(on_failure: OnFailure | None, sources: list[FailureSource], *, same_tree: bool = False) -> list[str]:
     """Return the decision after each failure. Each has its own tree unless `same_tree` is true."""
-    tally, said = Tally(), []
+    tally, found = Tally(), []
     for number, source in enumerate(sources, start=1):
         failure = replace(FAILED, attempt=number, source=source, tree="t" if same_tree else f"t{number}")
         decision = decide(on_failure, tally, failure, compare_trees=True)
         if isinstance(decision, Restart):
             tally.enter()
             tally.restart_list(on_failure)
-        said.append(_short(decision))
-    return said
+        found.append(_short(decision))
+    return found
 
 
 def _short(decision: Decision | None) -> str:
@@ -58,7 +58,7 @@ def test_documented_policy_restarts_after_the_escalation_and_ends_at_failure_5()
     assert decisions(on_failure, ["gate_fail"] * 5) == ["same", "same", "sonnet", "restart tests", "stop"]
 
 
-def test_retry_shorter_than_the_list_ends_it_early() -> None:
+def test_retry_below_the_length_of_the_list_ends_it_early() -> None:
     assert decisions(flat(2, "same: 3", "escalate: sonnet"), ["gate_fail"] * 2) == ["same", "stop"]
 
 
@@ -89,8 +89,8 @@ def test_no_progress_skips_to_the_next_different_entry() -> None:
 
 def test_last_entry_repeats_without_progress_unless_it_is_same() -> None:
     on_failure = flat(9, "same", "escalate: sonnet", "escalate: opus", "replan: haiku")
-    said = decisions(on_failure, ["gate_fail"] * 5, same_tree=True)
-    assert said == ["sonnet", "opus", "replan haiku", "replan haiku", "replan haiku"]
+    found = decisions(on_failure, ["gate_fail"] * 5, same_tree=True)
+    assert found == ["sonnet", "opus", "replan haiku", "replan haiku", "replan haiku"]
 
 
 def test_no_progress_without_another_entry_stops_with_the_reason() -> None:
@@ -137,7 +137,7 @@ def test_failures_before_a_restart_are_not_compared_for_progress() -> None:
         (Entry(kind="replan", agent="x"), Replan("x", session="fresh", worktree="reset")),
     ],
 )
-def test_entry_becomes_a_decision_with_its_columns(entry: Entry, wanted: Retry | Replan) -> None:
+def test_entry_is_converted_to_a_decision(entry: Entry, wanted: Retry | Replan) -> None:
     on_failure = OnFailure(flat=replace(policy(3), strategy=(Entry(), entry)))
     assert decide(on_failure, Tally(), FAILED, compare_trees=True) == wanted
 
@@ -172,7 +172,7 @@ def test_both_forms_use_entry_j_plus_1_after_failure_j_and_end_at_failure_retry(
 ) -> None:
     own = policy(retry, "same", *strategy)
     on_failure = OnFailure(**{form: own, **({} if form == "flat" else {"review_fail": policy(9, "same")})})
-    tally, number, said = Tally(), 0, []
+    tally, number, found = Tally(), 0, []
     for is_other in [*others, *[False] * retry]:
         number += 1
         if is_other and form == "flat":  # a flat policy counts every kind
@@ -181,9 +181,9 @@ def test_both_forms_use_entry_j_plus_1_after_failure_j_and_end_at_failure_retry(
         failure = replace(FAILED, attempt=number, source=source, tree=f"t{number}")
         decision = decide(on_failure, tally, failure, compare_trees=True)
         if not is_other:
-            said.append(_short(decision))
+            found.append(_short(decision))
     entries = [*own.strategy[1:], *[own.strategy[-1]] * retry]
-    assert said[:retry] == [*(_NAMES[entry.kind] for entry in entries[: retry - 1]), "stop"]
+    assert found[:retry] == [*(_NAMES[entry.kind] for entry in entries[: retry - 1]), "stop"]
 
 
 @given(

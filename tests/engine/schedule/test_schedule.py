@@ -45,7 +45,7 @@ def test_nested_foreach_joins_the_slugs() -> None:
     ]
 
 
-def test_readme_example_escalates_restarts_and_fails_at_the_fifth_failure() -> None:
+def test_documented_example_escalates_restarts_and_fails_at_the_fifth_failure() -> None:
     drive = Drive(tdd().steps, {"build::impl[one]": ["gate_failed"] * 5}).run()
     assert drive.log == [
         "decompose 1 opus",
@@ -219,7 +219,7 @@ def test_completion_of_an_attempt_that_is_not_open_is_an_error() -> None:
     assert [ready.attempt for ready in drive.schedule.ready()] == [1]
 
 
-def test_what_a_parallel_group_is_left_with_is_in_plan_order_whoever_began_first() -> None:
+def test_merges_are_offered_in_plan_order_after_any_order_of_ends() -> None:
     inner = group("h", agent("x"), agent("y"), parallel=True)
     schedule = Drive((group("g", inner, agent("b"), parallel=True),)).schedule
     schedule.ready()

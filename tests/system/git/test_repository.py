@@ -412,7 +412,7 @@ def test_git_keeps_the_callers_variables_for_connections(project: Project, monke
     monkeypatch.setenv("GIT_SSL_CAINFO", "/etc/ssl/own.pem")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -i own")
     monkeypatch.setenv("GIT_PAGER", "own")
-    told = GitRunner("-C", str(project.root)).check("tell").stdout.decode()
-    assert "GIT_SSL_CAINFO=/etc/ssl/own.pem" in told
-    assert "GIT_SSH_COMMAND=ssh -i own" in told
-    assert "GIT_PAGER=own" not in told
+    environment = GitRunner("-C", str(project.root)).check("tell").stdout.decode()
+    assert "GIT_SSL_CAINFO=/etc/ssl/own.pem" in environment
+    assert "GIT_SSH_COMMAND=ssh -i own" in environment
+    assert "GIT_PAGER=own" not in environment

@@ -34,15 +34,15 @@ def test_jumps_of_the_wall_clock_and_suspended_time_do_not_count(steps: list[tup
     clocks = FakeClocks()
     clock = clocks.clock()
     seen = [clock.now()]
-    for asked, late, jump in steps:
-        with clock.waiting(asked):
-            clocks.monotonic += asked + late
+    for requested, late, jump in steps:
+        with clock.waiting(requested):
+            clocks.monotonic += requested + late
         clocks.wall += jump
         seen.append(clock.now())
     passed = seen[-1] - seen[0]
     assert all(before <= after + 1e-3 for before, after in itertools.pairwise(seen))
-    assert passed <= sum(asked + LATE_S for asked, _, _ in steps) + 1e-3
-    assert passed >= sum(asked for asked, _, _ in steps) - 1e-3
+    assert passed <= sum(requested + LATE_S for requested, _, _ in steps) + 1e-3
+    assert passed >= sum(requested for requested, _, _ in steps) - 1e-3
 
 
 def test_wait_that_ends_early_or_slightly_late_counts_in_full() -> None:

@@ -248,8 +248,8 @@ def test_processes_are_found_by_group_and_mark_without_a_subreaper(tmp_path: Pat
         with Path(os.devnull).open("r+b") as null:
             socket.send_fds(ours, [len(body).to_bytes(4, "big")], [null.fileno()] * 3)
         ours.sendall(body)
-        with ours.makefile("rb") as told:
-            events = [json.loads(told.readline()) for _ in range(2)]
+        with ours.makefile("rb") as replies:
+            events = [json.loads(replies.readline()) for _ in range(2)]
         ours.close()
         assert process.wait(20) == 0
     assert [event["event"] for event in events] == ["started", "ended"]

@@ -43,7 +43,7 @@ def names(project: Project, snapshot: Snapshot) -> set[str]:
     return set(project.open().list_files(snapshot.commit))
 
 
-def take(slot: Slot, base: str) -> Snapshot:
+def take_snapshot(slot: Slot, base: str) -> Snapshot:
     return slot.snapshot(base, "gump: attempt\n", REF)
 
 
@@ -187,7 +187,7 @@ def test_changed_index_is_created_again(project: Project, slot: Slot, base: str,
     elif damage == "another index":
         index.write_bytes(canary.read_bytes())
     before = canary.read_bytes()
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert [change.path for change in project.open().changed(base, snapshot.commit)] == ["app.py", "new.py"]
     assert canary.read_bytes() == before
     assert not slot.prepare(base)
@@ -199,7 +199,7 @@ def test_stale_lock_of_a_killed_git_is_ignored(slot: Slot, base: str, tmp_path: 
     index.with_name("one.lock").write_text("")
     (slot.path / "app.py").write_text("two\n")
     assert not slot.prepare(base)
-    assert take(slot, base).bad == ()
+    assert take_snapshot(slot, base).bad == ()
 
 
 def test_edit_with_unchanged_times_is_undone(slot: Slot, base: str) -> None:
@@ -248,7 +248,7 @@ def test_snapshot_has_the_agents_files_and_changes_nothing_of_the_user(project: 
     before = project.state()
     project.write({"app.py": "new\n", "new\nfile \udcff": "1\n", "x.log": "ignored\n"}, below=slot.path)
     (slot.path / "pkg/deep/er.py").unlink()
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert names(project, snapshot) == BASE_FILES - {"pkg/deep/er.py"} | {"new\nfile \udcff"}
     assert (snapshot.problems, snapshot.bad) == ((), ())
     assert project.open().refs("refs/gump/") == {REF: snapshot.commit}
@@ -258,7 +258,7 @@ def test_snapshot_has_the_agents_files_and_changes_nothing_of_the_user(project: 
 
 
 def test_snapshot_of_an_unchanged_slot_is_a_commit(slot: Slot, base: str, project: Project) -> None:
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert snapshot.tree == project.open().tree_of(base)
     assert snapshot.commit != base
 
@@ -319,7 +319,7 @@ def test_git_commands_of_the_agent_do_not_change_the_snapshot(
     project.write({"app.py": "agent\n"}, below=slot.path)
     assert callable(act)
     act(project, slot)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert [change.path for change in project.open().changed(base, snapshot.commit)] == ["app.py"]
     assert project.state() == before
     assert not slot.prepare(base)
@@ -350,7 +350,7 @@ def test_nested_repository_is_kept_as_plain_files(
     if with_commit:
         project.git("add", "inner.py", cwd=slot.path / folder)
         project.git("commit", "-qm", "inner", cwd=slot.path / folder)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert names(project, snapshot) == BASE_FILES | {f"{folder}/inner.py"}
     assert snapshot.problems == (f"nested repositories were kept as plain files: '{folder}'",)
     assert snapshot.bad == ()
@@ -360,7 +360,7 @@ def test_fifo_and_socket_are_left_out_and_reported(slot: Slot, base: str, projec
     os.mkfifo(slot.path / "pkg/pipe")
     with socket.socket(socket.AF_UNIX) as server, contextlib.chdir(slot.path):
         server.bind("sock")
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert snapshot.problems == ("left out 2 special files: 'sock', 'pkg/pipe'",)
     assert names(project, snapshot) == BASE_FILES
     assert not (slot.path / "pkg/pipe").exists()
@@ -382,13 +382,13 @@ def test_new_links_out_of_the_worktree_are_bad_and_others_are_not(project: Proje
     }
     for name, target in links.items():
         (slot.path / name).symlink_to(target)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert set(snapshot.bad) == {"absolute", "up", "into-git", "node_modules"}
 
 
 def test_file_that_git_rejects_is_bad_and_the_rest_is_kept(project: Project, slot: Slot, base: str) -> None:
     project.write({"pkg/git~1": "1\n", "good.py": "1\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert snapshot.bad == ("pkg/git~1",)
     assert names(project, snapshot) == BASE_FILES | {"good.py"}
 
@@ -400,7 +400,7 @@ def test_unreadable_file_and_folder_are_bad_and_the_rest_is_kept(
     (slot.path / "secret").chmod(0)
     (slot.path / "dir").chmod(0)
     with not_as_root(tmp_path):
-        snapshot = take(slot, base)
+        snapshot = take_snapshot(slot, base)
     assert set(snapshot.bad) == {"secret", "dir"}
     assert names(project, snapshot) == BASE_FILES | {"good.py"}
 
@@ -420,7 +420,7 @@ def test_submodules_of_the_base_do_not_change(project: Project, tmp_path: Path, 
         project.git("init", "-q", cwd=slot.path / "lib")
         project.git("commit", "-q", "--allow-empty", "-m", "x", cwd=slot.path / "lib")
     project.write({"app.py": "new\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert [change.path for change in project.open().changed(base, snapshot.commit)] == ["app.py"]
     assert not slot.prepare(base)
 
@@ -431,7 +431,7 @@ def test_sparse_checkout_of_the_user_does_not_apply_to_slots(project: Project, b
     slot = project.slot()
     slot.prepare(base)
     assert files_of(slot) == BASE_FILES
-    assert take(slot, base).tree == project.open().tree_of(base)
+    assert take_snapshot(slot, base).tree == project.open().tree_of(base)
     assert project.state() == before
     assert not (project.root / "README").exists()
 
@@ -443,14 +443,14 @@ def test_line_ending_settings_of_the_user_cause_no_changes(project: Project) -> 
     slot = project.slot()
     slot.prepare(base)
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
-    assert take(slot, base).tree == project.open().tree_of(base)
+    assert take_snapshot(slot, base).tree == project.open().tree_of(base)
 
 
 def test_large_text_file_does_not_fill_the_memory(project: Project, slot: Slot, base: str) -> None:
     with (slot.path / "big.txt").open("wb") as file:
         for _ in range(100):
             file.write(b"0123456789abcde\n" * 65536)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     change = project.open().changed(base, snapshot.commit)[0]
     assert (change.path, change.added) == ("big.txt", None)
 
@@ -460,7 +460,7 @@ def test_large_text_file_does_not_fill_the_memory(project: Project, slot: Slot, 
 
 def test_ignored_files_are_removed_before_gates_except_kept_names(project: Project, slot: Slot, base: str) -> None:
     project.write({"x.log": "1", "build/lib/a": "1", "node_modules/d/i.js": "1", "new.py": "1\n"}, below=slot.path)
-    take(slot, base)
+    take_snapshot(slot, base)
     assert sorted(slot.remove_ignored(slot.keep)) == ["build", "x.log"]
     assert files_of(slot) == BASE_FILES | {"node_modules/d/i.js", "new.py"}
     assert slot.remove_ignored(keep=()) == ["node_modules"]
@@ -484,7 +484,7 @@ def test_ignored_files_made_by_setup_are_kept(project: Project, slot: Slot, base
 
 def test_slot_is_restored_to_the_snapshot_after_gates(project: Project, slot: Slot, base: str) -> None:
     project.write({"new.py": "1\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     project.write({"new.py": "gate\n", "report.xml": "1", "x.log": "1", "deep/er/x": "1"}, below=slot.path)
     (slot.path / "app.py").unlink()
     slot.restore(snapshot.commit)
@@ -494,7 +494,7 @@ def test_slot_is_restored_to_the_snapshot_after_gates(project: Project, slot: Sl
 
 def test_next_attempt_can_start_from_the_last_snapshot(project: Project, slot: Slot, base: str) -> None:
     project.write({"new.py": "1\n"}, below=slot.path)
-    first = take(slot, base)
+    first = take_snapshot(slot, base)
     slot.prepare(first.commit)
     assert files_of(slot) == BASE_FILES | {"new.py"}
     assert project.git("rev-parse", "HEAD", cwd=slot.path) == first.commit
@@ -509,7 +509,7 @@ def test_output_file_is_read_and_in_no_snapshot(project: Project, slot: Slot, ba
     assert project.git("status", "--porcelain", cwd=slot.path) == ""
     assert slot.read_handover("plan.json", 100) == b"[]"
     assert slot.read_handover("none.json", 100) is None
-    assert names(project, take(slot, base)) == BASE_FILES
+    assert names(project, take_snapshot(slot, base)) == BASE_FILES
 
 
 def test_output_files_are_moved_without_links_and_fifos(slot: Slot, tmp_path: Path) -> None:
@@ -570,9 +570,9 @@ def test_gates_after_an_attempt_without_changes_take_two_git_processes(
 ) -> None:
     for path in files_of(slot):  # git reads files that are not older than its index
         os.utime(slot.path / path, (1e9, 1e9))
-    take(slot, base)
+    take_snapshot(slot, base)
     git_calls()
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert slot.ignored_since_setup() == []
     assert slot.remove_ignored(()) == []
     slot.remove_bytecode()
@@ -587,7 +587,7 @@ def test_file_in_a_kept_folder_is_removed_if_nothing_is_kept(project: Project, t
     base, slot = project.commit(), project.slot()
     slot.prepare(base)
     project.write({f"{folder}/planted.py": "1\n"}, below=slot.path)
-    take(slot, base)
+    take_snapshot(slot, base)
     assert slot.ignored_since_setup() == []
     assert slot.remove_ignored(()) == [folder]
     assert not (slot.path / folder).exists()
@@ -598,7 +598,7 @@ def test_attempt_that_changes_tracked_and_ignored_files_takes_seven_git_processe
 ) -> None:
     git_calls()
     project.write({"app.py": "new\n", "x.log": "1\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     slot.remove_ignored(slot.keep)
     slot.restore(snapshot.commit)
     slot.prepare(base)
@@ -610,7 +610,7 @@ def test_attempt_continued_by_the_next_one_takes_three_git_processes(
 ) -> None:
     git_calls()
     project.write({"app.py": "new\n", "pkg/new.py": "z = 1\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     assert slot.remove_ignored(slot.keep) == []
     slot.restore(snapshot.commit)
     slot.prepare(snapshot.commit)
@@ -620,7 +620,7 @@ def test_attempt_continued_by_the_next_one_takes_three_git_processes(
 
 def test_file_created_between_two_sweeps_is_found(project: Project, slot: Slot, base: str) -> None:
     project.write({"app.py": "new\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     project.write({"late.log": "1\n", "build/late.py": "1\n"}, below=slot.path)
     assert sorted(slot.remove_ignored(slot.keep)) == ["build", "late.log"]
     slot.restore(snapshot.commit)
@@ -634,13 +634,13 @@ def test_tracked_file_in_a_kept_folder_does_not_hide_an_ignored_file(project: Pr
     base, slot = project.commit(), project.slot()
     slot.prepare(base)
     project.write({"x.log": "1\n"}, below=slot.path)
-    take(slot, base)
+    take_snapshot(slot, base)
     assert slot.remove_ignored(slot.keep) == ["x.log"]
 
 
 def test_change_of_a_tracked_file_by_a_gate_is_undone(project: Project, slot: Slot, base: str) -> None:
     project.write({"app.py": "new\n"}, below=slot.path)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     slot.remove_ignored(slot.keep)
     (slot.path / "README").write_text("read ME\n")
     slot.restore(snapshot.commit)

@@ -28,7 +28,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     return make_project(tmp_path)
 
 
-def take(slot: Slot, base: str) -> Snapshot:
+def take_snapshot(slot: Slot, base: str) -> Snapshot:
     return slot.snapshot(base, "gump: attempt\n", REF)
 
 
@@ -114,9 +114,9 @@ def test_snapshot_equals_that_of_a_new_index(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     if before:
-        take(slot, base)
+        take_snapshot(slot, base)
     act(slot)
-    snapshot = take(slot, base)
+    snapshot = take_snapshot(slot, base)
     monkeypatch.setenv("GIT_INDEX_FILE", str(project.slots_root / "fresh"))
     where = (f"--git-dir={project.root / '.git'}", f"--work-tree={slot.path}")
     project.git(*where, "add", "--all", cwd=slot.path)
@@ -130,11 +130,11 @@ def test_snapshot_equals_that_of_a_new_index(
 def test_git_searches_for_new_files_only_if_there_may_be_some(
     project: Project, slot: Slot, base: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = logging_git(tmp_path, monkeypatch)
+    git_commands = logging_git(tmp_path, monkeypatch)
 
     def added() -> list[str]:
-        take(slot, base)
-        return [words[1] for words in asked() if words[0] == "add"]
+        take_snapshot(slot, base)
+        return [words[1] for words in git_commands() if words[0] == "add"]
 
     assert added() == ["--update"]
     (slot.path / "app.py").write_text("new\n")
@@ -155,12 +155,12 @@ def test_files_of_the_base_in_the_output_folder_do_not_hide_new_files(project: P
     slot.prepare(base)
     slot.empty_handover()
     (slot.path / "new.py").write_text("1\n")
-    tree = take(slot, base).tree
+    tree = take_snapshot(slot, base).tree
     assert {*project.git("ls-tree", "-r", "--name-only", tree).split()} == BASE_FILES | {"new.py", ".gump/out/kept.txt"}
     slot.prepare(base)
     slot.empty_handover()
     (slot.path / "x.log").write_text("1\n")
-    take(slot, base)
+    take_snapshot(slot, base)
     assert slot.ignored_since_setup() == ["x.log"]
 
 
@@ -183,7 +183,7 @@ def test_git_does_not_wait_for_a_fifo(slot: Slot, base: str, name: str) -> None:
 # -- use of a slot by another process ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("act", ["nothing", "spoil", "remove"])
+@pytest.mark.parametrize("act", ["nothing", "damage", "remove"])
 def test_first_process_that_prepares_a_slot_removes_ignored_files_of_earlier_runs(
     project: Project, slot: Slot, base: str, act: str
 ) -> None:
@@ -197,7 +197,7 @@ def test_first_process_that_prepares_a_slot_removes_ignored_files_of_earlier_run
     (slot.path / ".gitignore").write_text("*.log\n__pycache__/\nnode_modules/\npkg/\n")
     slot.snapshot(base, "gump: attempt\n", REF)
     Slots(project.open(), project.slots_root).slot("one").forget()  # as a lease does, in the controller
-    if act == "spoil":
+    if act == "damage":
         (slot.root / "one.tenant").write_text("mine\n")
     elif act == "remove":
         (slot.root / "one.tenant").unlink()
