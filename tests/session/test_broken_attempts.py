@@ -1,4 +1,4 @@
-"""Attempts that break around their agent: a full disk, Ctrl-C at the wrong moment. What they cost is booked."""
+"""Attempts that fail around their agent: full disk, Ctrl-C at a critical moment. Their cost is recorded."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ def run(project: GumpProject, agent: str, program: str, *options: str) -> Any:
     return project.pytester.runpytest_subprocess("--gump-workflow=mine", *options, "spec.md")
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="issue 5: RLIMIT_FSIZE differs there")
+@pytest.mark.skipif(sys.platform == "darwin", reason="RLIMIT_FSIZE behaves differently on macOS")
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
-def test_disk_that_is_full_while_the_agent_prints_loses_no_money(project: GumpProject, workers: str) -> None:
+def test_full_disk_while_the_agent_prints_keeps_the_cost(project: GumpProject, workers: str) -> None:
     limit = "\ndef before():\n    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))\n"
     flood = 'for _ in range(100):\n    say(type="text", text="y" * 10_000)\ntime.sleep(600)\n'
     result = run(project, limit, flood, workers)
@@ -108,9 +108,7 @@ def pytest_runtest_teardown(item):
     [(FINISHING, "cancelled"), (REPORTING, "passed"), (DECIDING, "passed")],
     ids=["finishing", "reporting", "deciding"],
 )
-def test_interrupt_around_an_attempt_records_what_has_come_of_it(
-    project: GumpProject, moment: str, outcome: str
-) -> None:
+def test_interrupt_around_an_attempt_records_its_result(project: GumpProject, moment: str, outcome: str) -> None:
     result = run(project, moment, END, "-n0")
     assert result.ret == pytest.ExitCode.INTERRUPTED
     record = project.record()

@@ -1,4 +1,4 @@
-"""A whole run on the Claude adapter: a program named `claude` on PATH that prints a recorded stream."""
+"""A complete run with the Claude adapter: a program named `claude` on PATH prints a recorded stream."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ STREAM = Path(__file__).parents[1] / "agents" / "recorded" / "claude" / "basic" 
 
 
 def claude(project: GumpProject, monkeypatch: pytest.MonkeyPatch, *, stream: Path, exit_code: int = 0) -> Path:
-    """Put a `claude` on PATH that notes its arguments and prompt, writes hello.py and prints the stream."""
+    """Put a `claude` on PATH that records its arguments and prompt, writes hello.py and prints the stream."""
     folder = project.path.parent / f"{project.path.name}-bin"
     folder.mkdir()
     program = folder / "claude"
@@ -29,7 +29,7 @@ def claude(project: GumpProject, monkeypatch: pytest.MonkeyPatch, *, stream: Pat
     return folder
 
 
-def test_claude_is_started_with_the_prompt_on_stdin_and_its_cost_is_booked(
+def test_claude_gets_the_prompt_on_stdin_and_its_cost_is_recorded(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = claude(project, monkeypatch, stream=STREAM)
@@ -43,7 +43,7 @@ def test_claude_is_started_with_the_prompt_on_stdin_and_its_cost_is_booked(
     assert "Do it." in (folder / "prompt").read_text(encoding="utf-8")
 
 
-def test_an_exit_code_against_a_good_stream_is_an_agent_error(
+def test_a_nonzero_exit_code_after_a_good_stream_is_an_agent_error(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claude(project, monkeypatch, stream=STREAM, exit_code=1)
@@ -52,7 +52,7 @@ def test_an_exit_code_against_a_good_stream_is_an_agent_error(
     assert project.record().steps["impl"].outcome == "agent_error"
 
 
-def test_a_missing_claude_is_one_error_before_anything_starts(
+def test_a_missing_claude_is_one_error_before_the_run_starts(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", "/usr/bin:/bin")

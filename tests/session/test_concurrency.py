@@ -1,4 +1,4 @@
-"""Many sessions in one repository, and commands beside them: nobody is disturbed, nobody holds what others need."""
+"""Sessions and commands at the same time in one repository: none blocks or disturbs another."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ over, *commands = sys.argv[1:]
 rounds = 0
 while not pathlib.Path(over).exists():
     for words in commands:
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = main(words.split())
-        text = told.getvalue().replace('"unreadable": []', "")
+        text = output.getvalue().replace('"unreadable": []', "")
         if code not in RIGHT[words.split()[0]] or "Traceback" in text or "unreadable" in text:
-            sys.stdout.write(f"{words}: {code}: {told.getvalue()}\\n")
+            sys.stdout.write(f"{words}: {code}: {output.getvalue()}\\n")
     rounds += 1
     time.sleep(0.5)
 sys.stderr.write(f"{rounds} rounds\\n")
@@ -102,7 +102,7 @@ ITEMS: Final = {"side": ("impla", "implb"), "line": ("first", "second")}
 
 @pytest.fixture
 def project(gump_project: GumpProject) -> GumpProject:
-    """A project with two workflows, a spec for each run, and agents that wait for a file."""
+    """Return a project with two workflows, a spec for each run, and agents that wait for a file."""
     parallel_kit.prepare(gump_project, AGENT.format(flag=str(flag_of(gump_project))), workflow=SIDE)
     gump_project.workflow("line", LINE)
     gump_project.write({"app.py": "value = 1\n"})
@@ -121,7 +121,7 @@ def child(project: GumpProject, *command: str) -> AbstractContextManager[subproc
 
 
 def started(project: GumpProject, *words: str) -> AbstractContextManager[subprocess.Popen[str]]:
-    """A session in a process of its own."""
+    """Start a session in a process of its own."""
     return child(project, *PYTEST, *words)
 
 
@@ -139,7 +139,7 @@ def agents(project: GumpProject) -> int:
 
 
 def locked(project: GumpProject) -> set[str]:
-    """Names of the files below the project and its cache that its processes have locked, where the system tells."""
+    """Return names of files of the project and its cache that its processes have locked (Linux only, else empty)."""
     locks, pids = Path("/proc/locks"), {str(one.pid) for one in living(project)}
     lines = [line.split() for line in locks.read_text().splitlines()] if locks.is_file() else []
     held = {words[5].rpartition(":")[2] for words in lines if words[1] != "->" and words[4] in pids}
@@ -152,11 +152,11 @@ def locked(project: GumpProject) -> set[str]:
     return found
 
 
-def check_all_can_be_taken(project: GumpProject, done: RunFolder) -> None:
-    """Take what gump takes while it works, none of which may be held for longer than a moment."""
+def check_locks_are_free(project: GumpProject, done: RunFolder) -> None:
+    """Check that all locks of gump can be acquired, since a run holds them only for a moment."""
     runs = {folder.run_id for folder in project.folders()}
     mine = {name for name in locked(project) if name not in {"ledger.ndjson", *runs} and not name.endswith(".lease")}
-    assert mine == set(), "only a run's own folder and ledger, and its own worktrees, are held"
+    assert mine == set(), "a run locks only its own folder, ledger and worktrees"
     assert not [*(project.path / ".git").rglob("*.lock")]
     with lock_out_writers(done.ledger) as is_ours, done.owned():
         assert is_ours
@@ -173,7 +173,7 @@ def check_all_can_be_taken(project: GumpProject, done: RunFolder) -> None:
     assert gump("report", done.run_id).returncode == 0
 
 
-def test_many_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(project: GumpProject) -> None:
+def test_parallel_runs_and_commands_do_not_disturb_each_other(project: GumpProject) -> None:
     flag, over = flag_of(project), project.path.parent / f"{project.path.name}-over"
     flag.touch()
     project.write({"specs/0.md": "# The number 0\n", "commands.py": COMMANDS})
@@ -187,32 +187,32 @@ def test_many_runs_at_once_and_commands_beside_them_do_not_disturb_each_other(pr
             start = (f"--gump-workflow={workflow}", *words, f"specs/{number}.md")
             sessions.append(stack.enter_context(started(project, *start)))
         wait_until(lambda: agents(project) >= len(SESSIONS), 120.0)
-        check_all_can_be_taken(project, done)
+        check_locks_are_free(project, done)
         assert sorted(run_state(one) for one in records(project)) == ["passed", *["running"] * len(SESSIONS)]
         beside = [
             stack.enter_context(child(project, sys.executable, "commands.py", str(over), *commands))
             for commands in (
                 ("status", "status --json", "report", "report --last 9"),
-                ("gc", "gc --older-than 1s --keep-last 1", "gc --keep-last 3"),  # one stays: `report` wants a run
+                ("gc", "gc --older-than 1s --keep-last 1", "gc --keep-last 3"),  # keep one run for `report`
                 ("apply",),
             )
         ]
         flag.touch()
         for one in sessions:
-            told, _ = one.communicate(timeout=240)
-            assert one.returncode == 0, told
+            output, _ = one.communicate(timeout=240)
+            assert one.returncode == 0, output
         over.touch()
         for one in beside:
-            told, rounds = one.communicate(timeout=120)
-            assert (told, "Traceback" in rounds) == ("", False), rounds
+            output, rounds = one.communicate(timeout=120)
+            assert (output, "Traceback" in rounds) == ("", False), rounds
             assert int(rounds.split()[0]) >= 1
     for folder in reversed(project.folders()):
-        gump("apply", folder.run_id)  # one of them is applied already
+        gump("apply", folder.run_id)  # one of them has been applied
     check_result(project)
 
 
 def check_result(project: GumpProject) -> None:
-    """Every run ended as it would alone, all of them were applied one after the other, and nothing else is left."""
+    """Check that every run has its usual result, that all runs are applied, and that nothing else is left."""
     tree = project.tree("main")
     for workflow, number, _ in (*SESSIONS, ("line", 0, ())):
         for item in ITEMS[workflow]:
@@ -227,7 +227,7 @@ def check_result(project: GumpProject) -> None:
 
 
 def interrupted(project: GumpProject) -> RunFolder:
-    """A run whose session was killed while its first agent worked."""
+    """Kill a session while its first agent works, and return its run."""
     with started(project, "--gump-workflow=line", "specs/1.md") as killed:
         wait_until(lambda: agents(project), 60.0)
         killed.kill()
@@ -235,16 +235,16 @@ def interrupted(project: GumpProject) -> RunFolder:
     return project.folders()[0]
 
 
-def test_of_two_sessions_that_resume_a_run_exactly_one_goes_on(project: GumpProject) -> None:
+def test_only_one_of_two_sessions_can_resume_a_run(project: GumpProject) -> None:
     folder = interrupted(project)
     with ExitStack() as stack:
         both = [stack.enter_context(started(project, "--gump-resume")) for _ in range(2)]
         wait_until(lambda: any(one.poll() is not None for one in both), 60.0)
         (refused,) = [one for one in both if one.poll() is not None]
         (other,) = [one for one in both if one is not refused]
-        _, told = refused.communicate()
-        assert refused.returncode == pytest.ExitCode.USAGE_ERROR, told
-        assert f"ERROR: another process works on run {folder.run_id}" in told or "is still running" in told
+        _, output = refused.communicate()
+        assert refused.returncode == pytest.ExitCode.USAGE_ERROR, output
+        assert f"ERROR: another process works on run {folder.run_id}" in output or "is still running" in output
         wait_until(lambda: agents(project), 60.0)
         flag_of(project).touch()
         assert other.wait(60) == 0
@@ -254,33 +254,33 @@ def test_of_two_sessions_that_resume_a_run_exactly_one_goes_on(project: GumpProj
     assert "passed: there is nothing to resume" in session(project, "--gump-resume").stderr.str()
 
 
-def test_while_a_resumed_run_goes_on_nothing_else_may_change_it(project: GumpProject) -> None:
+def test_a_resumed_run_that_is_running_cannot_be_changed(project: GumpProject) -> None:
     folder = interrupted(project)
     assert f"{folder.run_id} line interrupted first 1" in " ".join(gump("status").stdout.split())
-    with started(project, "--gump-resume") as goes_on:
+    with started(project, "--gump-resume") as resumed:
         wait_until(lambda: project.record().resumed == 1 and agents(project), 60.0)
         before = project.ledger()
         for words in (["--gump-resume"], [f"--gump-resume={folder.run_id}"], ["--gump-from=first"]):
             done = session(project, *words)
             assert done.ret == pytest.ExitCode.USAGE_ERROR
-            assert f"ERROR: run {folder.run_id} is still running (pid {goes_on.pid})" in done.stderr.str()
+            assert f"ERROR: run {folder.run_id} is still running (pid {resumed.pid})" in done.stderr.str()
         for command in (["apply", folder.run_id, "--force"], ["discard", folder.run_id]):
             refused = gump(*command)
             assert refused.returncode == 1, refused.stdout
-            assert f"is still running (pid {goes_on.pid})" in refused.stderr
+            assert f"is still running (pid {resumed.pid})" in refused.stderr
         collected = gump("gc", "--keep-last", "1", "--older-than", "0.001s", "--force", "--json")
         assert '"removed": []' in collected.stdout
         status = " ".join(gump("status").stdout.split())
         assert f"{folder.run_id} line running first 1" in status
-        assert f" {goes_on.pid}" in status
+        assert f" {resumed.pid}" in status
         assert project.ledger() == before
         flag_of(project).touch()
-        assert goes_on.wait(60) == 0
+        assert resumed.wait(60) == 0
     assert gump("apply").returncode == 0
     assert project.tree("main")["second_1.py"] == "x = 1"
 
 
-def test_a_run_that_is_just_being_taken_up_counts_as_running(project: GumpProject) -> None:
+def test_a_run_that_is_about_to_resume_counts_as_running(project: GumpProject) -> None:
     folder = interrupted(project)
     with folder.owned(), closing(Ledger(folder.ledger, time.time)):
         assert f"{folder.run_id} line running" in " ".join(gump("status").stdout.split())

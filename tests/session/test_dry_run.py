@@ -1,4 +1,4 @@
-"""`--gump-dry-run`: what would happen, and nothing that does."""
+"""`--gump-dry-run` prints the plan and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often a run starts git: each start costs some milliseconds, and each scan of a large tree a tenth of a second."""
+"""How often a run starts git. A start takes a few milliseconds, the scan of a large tree a tenth of a second."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ steps:
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[str]]:
-    """The git commands since it was last called, without the settings that all of them have."""
+    """Return a function that lists the git commands since its last call, without their `-c` settings."""
     log, folder = tmp_path / "git.log", tmp_path / "bin"
     folder.mkdir()
     git = folder / "git"
@@ -58,20 +58,24 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], li
     return taken
 
 
-def test_a_run_of_one_step_starts_few(gump_project: GumpProject, commands: Callable[[], list[str]]) -> None:
+def test_a_run_of_one_step_starts_few_git_commands(
+    gump_project: GumpProject, commands: Callable[[], list[str]]
+) -> None:
     gump_project.workflow("one-step", ONE)
     gump_project.answer("impl", writes={"new.py": "x = 1\n"})
-    gump_project.run("one-step").assert_outcomes(passed=1)  # its worktree is used again
+    gump_project.run("one-step").assert_outcomes(passed=1)  # the next run reuses its worktree
     commands()
     gump_project.run("one-step").assert_outcomes(passed=1)
     started = commands()
     assert len(started) <= 12, "\n".join(started)
 
 
-def test_one_more_item_starts_few(gump_project: GumpProject, commands: Callable[[], list[str]]) -> None:
+def test_an_additional_item_starts_few_git_commands(
+    gump_project: GumpProject, commands: Callable[[], list[str]]
+) -> None:
     gump_project.workflow("items", ITEMS)
     counts = []
-    for number in (1, 2, 3):  # the first one makes the worktree
+    for number in (1, 2, 3):  # the first run creates the worktree
         names = [f"item-{index}" for index in range(number)]
         gump_project.plan("plan", *names)
         for name in names:

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: children stopped, ledger closed, exit code 2, worktree kept."""
+"""Ctrl-C and SIGTERM: children are stopped, the ledger is closed, the exit code is 2, the worktree is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, number: signal.Signals) -> None:
+def test_an_interrupted_run_is_cancelled_and_keeps_its_work(project: GumpProject, number: signal.Signals) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, exit_code=None, cost_usd=0.25)
     with replayed(project, "--gump-workflow=one", "spec.md") as process:
         wait_until(lambda: said(project, b'"result"'))
@@ -40,7 +40,7 @@ def test_an_interrupted_run_is_closed_and_keeps_its_work(project: GumpProject, n
     assert "interrupted while the agent worked" in output
 
 
-def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_left(project: GumpProject) -> None:
+def test_an_agent_interrupted_before_its_first_message_uses_no_budget(project: GumpProject) -> None:
     project.workflow(
         "capped", "name: capped\nmax_budget: 1\nsteps:\n  - {name: impl, agent: claude-haiku, prompt: Do.}\n"
     )
@@ -57,7 +57,7 @@ def test_a_run_whose_agent_was_interrupted_before_its_first_word_has_its_money_l
     assert project.pytester.runpytest("--gump-resume").ret == pytest.ExitCode.OK
 
 
-def test_a_step_that_ends_as_ctrl_c_comes_still_has_its_line(project: GumpProject) -> None:
+def test_a_step_that_ends_during_ctrl_c_has_its_line(project: GumpProject) -> None:
     project.write(
         {
             "conftest.py": "import signal\n\n\ndef pytest_gump_attempt_finished(order, result):\n"
@@ -71,7 +71,7 @@ def test_a_step_that_ends_as_ctrl_c_comes_still_has_its_line(project: GumpProjec
     result.stdout.fnmatch_lines(["✓ impl *claude-haiku *", "run * 1 step, *"])
 
 
-def test_a_signal_is_held_back_until_the_block_has_ended() -> None:
+def test_a_signal_is_deferred_until_the_block_ends() -> None:
     done = []
 
     def work(signals: int) -> None:

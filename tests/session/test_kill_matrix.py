@@ -1,5 +1,5 @@
-"""Sessions killed with SIGKILL at events of the ledger, and ledgers that lost their end: the run goes on as if nothing
-had been. `GUMP_KILL_MATRIX=all` takes every event and many more bytes.
+"""Sessions that are killed with SIGKILL at an event of the ledger, and truncated ledgers: the resumed run has the same
+result. `GUMP_KILL_MATRIX=all` tests every event and many more truncations.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 START: Final = ("--gump-workflow=side", "spec.md")
 EVENTS: Final = 39
 ALL: Final = os.environ.get("GUMP_KILL_MATRIX") == "all"
-"""The short form takes one event of each kind."""
+"""One event of each kind by default."""
 CONTROLLER: Final = range(1, EVENTS + 1) if ALL else (1, 2, 10, 13, 29, 39)
 WORKER: Final = range(1, EVENTS + 1) if ALL else (9,)
 WITH_WORKERS: Final = (
@@ -33,7 +33,7 @@ TAIL: Final = 4096
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, kill_kit.End]:
-    """How the run ends when nothing happens; filled by the first test that needs it."""
+    """Return a cache for the result of an undisturbed run. The first test that needs the result fills the cache."""
     assert tmp_path_factory is not None
     return {}
 
@@ -55,7 +55,7 @@ def resume_until_done(project: GumpProject, *words: str) -> None:
 
 
 @pytest.mark.parametrize("event", CONTROLLER)
-def test_a_killed_controller_is_made_good(
+def test_a_run_resumes_after_its_controller_was_killed(
     project: GumpProject, undisturbed: dict[str, kill_kit.End], event: int
 ) -> None:
     kill_kit.prepare(project)
@@ -69,7 +69,7 @@ def test_a_killed_controller_is_made_good(
 
 
 @pytest.mark.parametrize(("what", "event"), WITH_WORKERS)
-def test_a_session_killed_with_its_workers_is_made_good(
+def test_a_run_resumes_after_its_session_and_workers_were_killed(
     project: GumpProject, undisturbed: dict[str, kill_kit.End], what: str, event: int
 ) -> None:
     kill_kit.prepare(project)
@@ -83,7 +83,7 @@ def test_a_session_killed_with_its_workers_is_made_good(
 
 
 @pytest.mark.parametrize("event", WORKER)
-def test_a_killed_worker_changes_nothing(
+def test_a_killed_worker_does_not_change_the_result(
     project: GumpProject, undisturbed: dict[str, kill_kit.End], event: int
 ) -> None:
     kill_kit.prepare(project, pause=0.2)
@@ -96,9 +96,9 @@ def test_a_killed_worker_changes_nothing(
 
 
 def cuts(ledger: bytes) -> list[int]:
-    """Where to cut the ledger off: behind its last lines, and inside of them.
+    """Return where to truncate the ledger: after its last lines, and inside of them.
 
-    The short form cuts behind an event of each kind that an attempt has, and once inside of a line.
+    By default, truncate after an event of each kind that an attempt has, and once inside of a line.
     """
     start = max(0, len(ledger) - TAIL)
     behind = [place + 1 for place, byte in enumerate(ledger) if byte == 0x0A and place >= start][:-1]
@@ -107,7 +107,7 @@ def cuts(ledger: bytes) -> list[int]:
     return sorted({*behind[-4:-1], behind[-1] + 20})
 
 
-def test_a_ledger_that_lost_its_end_is_made_good(project: GumpProject, undisturbed: dict[str, kill_kit.End]) -> None:
+def test_a_run_with_a_truncated_ledger_resumes(project: GumpProject, undisturbed: dict[str, kill_kit.End]) -> None:
     kill_kit.prepare(project)
     end = ended(project, undisturbed)
     assert session(project, "-n0", *START).returncode == 0
@@ -122,7 +122,7 @@ def test_a_ledger_that_lost_its_end_is_made_good(project: GumpProject, undisturb
         check_whole(project, end, repeats=0)
 
 
-def test_wherever_a_ledger_is_cut_off_it_reads_as_up_to_its_last_whole_line(project: GumpProject) -> None:
+def test_a_truncated_ledger_is_read_up_to_its_last_complete_line(project: GumpProject) -> None:
     project.answer("impl", writes={"app.py": "value = 2\n"})
     project.run("one")
     ledger = project.folders()[0].ledger
@@ -132,7 +132,7 @@ def test_wherever_a_ledger_is_cut_off_it_reads_as_up_to_its_last_whole_line(proj
         assert list(read_ledger(ledger)) == events[: whole[:place].count(b"\n")]
 
 
-def test_time_between_two_kills_is_not_the_runs(project: GumpProject) -> None:
+def test_time_between_two_kills_is_not_part_of_the_duration(project: GumpProject) -> None:
     kill_kit.prepare(project)
     assert session(project, "-n0", *START, kill_at="controller:3").returncode == -9
     check_dead(project)

@@ -1,4 +1,4 @@
-"""A CLI that has forgotten a conversation: its own words, recorded, and then a fresh one within the same attempt."""
+"""A CLI that has lost a conversation (recorded output): the same attempt starts a new conversation."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ cat BASIC/stream.ndjson
 """
 
 
-def forgetful(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
-    """Put a CLI on PATH that breaks the file at first, knows no session afterwards, and else does as it should."""
+def install_forgetful_cli(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) -> Path:
+    """Put a CLI on PATH that first writes a broken file, then rejects every session id, and otherwise works."""
     folder = project.path.parent / f"{project.path.name}-bin"
     folder.mkdir()
     lost = STREAMS / name / "resume-unknown"
@@ -69,10 +69,10 @@ def forgetful(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) 
 
 
 @pytest.mark.parametrize("name", ["claude", "codex", "gemini", "qwen", "opencode"])
-def test_an_attempt_whose_session_is_gone_is_made_with_a_fresh_one(
+def test_an_attempt_with_a_lost_conversation_starts_a_new_one(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    folder = forgetful(project, monkeypatch, name)
+    folder = install_forgetful_cli(project, monkeypatch, name)
     result = project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md")
     result.assert_outcomes(passed=1)
     first, second = project.record().attempts
@@ -88,10 +88,10 @@ def test_an_attempt_whose_session_is_gone_is_made_with_a_fresh_one(
     result.stdout.fnmatch_lines(["*note: the agent's CLI has lost the conversation: started a new one*"])
 
 
-def test_the_fresh_conversation_is_told_what_the_lost_one_had_said_and_what_failed(
+def test_the_new_conversation_gets_the_last_message_of_the_lost_one(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = forgetful(project, monkeypatch, "claude")
+    folder = install_forgetful_cli(project, monkeypatch, "claude")
     project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md").assert_outcomes(passed=1)
     lost, fresh = ((folder / f"prompt-{name}").read_text(encoding="utf-8") for name in ("lost", "2"))
     assert "Another conversation worked on this before you" not in lost
@@ -102,10 +102,10 @@ def test_the_fresh_conversation_is_told_what_the_lost_one_had_said_and_what_fail
     assert project.prompt("impl", 2) == fresh
 
 
-def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
+def test_output_of_the_cli_is_kept_and_the_report_shows_no_resumed_session(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgetful(project, monkeypatch, "codex")
+    install_forgetful_cli(project, monkeypatch, "codex")
     project.pytester.runpytest_inprocess("--gump-workflow=again", "spec.md").assert_outcomes(passed=1)
     folder, record = project.folders()[0], project.record()
     kept = folder.attempts / str(record.attempts[1].folder) / "lost-session"
@@ -116,10 +116,10 @@ def test_what_the_cli_said_is_kept_and_the_report_counts_no_resumed_session(
     text.fnmatch_lines(["notes", "  impl attempt 2: the agent's CLI has lost the conversation: started a new one (*"])
 
 
-def test_a_recorded_attempt_with_a_lost_session_plays_to_the_same_figures(
+def test_replay_of_an_attempt_with_a_lost_conversation_has_the_same_figures(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    forgetful(project, monkeypatch, "codex")
+    install_forgetful_cli(project, monkeypatch, "codex")
     tape = project.path.parent / f"{project.path.name}-tape"
     for option in (f"--gump-record={tape}", f"--gump-replay={tape}"):
         result = project.pytester.runpytest_inprocess("--gump-workflow=again", option, "spec.md")

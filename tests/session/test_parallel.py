@@ -1,4 +1,4 @@
-"""Parallel groups in whole sessions, in one process: what workers change is nothing but the time."""
+"""Parallel groups in complete sessions with one process. Workers only make them faster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if step == "decompose":
 """
 
 
-def test_each_item_begins_at_the_same_tree_and_is_merged_by_a_step_of_its_own(project: GumpProject) -> None:
+def test_items_start_from_the_same_tree_and_each_has_a_merge_step(project: GumpProject) -> None:
     script = TWO + 'if item: write(f"{item}.txt", ",".join(sorted(os.listdir())))\n'
     prepare(project, script)
     result = run(project, "-n0")
@@ -41,7 +41,7 @@ def test_each_item_begins_at_the_same_tree_and_is_merged_by_a_step_of_its_own(pr
     assert "Gump-Step: build::impl[two]" in project.git("log", "-1", "--format=%b", record.head)
 
 
-def test_conflict_is_told_to_the_later_item_which_begins_anew_on_the_merged_tree(project: GumpProject) -> None:
+def test_item_with_a_conflict_restarts_from_the_merged_tree_with_a_note(project: GumpProject) -> None:
     prepare(
         project,
         TWO
@@ -62,7 +62,7 @@ def test_conflict_is_told_to_the_later_item_which_begins_anew_on_the_merged_tree
     assert "conflicts with changes that were merged before it: shared.txt" in prompt
 
 
-def test_conflict_without_another_attempt_fails_the_run_and_names_the_files(project: GumpProject) -> None:
+def test_conflict_without_a_retry_fails_the_run_and_names_the_files(project: GumpProject) -> None:
     workflow = WORKFLOW.replace('        on_failure: {retry: 3, strategy: ["same: 3"]}\n', "")
     prepare(project, TWO + 'if item: write("shared.txt", item)\n', workflow=workflow)
     result = run(project, "-n0")
@@ -92,7 +92,7 @@ def test_many_items_that_append_to_one_changelog_lose_no_line(project: GumpProje
     assert project.tree(project.record().head)["CHANGES"].split() == [f"n{number:02}" for number in range(ITEMS)]
 
 
-def test_gate_of_the_group_judges_the_merged_tree(project: GumpProject) -> None:
+def test_gate_of_the_group_checks_the_merged_tree(project: GumpProject) -> None:
     workflow = WORKFLOW.replace(
         "    steps:\n", '    gate: ["bash: test -f one.txt -a -f two.txt", "touched: one.txt"]\n    steps:\n', 1
     )
@@ -101,7 +101,7 @@ def test_gate_of_the_group_judges_the_merged_tree(project: GumpProject) -> None:
     assert project.record().steps["build::gate"].status == "passed"
 
 
-def test_item_that_depends_on_another_sees_its_work(project: GumpProject) -> None:
+def test_item_that_depends_on_another_gets_its_changes(project: GumpProject) -> None:
     prepare(
         project,
         """
@@ -115,7 +115,7 @@ def test_item_that_depends_on_another_sees_its_work(project: GumpProject) -> Non
     assert (tree["one.txt"], tree["two.txt"]) == ("False", "True")
 
 
-def test_items_that_may_touch_the_same_files_are_told_before_they_begin(project: GumpProject) -> None:
+def test_items_that_may_change_the_same_files_are_named_before_they_start(project: GumpProject) -> None:
     prepare(
         project,
         """
@@ -141,8 +141,8 @@ def test_merges_and_gates_of_groups_are_collected_as_templates(project: GumpProj
     ]
 
 
-def test_money_of_the_run_is_shared_by_all_that_run_at_once(project: GumpProject) -> None:
-    """At most one answer of each running attempt is spent beyond the cap."""
+def test_budget_of_the_run_is_shared_by_all_running_attempts(project: GumpProject) -> None:
+    """At most one answer of each running attempt exceeds the budget."""
     workflow = WORKFLOW.replace("name: side\n", "name: side\nmax_budget: 1.00\n")
     prepare(
         project,
@@ -195,7 +195,7 @@ steps:
     assert "one-left.txt" not in tree["two-sum.txt"]
 
 
-def test_items_that_may_touch_the_same_files_can_be_kept_apart(project: GumpProject) -> None:
+def test_items_that_may_change_the_same_files_can_run_one_after_another(project: GumpProject) -> None:
     workflow = WORKFLOW.replace("    parallel: true\n", "    parallel: true\n    overlap: serialize\n")
     prepare(
         project,
@@ -214,7 +214,7 @@ def test_items_that_may_touch_the_same_files_can_be_kept_apart(project: GumpProj
     assert [one.attempt for one in record.attempts] == [1] * 8
 
 
-def test_one_member_of_a_parallel_group_can_be_selected(project: GumpProject) -> None:
+def test_one_step_of_a_parallel_group_can_be_selected(project: GumpProject) -> None:
     workflow = """\
 name: side
 steps:
@@ -230,7 +230,7 @@ steps:
 
 
 @pytest.mark.parametrize("workers", ["-n0", "-n1"])
-def test_tokens_of_the_run_stop_an_agent_at_work(project: GumpProject, workers: str) -> None:
+def test_token_limit_of_the_run_stops_a_running_agent(project: GumpProject, workers: str) -> None:
     workflow = "name: side\nmax_tokens: 1000\nsteps:\n  - {name: impl, agent: script, prompt: Do it.}\n"
     prepare(
         project,

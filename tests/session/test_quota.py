@@ -1,4 +1,4 @@
-"""An agent whose account is at a limit: the run waits, another agent takes over, or the run stops and can go on."""
+"""Usage limits of an agent: the run waits, another agent takes over, or the run stops and can be resumed."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ write(f"{{step.rpartition('::')[2]}}.py", "x = 1\\n")
 def prepare(
     project: GumpProject, workflow: str, *, seconds: float, condition: str = "True", ini: str = "margin = 0.1s"
 ) -> None:
-    """An agent that comes to a limit at the first attempt of each step for which the condition holds."""
+    """Add an agent that reaches a limit in the first attempt of each step that matches the condition."""
     script = project.path.parent / f"{project.path.name}-agent.py"
     place = project.path.parent / f"{project.path.name}-marks"
     place.mkdir()
@@ -88,7 +88,7 @@ def run(project: GumpProject, workflow: str, *options: str) -> Any:
 
 
 @pytest.mark.parametrize("options", [[], ["-n1"]])
-def test_a_limit_is_waited_for_and_the_attempt_made_once_more(project: GumpProject, options: list[str]) -> None:
+def test_the_run_waits_for_a_limit_and_repeats_the_attempt(project: GumpProject, options: list[str]) -> None:
     prepare(project, STEP, seconds=3)
     result = run(project, "step", "--gump-on-quota=wait", "--junitxml=run.xml", *options)
     assert result.ret == pytest.ExitCode.OK
@@ -99,11 +99,11 @@ def test_a_limit_is_waited_for_and_the_attempt_made_once_more(project: GumpProje
     record = project.record()
     first, second = record.attempts
     assert (first.verdict, second.verdict) == ("waited", "passed")
-    assert (first.attempt, second.attempt) == (1, 1), "under its own number"
+    assert (first.attempt, second.attempt) == (1, 1), "the repeated attempt keeps its number"
     assert (record.retries, record.escalations, record.waits) == (0, 0, 1)
     assert first.until is not None
     assert second.started >= first.until
-    assert record.idle_s > 1, "time in which nothing goes on is not the run's"
+    assert record.idle_s > 1, "waiting is idle time"
     assert project.tree(record.head)["impl.py"] == "x = 1"
     case = ET.parse(project.path / "run.xml").getroot().find(".//testcase")
     assert case is not None
@@ -111,7 +111,7 @@ def test_a_limit_is_waited_for_and_the_attempt_made_once_more(project: GumpProje
     assert case.find("failure") is None
 
 
-def test_a_line_once_in_a_while_tells_how_long_is_still_to_be_waited(project: GumpProject) -> None:
+def test_lines_show_the_remaining_waiting_time(project: GumpProject) -> None:
     prepare(project, STEP, seconds=2)
     with (project.path / "conftest.py").open("a", encoding="utf-8") as conftest:
         conftest.write(OFTEN)
@@ -121,7 +121,7 @@ def test_a_line_once_in_a_while_tells_how_long_is_still_to_be_waited(project: Gu
     assert "… script waits for its usage limit, 0:01 left" in beats
 
 
-def test_the_conversation_of_work_that_is_thrown_away_is_not_gone_on_with(project: GumpProject) -> None:
+def test_the_conversation_of_discarded_work_is_not_resumed(project: GumpProject) -> None:
     second = "  - {name: more, agent: script, session: reuse, prompt: Do more., gate: [compile]}\n"
     prepare(project, STEP + second, seconds=0.1, condition="step == 'more'")
     assert run(project, "step", "--gump-on-quota=wait").ret == pytest.ExitCode.OK
@@ -130,7 +130,7 @@ def test_the_conversation_of_work_that_is_thrown_away_is_not_gone_on_with(projec
     assert (again.verdict, again.session_resumed) == ("passed", False)
 
 
-def test_the_report_tells_a_wait_as_no_retry(project: GumpProject) -> None:
+def test_the_report_does_not_count_a_wait_as_a_retry(project: GumpProject) -> None:
     prepare(project, STEP, seconds=0.1)
     run(project, "step", "--gump-on-quota=wait")
     data = json.loads(gump("report", "--json").stdout)
@@ -144,7 +144,7 @@ def test_the_report_tells_a_wait_as_no_retry(project: GumpProject) -> None:
     lines.fnmatch_lines(["*1 wait for a limit*", "*impl attempt 1*then: waits for the limit of script until*"])
 
 
-def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
+def test_a_wait_longer_than_the_maximum_fails_the_run(project: GumpProject) -> None:
     prepare(project, STEP, seconds=7200, ini="wait = 1h")
     result = run(project, "step", "--gump-on-quota=wait")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -160,7 +160,7 @@ def test_no_longer_than_the_cap_is_waited(project: GumpProject) -> None:
     assert project.record().steps["impl"].outcome == "quota"
 
 
-def test_what_other_clis_do_goes_on_meanwhile(project: GumpProject) -> None:
+def test_agents_of_other_clis_continue_during_a_wait(project: GumpProject) -> None:
     prepare(project, SIDE, seconds=9, condition="step == 'both::left'")
     result = run(project, "side", "--gump-on-quota=wait", "-n2")
     assert result.ret == pytest.ExitCode.OK
@@ -169,11 +169,11 @@ def test_what_other_clis_do_goes_on_meanwhile(project: GumpProject) -> None:
     assert (limited.verdict, again.verdict) == ("waited", "passed")
     for name in ("one", "two"):
         (other,) = record.steps[f"both::right::{name}"].attempts
-        assert other.started < again.started, "another CLI is not held back"
+        assert other.started < again.started, "another CLI does not wait"
     assert {"left.py", "one.py", "two.py"} <= {*project.tree(record.head)}
 
 
-def test_attempts_of_the_cli_are_held_back_until_the_limit_is_over(project: GumpProject) -> None:
+def test_attempts_of_the_same_cli_wait_until_the_limit_ends(project: GumpProject) -> None:
     everything = SIDE.replace("other", "script")
     prepare(project, everything, seconds=4, condition="step == 'both::left'")
     result = run(project, "side", "--gump-on-quota=wait", "-n2")
@@ -187,7 +187,7 @@ def test_attempts_of_the_cli_are_held_back_until_the_limit_is_over(project: Gump
 
 @contextmanager
 def waiting(project: GumpProject, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A session that waits for an hour."""
+    """Start a session that waits for an hour."""
     prepare(project, STEP, seconds=3600)
     with session(project, "decided", "--gump-workflow=step", "--gump-on-quota=wait", *options, "spec.md") as process:
         yield process
@@ -195,7 +195,7 @@ def waiting(project: GumpProject, *options: str) -> Iterator[subprocess.Popen[st
 
 @contextmanager
 def session(project: GumpProject, event: str, *words: str) -> Iterator[subprocess.Popen[str]]:
-    """A session in the background, from that event of its ledger on."""
+    """Start a session in the background and wait for the event in its ledger."""
     with background(project, *words) as process:
         wait_until(lambda: project.folders() and any(one["event"] == event for one in project.ledger()))
         yield process
@@ -217,18 +217,18 @@ def test_a_wait_can_be_interrupted(project: GumpProject, options: list[str], num
     assert "Traceback" not in output
 
 
-def test_nothing_is_held_and_the_status_tells_while_a_run_waits(project: GumpProject) -> None:
+def test_status_shows_a_waiting_run_which_has_no_running_agent(project: GumpProject) -> None:
     with waiting(project):
         assert not [one for one in living(project) if any("agent.py" in word for word in one.info["cmdline"])]
         status = pytest.LineMatcher(gump("status").stdout.splitlines())
         status.fnmatch_lines(["*running*impl (waits for a limit until ??:?? (in *"])
         data = json.loads(gump("status", "--json").stdout)
-        (told,) = data["runs"]
-        assert told["running"] == []
-        assert [(one["step"], one["agent"]) for one in told["waiting"]] == [("impl", "script")]
+        (waiting_run,) = data["runs"]
+        assert waiting_run["running"] == []
+        assert [(one["step"], one["agent"]) for one in waiting_run["waiting"]] == [("impl", "script")]
 
 
-def test_a_recording_holds_the_attempt_that_was_made_after_the_wait(project: GumpProject) -> None:
+def test_a_recording_contains_the_attempt_after_the_wait(project: GumpProject) -> None:
     prepare(project, STEP, seconds=0.1)
     cassette = project.path.parent / f"{project.path.name}-recorded"
     assert run(project, "step", "--gump-on-quota=wait", f"--gump-record={cassette}").ret == pytest.ExitCode.OK
@@ -237,7 +237,7 @@ def test_a_recording_holds_the_attempt_that_was_made_after_the_wait(project: Gum
     assert [one.verdict for one in project.record().attempts] == ["passed"]
 
 
-def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project: GumpProject) -> None:
+def test_a_run_interrupted_in_a_wait_resumes_with_the_same_attempt(project: GumpProject) -> None:
     with waiting(project) as process:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
@@ -247,7 +247,7 @@ def test_a_run_that_was_interrupted_in_a_wait_goes_on_with_that_attempt(project:
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=30)
         assert "waits for the limit of script until" in output
-    assert len(project.record().attempts) == 1, "it had waited for the rest"
+    assert len(project.record().attempts) == 1, "the resumed session waits for the rest of the limit"
     result = project.pytester.runpytest_inprocess("--gump-resume", "--gump-on-quota=stop")
     result.stdout.fnmatch_lines(["script reported that its limit lasts until ??:?? (in *"])
     assert result.ret == pytest.ExitCode.OK
@@ -263,7 +263,7 @@ def limit(project: GumpProject, *, agent: str = "", reason: str = "limit reached
     project.answer("impl", agent=agent, exit_code=1, outcome="quota", reason=reason)
 
 
-def test_without_the_option_the_run_stops_and_says_how_it_can_go_on(project: GumpProject) -> None:
+def test_without_the_option_the_run_stops_with_a_hint_to_resume_it(project: GumpProject) -> None:
     limit(project)
     result = project.run("one")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -273,7 +273,7 @@ def test_without_the_option_the_run_stops_and_says_how_it_can_go_on(project: Gum
     assert record.attempts[0].verdict == "failed"
 
 
-def test_a_run_whose_money_is_spent_does_not_wait(project: GumpProject) -> None:
+def test_a_run_with_a_spent_budget_does_not_wait(project: GumpProject) -> None:
     project.workflow("one", ONE.replace("steps:", "max_budget: 0.005\nsteps:"))
     limit(project)
     assert project.run("one", "--gump-on-quota=wait").ret == pytest.ExitCode.TESTS_FAILED
@@ -300,7 +300,7 @@ def test_another_agent_takes_over(project: GumpProject) -> None:
     assert "then: failover to codex" in str(text)
 
 
-def test_an_agent_that_is_at_its_limit_too_stops_the_run(project: GumpProject) -> None:
+def test_the_run_stops_if_the_other_agent_reaches_a_limit_too(project: GumpProject) -> None:
     limit(project, agent="claude-haiku")
     limit(project, agent="codex")
     result = project.run("one", "--gump-on-quota=codex")
@@ -311,7 +311,7 @@ def test_an_agent_that_is_at_its_limit_too_stops_the_run(project: GumpProject) -
     assert record.steps["impl"].outcome == "quota"
 
 
-def test_the_setting_of_the_ini_file_holds_without_the_option(project: GumpProject) -> None:
+def test_the_ini_setting_applies_without_the_option(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\ngump_on_quota = codex\n"})
     project.commit("settings")
     limit(project, agent="claude-haiku")
@@ -320,7 +320,7 @@ def test_the_setting_of_the_ini_file_holds_without_the_option(project: GumpProje
     assert project.run("one", "--gump-on-quota=stop").ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_an_agent_that_takes_over_keeps_the_step_through_its_retries(project: GumpProject) -> None:
+def test_the_other_agent_keeps_the_step_for_its_retries(project: GumpProject) -> None:
     project.workflow("one", ONE + "    on_failure: {retry: 2}\n")
     limit(project, agent="claude-haiku")
     project.answer("impl", agent="codex", writes={"new.py": "def broken(:\n"})
@@ -332,10 +332,10 @@ def test_an_agent_that_takes_over_keeps_the_step_through_its_retries(project: Gu
         ("codex", 1, "retried"),
         ("codex", 2, "passed"),
     ]
-    assert "limit reached" not in project.prompt("impl", 2), "a limit is no failure of the step"
+    assert "limit reached" not in project.prompt("impl", 2), "a limit is not a failure of the step"
 
 
-def test_what_another_agent_did_is_reused_when_the_run_is_resumed(project: GumpProject) -> None:
+def test_results_of_the_other_agent_are_reused_on_resume(project: GumpProject) -> None:
     two = ONE + "  - {name: more, agent: claude-haiku, prompt: Do more., gate: [compile]}\n"
     project.workflow("one", two)
     limit(project, agent="claude-haiku")
@@ -359,19 +359,17 @@ def test_a_resumed_run_keeps_the_option(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [("nobody", "--gump-on-quota: unknown agent 'nobody'"), ("", "--gump-on-quota: unknown agent ''")],
 )
-def test_an_agent_that_is_not_known_is_refused_before_anything_starts(
-    project: GumpProject, word: str, told: str
-) -> None:
+def test_an_unknown_agent_is_refused_before_the_run_starts(project: GumpProject, word: str, message: str) -> None:
     result = project.run("one", f"--gump-on-quota={word}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert told in result.stderr.str()
+    assert message in result.stderr.str()
     assert project.folders() == []
 
 
-def test_an_agent_that_is_not_installed_or_whose_cost_is_unknown_is_refused(project: GumpProject) -> None:
+def test_an_agent_that_is_missing_or_has_unknown_cost_is_refused(project: GumpProject) -> None:
     agents = """\
         class Odd:
             def __init__(self, name, why, cost):
@@ -393,7 +391,7 @@ def test_an_agent_that_is_not_installed_or_whose_cost_is_unknown_is_refused(proj
     """
     project.write({"conftest.py": textwrap.dedent(agents)})
     project.workflow("own", "name: own\nmax_budget: 1\nsteps:\n  - {name: impl, agent: good, prompt: Do it.}\n")
-    for name, told in (("gone", "--gump-on-quota: gone is not on PATH"), ("dear", "the cost of dear is unknown")):
+    for name, message in (("gone", "--gump-on-quota: gone is not on PATH"), ("dear", "the cost of dear is unknown")):
         result = run(project, "own", f"--gump-on-quota={name}")
         assert result.ret == pytest.ExitCode.USAGE_ERROR
-        assert told in result.stderr.str()
+        assert message in result.stderr.str()

@@ -1,4 +1,4 @@
-"""`--gump-resume`, `--gump-from` and `--lf`: a run goes on where it ended, and says what of its past holds."""
+"""`--gump-resume`, `--gump-from` and `--lf`: a run continues where it ended, and shows which results it reuses."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BROKEN: Final = "def broken(:\n"
 
 @pytest.fixture
 def failed(project: GumpProject, saved: Saved) -> GumpProject:
-    """A run whose second step has used up its attempts."""
+    """Return the project of a run whose second step has no attempts left."""
     saved.give("three that failed", project, _fail)
     return project
 
@@ -60,7 +60,7 @@ def resume(project: GumpProject, *words: str) -> pytest.RunResult:
 
 
 class Counted:
-    """How often a session reads ledgers, folds their events, and replays them into a schedule."""
+    """Counts how often a session reads ledgers, folds their events, and replays them into a schedule."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.counts: Counter[str] = Counter()
@@ -91,7 +91,7 @@ def test_a_resume_reads_and_replays_the_ledger_once(
     assert counted.counts == {"read": 1, "folded": 1, "replayed": 1}
 
 
-def test_a_failed_run_goes_on_at_the_step_that_failed(failed: GumpProject) -> None:
+def test_a_failed_run_resumes_at_the_step_that_failed(failed: GumpProject) -> None:
     before = failed.record()
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     result = resume(failed)
@@ -111,7 +111,7 @@ def test_a_failed_run_goes_on_at_the_step_that_failed(failed: GumpProject) -> No
     assert record.total.cost_usd == pytest.approx(0.04)
 
 
-def test_reused_steps_are_counted_and_stand_in_the_junit_report(failed: GumpProject) -> None:
+def test_reused_steps_are_counted_and_listed_in_junit_xml(failed: GumpProject) -> None:
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     result = resume(failed, "--junitxml=j.xml")
     result.stdout.fnmatch_lines(["*2 passed, 1 reused*"])
@@ -123,7 +123,7 @@ def test_reused_steps_are_counted_and_stand_in_the_junit_report(failed: GumpProj
     assert properties["gump.reused"] == "true"
 
 
-def test_a_report_forgets_what_was_skipped_before_the_plan_was_made(project: GumpProject) -> None:
+def test_steps_skipped_without_a_plan_are_not_recorded_after_it_exists(project: GumpProject) -> None:
     project.run("plan")
     assert "build::impl[*]" in project.record().steps
     project.plan("decompose", "alpha", attempt=2)
@@ -133,7 +133,7 @@ def test_a_report_forgets_what_was_skipped_before_the_plan_was_made(project: Gum
     assert [*project.record().steps] == ["decompose", "build::tests[alpha]", "build::impl[alpha]", "quality"]
 
 
-def test_an_edited_prompt_makes_its_step_and_what_follows_again(failed: GumpProject) -> None:
+def test_an_edited_prompt_repeats_its_step_and_all_later_steps(failed: GumpProject) -> None:
     failed.workflow("three", THREE.replace("Test it.", "Test it well."))
     failed.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
@@ -152,7 +152,7 @@ def test_an_edited_prompt_makes_its_step_and_what_follows_again(failed: GumpProj
     assert "Test it well." not in (folder / "workflow.1.yaml").read_text()
 
 
-def test_an_edit_of_the_failure_policy_makes_nothing_again(failed: GumpProject) -> None:
+def test_an_edited_failure_policy_repeats_no_step(failed: GumpProject) -> None:
     failed.workflow("three", THREE.replace("retry: 2", "retry: 3"))
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     result = resume(failed)
@@ -160,7 +160,7 @@ def test_an_edit_of_the_failure_policy_makes_nothing_again(failed: GumpProject) 
     assert failed.record().status == "passed"
 
 
-def test_a_run_can_be_resumed_again_and_again(failed: GumpProject) -> None:
+def test_a_run_can_be_resumed_several_times(failed: GumpProject) -> None:
     failed.answer("impl", attempt=3, writes={"it.py": BROKEN})
     failed.answer("impl", attempt=4, writes={"it.py": BROKEN})
     assert resume(failed).ret == pytest.ExitCode.TESTS_FAILED
@@ -182,7 +182,7 @@ def test_the_gates_of_the_last_reused_step_are_checked_again(failed: GumpProject
     assert len(failed.record().attempts) > len(before.attempts)
 
 
-def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject) -> None:
+def test_last_failed_with_a_workflow_resumes_its_last_run(failed: GumpProject) -> None:
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     result = failed.run("three", "--lf")
     result.stdout.fnmatch_lines(["three on spec.md: resumes run*", "* tests * reused"])
@@ -193,9 +193,7 @@ def test_last_failed_beside_a_workflow_resumes_its_last_run(failed: GumpProject)
     assert len(failed.folders()) == 2
 
 
-def test_last_failed_finds_the_run_of_a_project_that_was_moved(
-    failed: GumpProject, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_last_failed_finds_the_run_of_a_moved_project(failed: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     failed.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"})
     moved = failed.path.with_name("moved")
     failed.path.rename(moved)
@@ -206,7 +204,7 @@ def test_last_failed_finds_the_run_of_a_project_that_was_moved(
     result.stdout.fnmatch_lines(["three on spec.md: resumes run*", "* tests * reused"])
 
 
-def test_a_run_goes_on_from_a_subfolder_too_with_the_conftest_of_its_spec(
+def test_a_run_resumes_from_a_subfolder_with_the_conftest_of_its_spec(
     failed: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed.write({
@@ -222,7 +220,7 @@ def test_a_run_goes_on_from_a_subfolder_too_with_the_conftest_of_its_spec(
     assert failed.record().status == "passed"
 
 
-def test_a_conftest_of_the_spec_that_is_broken_is_told_in_one_line(project: GumpProject) -> None:
+def test_a_broken_conftest_of_the_spec_is_one_error_line(project: GumpProject) -> None:
     project.write({"docs/spec.md": "# Spec\n", "pytest.ini": "[pytest]\n"})
     project.run("one", spec="docs/spec.md")
     project.write({"docs/conftest.py": "raise RuntimeError('no such luck')\n"})
@@ -239,7 +237,7 @@ def test_a_conftest_of_the_spec_that_is_broken_is_told_in_one_line(project: Gump
         ("--gump-from=impl", "three on spec.md: would reuse results of run {run}, base *"),
     ],
 )
-def test_a_dry_run_tells_what_would_be_reused_and_writes_nothing(failed: GumpProject, word: str, head: str) -> None:
+def test_a_dry_run_shows_what_would_be_reused_and_writes_nothing(failed: GumpProject, word: str, head: str) -> None:
     run = failed.folders()[0]
     before = {path: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}, failed.git("show-ref")
     result = failed.pytester.runpytest(word, "--gump-dry-run")
@@ -255,7 +253,7 @@ def test_a_dry_run_tells_what_would_be_reused_and_writes_nothing(failed: GumpPro
     assert len(failed.folders()) == 1
 
 
-def test_a_fresh_command_never_resumes(failed: GumpProject) -> None:
+def test_a_new_run_does_not_resume_an_old_one(failed: GumpProject) -> None:
     failed.run("three")
     assert len(failed.folders()) == 2
 
@@ -281,34 +279,34 @@ def test_a_run_that_passed_has_nothing_to_resume(project: GumpProject) -> None:
     result.stderr.fnmatch_lines(["*passed: there is nothing to resume", "*hint: gump apply*"])
 
 
-def test_resuming_without_any_run_says_so(project: GumpProject) -> None:
+def test_resume_without_any_run_is_an_error(project: GumpProject) -> None:
     result = resume(project)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*no runs in*"])
 
 
 @pytest.mark.parametrize("words", [["spec.md"], ["--gump-workflow=one", "spec.md"], ["--gump-base=HEAD"]])
-def test_what_the_run_knows_itself_is_refused_beside_it(failed: GumpProject, words: list[str]) -> None:
+def test_options_that_come_from_the_run_are_refused(failed: GumpProject, words: list[str]) -> None:
     result = failed.pytester.runpytest(*words, "--gump-resume")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*takes spec, workflow and base from the run: leave out*"])
 
 
-def test_the_option_in_addopts_starts_nothing(failed: GumpProject) -> None:
+def test_resume_in_addopts_has_no_effect(failed: GumpProject) -> None:
     failed.write({"pytest.ini": "[pytest]\naddopts = --gump-resume\n"})
     before = failed.ledger()
     failed.pytester.runpytest("spec.md")
     assert failed.ledger() == before
 
 
-def test_how_to_put_back_a_spec_can_be_pasted_whatever_its_name(project: GumpProject) -> None:
+def test_the_command_that_restores_a_spec_is_quoted(project: GumpProject) -> None:
     project.write({"the spec.md": "# Spec\n"})
     project.run("one", spec="the spec.md")
     (project.path / "the spec.md").unlink()
     resume(project).stderr.fnmatch_lines(["  hint: restore it: cp * '*/the spec.md'"])
 
 
-def test_a_spec_that_is_gone_is_told_with_where_its_copy_is(failed: GumpProject) -> None:
+def test_a_missing_spec_is_an_error_that_names_its_copy(failed: GumpProject) -> None:
     (failed.path / "spec.md").unlink()
     result = resume(failed)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -320,7 +318,7 @@ def test_a_spec_that_is_gone_is_told_with_where_its_copy_is(failed: GumpProject)
 # -- from a step -------------------------------------------------------------------------------------------------
 
 
-def test_a_new_run_begins_at_a_step_of_an_earlier_one(project: GumpProject) -> None:
+def test_a_new_run_starts_from_a_step_of_an_earlier_run(project: GumpProject) -> None:
     project.plan("decompose", "alpha", "beta")
     for item in ("alpha", "beta"):
         project.answer(f"build::tests[{item}]", writes={f"test_{item}.py": "x = 1\n"})
@@ -344,11 +342,11 @@ def test_a_new_run_begins_at_a_step_of_an_earlier_one(project: GumpProject) -> N
     assert (record.status, record.origin) == ("passed", origin.run_id)
     assert record.run_id != origin.run_id
     assert project.tree(record.branch)["beta.py"] == "x = 2"
-    assert record.total.cost_usd == pytest.approx(0.01), "what was taken over was paid for in the other run"
+    assert record.total.cost_usd == pytest.approx(0.01), "the cost of reused results belongs to the other run"
     assert list(read_ledger(project.folders()[1].ledger)) == before
 
 
-def test_a_run_that_began_at_a_step_can_be_resumed(project: GumpProject) -> None:
+def test_a_run_that_started_from_a_step_can_be_resumed(project: GumpProject) -> None:
     project.workflow("three", THREE)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": "ok = 1\n"})
@@ -367,7 +365,7 @@ def test_a_run_that_began_at_a_step_can_be_resumed(project: GumpProject) -> None
 
 
 @pytest.mark.parametrize("step", ["nowhere", "build::impl[gamma]", "[", ""])
-def test_a_step_that_there_is_not_is_refused(project: GumpProject, step: str) -> None:
+def test_an_unknown_step_is_refused(project: GumpProject, step: str) -> None:
     project.plan("decompose", "alpha")
     for name in ("tests", "impl"):
         project.answer(f"build::{name}[alpha]", writes={f"{name}_alpha.py": "x = 1\n"})
@@ -378,7 +376,7 @@ def test_a_step_that_there_is_not_is_refused(project: GumpProject, step: str) ->
     assert "Traceback" not in result.stderr.str()
 
 
-def test_ordinary_failures_beside_a_workflow_are_rerun_and_leave_out_no_step(failed: GumpProject) -> None:
+def test_last_failed_reruns_ordinary_failures_and_all_steps(failed: GumpProject) -> None:
     failed.write({"test_plain.py": "def test_bad():\n    assert 0\n\ndef test_good():\n    assert 1\n"})
     failed.commit("tests")
     failed.run("three", "test_plain.py")
@@ -401,7 +399,7 @@ steps:
 """
 
 
-def test_a_step_whose_gates_do_not_pass_any_more_is_made_again(project: GumpProject) -> None:
+def test_a_step_whose_gates_no_longer_pass_is_repeated(project: GumpProject) -> None:
     flag = project.path.parent / "flag"
     flag.touch()
     project.workflow("flag", FLAG.format(check=f"test -e {flag}"))
@@ -425,7 +423,7 @@ def test_a_step_whose_gates_do_not_pass_any_more_is_made_again(project: GumpProj
     assert project.tree(project.record().branch)["first.py"] == "x = 3"
 
 
-def test_a_check_that_could_not_run_is_made_again_without_its_agent(project: GumpProject) -> None:
+def test_a_gate_that_could_not_run_is_repeated_without_its_agent(project: GumpProject) -> None:
     tool = project.path.parent / "checker"
     project.workflow("flag", FLAG.format(check=f"{tool} first.py"))
     project.answer("first", writes={"first.py": "x = 1\n"})
@@ -446,7 +444,7 @@ def test_a_check_that_could_not_run_is_made_again_without_its_agent(project: Gum
     assert "Gump-Step: first" in project.git("log", "--format=%B", record.branch)
 
 
-def test_a_step_that_met_a_usage_limit_is_repeated_and_loses_no_retry(project: GumpProject) -> None:
+def test_a_step_that_reached_a_usage_limit_keeps_its_retries(project: GumpProject) -> None:
     project.answer("impl", outcome="quota", reason="usage limit reached", exit_code=1)
     assert project.run("retry").ret == pytest.ExitCode.TESTS_FAILED
     project.answer("impl", writes={"app.py": "value = 2\n"})

@@ -1,4 +1,4 @@
-"""Runs that are taken up after odd ends and odd edits: nothing paid for is made again, nothing taken back is used."""
+"""Runs that are resumed after unusual ends and edits: paid work is not repeated, and withdrawn work is not used."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def resume(project: GumpProject, *words: str) -> pytest.RunResult:
     return project.pytester.runpytest("--gump-resume", *words)
 
 
-def begin(project: GumpProject, step: str, *words: str) -> pytest.RunResult:
+def run_from(project: GumpProject, step: str, *words: str) -> pytest.RunResult:
     return project.pytester.runpytest(f"--gump-from={step}", *words)
 
 
-def made(project: GumpProject, start: int = 0) -> list[tuple[str, int]]:
+def own_attempts(project: GumpProject, start: int = 0) -> list[tuple[str, int]]:
     return [(one.step, one.attempt) for one in project.record().attempts if not one.reused][start:]
 
 
@@ -45,11 +45,11 @@ def no_traceback(result: pytest.RunResult) -> None:
     assert "INTERNALERROR" not in result.stdout.str() + result.stderr.str()
 
 
-# -- from a step that was gone back from -------------------------------------------------------------------------
+# -- from a step that restarted an earlier one -------------------------------------------------------------------
 
 
-def go_back(project: GumpProject) -> None:
-    """Let `impl` fail, go back to `tests` once, and pass."""
+def prepare_restart(project: GumpProject) -> None:
+    """Let `impl` fail, restart from `tests` once, and pass."""
     project.workflow("restarts", RESTARTS)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": BROKEN})
@@ -59,39 +59,39 @@ def go_back(project: GumpProject) -> None:
 
 @pytest.fixture
 def restarted(project: GumpProject, saved: Saved) -> GumpProject:
-    """A run that passed, in which `impl` went back to `tests` once."""
+    """Return the project of a passed run in which `impl` restarted from `tests` once."""
     saved.give("restarted", project, _restart)
     return project
 
 
 def _restart(project: GumpProject) -> None:
-    go_back(project)
+    prepare_restart(project)
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert project.run("restarts").ret == pytest.ExitCode.OK
-    assert made(project) == [("tests", 1), ("impl", 1), ("tests", 2), ("impl", 2), ("last", 1)]
+    assert own_attempts(project) == [("tests", 1), ("impl", 1), ("tests", 2), ("impl", 2), ("last", 1)]
 
 
-def test_a_run_from_a_step_builds_on_what_was_not_taken_back_before_it(restarted: GumpProject) -> None:
+def test_a_run_from_a_step_builds_on_the_last_round_before_it(restarted: GumpProject) -> None:
     restarted.answer("impl", writes={"it.py": "ok = 3\n"})
-    result = begin(restarted, "impl")
+    result = run_from(restarted, "impl")
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: requested"])
     record = restarted.record()
     assert record.status == "passed"
     tree = restarted.tree(record.branch)
     assert (tree["test_it.py"], tree["it.py"]) == ("x = 2", "ok = 3")
-    assert made(restarted)[-2:] == [("impl", 1), ("last", 1)]
+    assert own_attempts(restarted)[-2:] == [("impl", 1), ("last", 1)]
 
 
-def test_a_run_from_a_step_behind_a_restart_takes_over_both_rounds(restarted: GumpProject) -> None:
+def test_a_run_from_a_step_after_a_restart_reuses_the_last_round(restarted: GumpProject) -> None:
     restarted.answer("last", writes={"last.py": "ok = 9\n"})
-    result = begin(restarted, "last")
+    result = run_from(restarted, "last")
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: requested"])
     record = restarted.record()
     assert restarted.tree(record.branch)["test_it.py"] == "x = 2"
-    assert made(restarted) == [("last", 1)]
+    assert own_attempts(restarted) == [("last", 1)]
 
 
-def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restarted: GumpProject) -> None:
+def test_a_run_from_a_step_reuses_the_final_results_of_a_resumed_run(restarted: GumpProject) -> None:
     project = restarted
     project.workflow("three", RESTARTS.replace("name: restarts", "name: three").replace("restart_from: tests", ""))
     project.answer("impl", attempt=2, writes={"it.py": BROKEN})
@@ -101,15 +101,15 @@ def test_a_run_from_a_step_takes_over_what_a_resumed_run_made_in_the_end(restart
     project.answer("impl", attempt=3, writes={"it.py": "ok = 3\n"})
     assert resume(project).ret == pytest.ExitCode.OK
     project.answer("last", writes={"last.py": "ok = 9\n"})
-    result = begin(project, "last")
+    result = run_from(project, "last")
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: requested"])
-    assert made(project) == [("last", 1)]
+    assert own_attempts(project) == [("last", 1)]
     sessions = [one["event"] for one in project.ledger()].count("session_copied")
-    assert sessions == 2, "one for each session of the other run"
+    assert sessions == 2, "one for each session of the origin"
 
 
-def test_an_edit_of_the_step_that_went_back_keeps_what_was_made_for_it(project: GumpProject) -> None:
-    go_back(project)
+def test_editing_the_restarting_step_keeps_the_results_before_it(project: GumpProject) -> None:
+    prepare_restart(project)
     project.answer("last", writes={"last.py": BROKEN})
     assert project.run("restarts").ret == pytest.ExitCode.TESTS_FAILED
     project.workflow("restarts", RESTARTS.replace("Build it.", "Build it well."))
@@ -121,11 +121,11 @@ def test_an_edit_of_the_step_that_went_back_keeps_what_was_made_for_it(project: 
     result.stdout.fnmatch_lines(
         ["* tests * reused", "* impl * re-run: prompt changed", "* last * re-run: it follows impl"]
     )
-    assert made(project, 5) == [("impl", 3), ("tests", 3), ("impl", 4), ("last", 2)]
+    assert own_attempts(project, 5) == [("impl", 3), ("tests", 3), ("impl", 4), ("last", 2)]
     project.answer("last", attempt=3, writes={"last.py": "ok = 3\n"})
     result = resume(project)
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * reused", "* last * re-run: it failed: gate_failed"])
-    assert made(project, 9) == [("last", 3)]
+    assert own_attempts(project, 9) == [("last", 3)]
     tree = project.tree(project.record().branch)
     assert (tree["test_it.py"], tree["it.py"], tree["last.py"]) == ("x = 3", "ok = 4", "ok = 3")
 
@@ -139,7 +139,7 @@ SIDE: Final = PLAN.replace("foreach: decompose", "foreach: decompose\n    parall
 
 @pytest.fixture
 def side(project: GumpProject, saved: Saved) -> GumpProject:
-    """A run that passed, with three items of a parallel group; all in one process, which changes but the time."""
+    """Return the project of a passed run with three items of a parallel group. The session has no workers."""
     saved.give("side", project, _do_side)
     return project
 
@@ -153,66 +153,66 @@ def _do_side(project: GumpProject) -> None:
     assert project.run("side", "-n0").ret == pytest.ExitCode.OK
 
 
-def test_a_run_from_a_step_of_a_parallel_member_takes_over_the_other_members(side: GumpProject) -> None:
+def test_a_run_from_a_step_of_a_parallel_item_reuses_the_other_items(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
-    result = begin(side, "build::impl[beta]", "-n0")
+    result = run_from(side, "build::impl[beta]", "-n0")
     assert result.ret == pytest.ExitCode.OK
-    names = {step for step, _ in made(side)}
+    names = {step for step, _ in own_attempts(side)}
     assert names == {"build::impl[beta]", "build::merge[beta]", "build::merge[gamma]", "quality"}
     tree = side.tree(side.record().branch)
     assert {"alpha.py", "gamma.py", "test_gamma.py"} <= {*tree}
     assert tree["beta.py"] == "x = 2"
 
 
-def test_a_run_from_a_group_makes_all_of_it_again(side: GumpProject) -> None:
-    result = begin(side, "build", "-n0")
+def test_a_run_from_a_group_repeats_the_whole_group(side: GumpProject) -> None:
+    result = run_from(side, "build", "-n0")
     assert result.ret == pytest.ExitCode.OK
-    assert "decompose" not in {step for step, _ in made(side)}
-    assert len(made(side)) == 10
+    assert "decompose" not in {step for step, _ in own_attempts(side)}
+    assert len(own_attempts(side)) == 10
 
 
-def test_a_run_from_the_first_step_takes_nothing_over(side: GumpProject) -> None:
-    assert begin(side, "decompose", "-n0").ret == pytest.ExitCode.OK
-    assert len(made(side)) == 11
+def test_a_run_from_the_first_step_reuses_nothing(side: GumpProject) -> None:
+    assert run_from(side, "decompose", "-n0").ret == pytest.ExitCode.OK
+    assert len(own_attempts(side)) == 11
 
 
-def test_a_run_from_a_step_of_a_run_from_a_step(side: GumpProject) -> None:
+def test_a_run_from_a_step_can_be_the_origin_of_another(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
-    begin(side, "build::impl[beta]", "-n0")
+    run_from(side, "build::impl[beta]", "-n0")
     origin = side.record().run_id
     side.answer("build::impl[gamma]", writes={"gamma.py": "x = 3\n"})
-    result = begin(side, "build::impl[gamma]", "-n0")
+    result = run_from(side, "build::impl[gamma]", "-n0")
     assert result.ret == pytest.ExitCode.OK
     record = side.record()
     assert record.origin == origin
     tree = side.tree(record.branch)
     assert (tree["beta.py"], tree["gamma.py"]) == ("x = 2", "x = 3")
-    assert {step for step, _ in made(side)} == {"build::impl[gamma]", "build::merge[gamma]", "quality"}
+    assert {step for step, _ in own_attempts(side)} == {"build::impl[gamma]", "build::merge[gamma]", "quality"}
 
 
-def test_a_step_that_the_origin_never_reached_is_refused(project: GumpProject) -> None:
+def test_a_step_that_the_origin_did_not_reach_is_refused(project: GumpProject) -> None:
     _fail_at_once(project)
-    result = begin(project, "last")
+    result = run_from(project, "last")
     no_traceback(result)
     assert result.ret in {pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
 
 
-def test_the_origin_may_be_removed_before_its_heir_is_applied(side: GumpProject) -> None:
+def test_a_run_can_be_applied_after_its_origin_was_removed(side: GumpProject) -> None:
     side.answer("build::impl[beta]", writes={"beta.py": "x = 2\n"})
     origin = side.record().run_id
-    begin(side, "build::impl[beta]", "-n0")
-    heir = side.record()
+    run_from(side, "build::impl[beta]", "-n0")
+    later = side.record()
     done = gump("gc", "--force", "--keep-last", "1")
     assert done.returncode == 0, done.stderr
-    assert [one.run_id for one in side.folders()] == [heir.run_id] or origin not in side.git("branch")
+    assert [one.run_id for one in side.folders()] == [later.run_id] or origin not in side.git("branch")
     side.git("gc", "--prune=now", "--quiet")
-    done = gump("apply", heir.run_id)
+    done = gump("apply", later.run_id)
     assert done.returncode == 0, done.stderr
     assert (side.path / "beta.py").read_text() == "x = 2\n"
     assert (side.path / "alpha.py").exists()
 
 
-def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject) -> None:
+def test_a_run_from_a_dirty_base_applies_only_its_own_change(project: GumpProject) -> None:
     project.workflow("restarts", RESTARTS)
     project.write({"app.py": "value = 7\n"})
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
@@ -220,7 +220,7 @@ def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert project.run("restarts", "--gump-dirty=include").ret == pytest.ExitCode.OK
     project.answer("last", writes={"last.py": "ok = 2\n"})
-    result = begin(project, "last")
+    result = run_from(project, "last")
     assert result.ret == pytest.ExitCode.OK
     project.git("checkout", "--quiet", "app.py")
     done = gump("apply", project.record().run_id)
@@ -231,10 +231,10 @@ def test_a_run_from_a_dirty_base_brings_only_its_own_change(project: GumpProject
     assert [one.partition(":")[0] for one in subjects if not one.startswith("Merge")] == ["last", "impl", "tests"]
 
 
-# -- money and options -------------------------------------------------------------------------------------------
+# -- budgets and options -----------------------------------------------------------------------------------------
 
 
-def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(project: GumpProject) -> None:
+def test_a_run_with_a_spent_budget_resumes_only_with_a_higher_one(project: GumpProject) -> None:
     project.workflow("restarts", "max_budget: 0.015\n" + RESTARTS)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": "ok = 1\n"})
@@ -251,7 +251,7 @@ def test_a_run_whose_money_is_spent_says_so_and_spends_nothing_until_it_may(proj
     assert project.record().total.cost_usd == pytest.approx(0.04)
 
 
-def test_a_run_with_a_step_whose_money_is_spent_is_refused_until_it_may_spend_more(project: GumpProject) -> None:
+def test_a_run_with_a_spent_step_budget_resumes_only_with_a_higher_one(project: GumpProject) -> None:
     text = RESTARTS.replace("Finish it.,", "Finish it., max_budget: 0.005,")
     project.workflow("restarts", text)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
@@ -266,7 +266,7 @@ def test_a_run_with_a_step_whose_money_is_spent_is_refused_until_it_may_spend_mo
     assert resume(project).ret == pytest.ExitCode.OK
 
 
-def test_a_run_without_money_goes_on_where_no_agent_is_needed(project: GumpProject) -> None:
+def test_a_run_with_a_spent_budget_resumes_if_no_agent_is_needed(project: GumpProject) -> None:
     flag = project.path.parent / f"{project.path.name}-flag"
     project.workflow("restarts", f"{RESTARTS}  - {{name: check, gate: ['bash: test -e {flag}']}}\n")
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
@@ -276,10 +276,10 @@ def test_a_run_without_money_goes_on_where_no_agent_is_needed(project: GumpProje
     flag.touch()
     result = resume(project, "--gump-max-budget=0.02")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    assert made(project, 3)[-1] == ("check", 2)
+    assert own_attempts(project, 3)[-1] == ("check", 2)
 
 
-def test_what_a_session_was_told_holds_for_the_next_one_too(project: GumpProject) -> None:
+def test_options_of_a_session_apply_to_the_next_one_too(project: GumpProject) -> None:
     project.workflow("restarts", "max_budget: 0.005\n" + RESTARTS.replace(", restart_from: tests", ""))
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
@@ -308,7 +308,7 @@ def test_what_a_session_was_told_holds_for_the_next_one_too(project: GumpProject
         {"spec": "../out.md"}, {"workflow": "../out.yaml"}, {"file": 7},
     ],
 )  # fmt: skip
-def test_a_header_that_was_changed_breaks_nothing(project: GumpProject, saved: Saved, options: object) -> None:
+def test_a_changed_header_causes_no_traceback(project: GumpProject, saved: Saved, options: object) -> None:
     saved.give("failed at once", project, _fail_at_once)
     path = project.folders()[0].path / "run.json"
     header = json.loads(path.read_text())
@@ -343,7 +343,7 @@ def pytest_gump_retry(step, path, failures):
 """
 
 
-def test_what_a_hook_decided_is_not_asked_again_and_binds_no_later_session(project: GumpProject) -> None:
+def test_a_decision_of_a_hook_is_not_repeated_or_kept_for_later_sessions(project: GumpProject) -> None:
     project.write({"conftest.py": HOOK})
     project.workflow("restarts", RESTARTS.replace("retry: 2", "retry: 5").replace(", restart_from: tests", ""))
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
@@ -362,7 +362,7 @@ def test_what_a_hook_decided_is_not_asked_again_and_binds_no_later_session(proje
     asked.unlink()
 
 
-def test_a_retry_that_the_edited_workflow_does_not_allow_is_not_followed(project: GumpProject) -> None:
+def test_a_retry_that_the_edited_workflow_forbids_does_not_happen(project: GumpProject) -> None:
     project.workflow("restarts", RESTARTS.replace("retry: 2", "retry: 3").replace(", restart_from: tests", ""))
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     for attempt in (1, 2, 3):
@@ -373,15 +373,15 @@ def test_a_retry_that_the_edited_workflow_does_not_allow_is_not_followed(project
     project.answer("impl", attempt=4, writes={"it.py": "ok = 1\n"})
     project.answer("last", writes={"last.py": "ok = 1\n"})
     assert resume(project).ret == pytest.ExitCode.OK
-    assert made(project)[4:] == [("impl", 4), ("last", 1)]
+    assert own_attempts(project)[4:] == [("impl", 4), ("last", 1)]
 
 
-# -- what others did meanwhile -----------------------------------------------------------------------------------
+# -- changes by others in the meantime ---------------------------------------------------------------------------
 
 
 @pytest.fixture
 def stuck(project: GumpProject, saved: Saved) -> GumpProject:
-    """A run that has passed one step and failed the next."""
+    """Return the project of a run whose first step passed and whose second step failed."""
     saved.give("stuck", project, _get_stuck)
     return project
 
@@ -402,7 +402,7 @@ def check_second_branch(project: GumpProject, branch: str) -> None:
     assert project.git("rev-parse", f"refs/gump/{record.run_id}/head") == record.head
 
 
-def test_commits_of_the_user_on_the_branch_of_the_run_are_not_lost(stuck: GumpProject) -> None:
+def test_commits_of_the_user_on_the_branch_of_the_run_are_kept(stuck: GumpProject) -> None:
     branch = stuck.record().branch
     tree = stuck.git("write-tree")
     mine = stuck.git("commit-tree", tree, "-p", branch, "-m", "mine")
@@ -414,7 +414,7 @@ def test_commits_of_the_user_on_the_branch_of_the_run_are_not_lost(stuck: GumpPr
     check_second_branch(stuck, branch)
 
 
-def test_a_branch_is_not_moved_under_who_has_it_checked_out(stuck: GumpProject) -> None:
+def test_a_branch_that_is_checked_out_is_not_moved(stuck: GumpProject) -> None:
     branch = stuck.record().branch
     stuck.git("switch", "--quiet", branch)
     result = resume(stuck)
@@ -424,7 +424,7 @@ def test_a_branch_is_not_moved_under_who_has_it_checked_out(stuck: GumpProject) 
     check_second_branch(stuck, branch)
 
 
-def test_a_branch_that_was_deleted_is_made_anew(stuck: GumpProject) -> None:
+def test_a_deleted_branch_is_created_again(stuck: GumpProject) -> None:
     branch = stuck.record().branch
     stuck.git("branch", "-D", branch)
     assert resume(stuck).ret == pytest.ExitCode.OK
@@ -439,7 +439,7 @@ HANDED: Final = PLAN.replace("name: plan", "name: handed", 1).replace(
 )
 
 
-def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(project: GumpProject) -> None:
+def test_items_of_a_new_plan_replace_those_of_the_old_plan(project: GumpProject) -> None:
     project.workflow("handed", HANDED)
     project.plan("decompose", "alpha", "beta")
     for item in ("alpha", "beta", "gamma"):
@@ -465,7 +465,7 @@ def test_items_of_a_plan_that_was_made_anew_leave_no_trace_of_the_old_ones(proje
     assert "skipped" not in gump("status").stdout
 
 
-def test_results_at_hand_that_do_not_hold_after_all_keep_their_numbers_and_snapshots(project: GumpProject) -> None:
+def test_results_on_disk_that_are_not_reused_keep_numbers_and_snapshots(project: GumpProject) -> None:
     project.workflow("restarts", RESTARTS)
     project.answer("tests", writes={"test_it.py": "x = 1\n"})
     project.answer("impl", writes={"it.py": "ok = 1\n"})
@@ -474,7 +474,7 @@ def test_results_at_hand_that_do_not_hold_after_all_keep_their_numbers_and_snaps
     run = project.folders()[0]
     lines = run.ledger.read_text(encoding="utf-8").splitlines(keepends=True)
     ends = [number for number, line in enumerate(lines) if json.loads(line)["event"] == "attempt_finished"]
-    run.ledger.write_text("".join(lines[: ends[1] + 1]), encoding="utf-8")  # killed before it was decided on `impl`
+    run.ledger.write_text("".join(lines[: ends[1] + 1]), encoding="utf-8")  # as if killed before the verdict on `impl`
     snapshot = project.git("rev-parse", f"refs/gump/{run.run_id}/attempts/impl-a1")
     project.workflow("restarts", RESTARTS.replace("Test it.", "Test it well."))
     project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
@@ -483,13 +483,13 @@ def test_results_at_hand_that_do_not_hold_after_all_keep_their_numbers_and_snaps
     result = resume(project)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     first, second = ([(step, attempt) for step in ("tests", "impl", "last")] for attempt in (1, 2))
-    assert made(project) == [*first, *second]  # that of `last` was on the disk only
+    assert own_attempts(project) == [*first, *second]  # the result of `last` was only on disk
     assert project.git("rev-parse", f"refs/gump/{run.run_id}/attempts/impl-a1") == snapshot
     assert project.tree(project.record().branch)["it.py"] == "ok = 2"
     assert project.record().total.cost_usd == pytest.approx(0.06)
 
 
-# -- side by side ------------------------------------------------------------------------------------------------
+# -- parallel groups ---------------------------------------------------------------------------------------------
 
 CONFLICT: Final = """\
 name: conflict
@@ -504,7 +504,7 @@ steps:
 """
 
 
-def test_a_member_whose_merge_failed_for_good_is_made_anew_on_the_merged_tree(project: GumpProject) -> None:
+def test_a_step_whose_merge_failed_is_repeated_on_the_merged_tree(project: GumpProject) -> None:
     project.workflow("conflict", CONFLICT)
     project.answer("build::one", writes={"same.py": "x = 1\n"})
     project.answer("build::two", writes={"same.py": "x = 2\n"})
@@ -514,14 +514,14 @@ def test_a_member_whose_merge_failed_for_good_is_made_anew_on_the_merged_tree(pr
     project.answer("last", writes={"last.py": "ok = 1\n"})
     result = resume(project, "-n0")
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    names = [step for step, _ in made(project)][4:]
+    names = [step for step, _ in own_attempts(project)][4:]
     assert "build::one" not in names
     assert names[0] == "build::two"
     assert project.tree(project.record().branch)["same.py"] == "x = 3"
     assert "same.py" in project.prompt("build::two", 2)
 
 
-def test_a_gate_of_a_group_that_failed_for_good_is_tried_again_alone(project: GumpProject) -> None:
+def test_a_failed_gate_of_a_group_is_repeated_alone(project: GumpProject) -> None:
     allowed = project.path.parent / "allowed"
     code = f"import pathlib\n\ndef allowed(step):\n    assert pathlib.Path({str(allowed)!r}).exists()\n"
     project.write({"conftest.py": code + "\ndef pytest_gump_gates():\n    return {'allowed': allowed}\n"})
@@ -531,13 +531,13 @@ def test_a_gate_of_a_group_that_failed_for_good_is_tried_again_alone(project: Gu
     project.answer("build::one", writes={"one.py": "x = 1\n"})
     project.answer("build::two", writes={"two.py": "x = 2\n"})
     assert project.run("conflict", "-n0").ret == pytest.ExitCode.TESTS_FAILED
-    before = len(made(project))
+    before = len(own_attempts(project))
     allowed.touch()
     project.answer("last", writes={"last.py": "ok = 1\n"})
     result = resume(project, "-n0")
     allowed.unlink()
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
-    assert [step for step, _ in made(project)][before:] == ["build::gate", "last"]
+    assert [step for step, _ in own_attempts(project)][before:] == ["build::gate", "last"]
 
 
 # -- conversations -----------------------------------------------------------------------------------------------
@@ -551,7 +551,7 @@ steps:
 """
 
 
-def test_the_conversation_of_what_is_made_again_is_not_gone_on_with(project: GumpProject) -> None:
+def test_a_repeated_step_does_not_resume_its_old_conversation(project: GumpProject) -> None:
     project.workflow("talk", TALK)
     for name, text in (("first", "a = 1\n"), ("second", "b = 1\n")):
         project.answer(name, writes={f"{name}.py": text}, session_id=f"{name}-old")
@@ -566,25 +566,25 @@ def test_the_conversation_of_what_is_made_again_is_not_gone_on_with(project: Gum
     assert resumed["third", 2]
 
 
-# -- what others may have put there ------------------------------------------------------------------------------
+# -- planted results ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"made": {"base": "HEAD"}}, {"made": {"base": "--output=x", "step_base": "-"}}, {"made": {"slot": "../../x"}},
+        {"own_attempts": {"base": "HEAD"}}, {"own_attempts": {"base": "--output=x", "step_base": "-"}}, {"own_attempts": {"slot": "../../x"}},
         {"step": "../../x"}, {"step": "last[x/y]"}, {"step": "[x]"}, {"attempt": -1}, {"attempt": 10**30},
         {"snapshot": "--exec=x"}, {"tree": "HEAD"}, {"session": {"cli": "replay", "id": "-x", "slot": "../w", "host": "h"}},
-        {"made": {"mode": "merge"}}, {"made": {"identity": {"prompt": "x"}}}, {"timings": {"started": 1e300, "total_s": 1}},
+        {"own_attempts": {"mode": "merge"}}, {"own_attempts": {"identity": {"prompt": "x"}}}, {"timings": {"started": 1e300, "total_s": 1}},
     ],
 )  # fmt: skip
-def test_a_planted_result_is_not_believed_and_spoils_no_ledger(stuck: GumpProject, changes: dict[str, Any]) -> None:
+def test_a_planted_result_is_ignored_and_the_ledger_stays_readable(stuck: GumpProject, changes: dict[str, Any]) -> None:
     folder = stuck.folders()[0]
     started = next(one for one in stuck.ledger() if one["event"] == "attempt_started")
     finished = next(one for one in stuck.ledger() if one["event"] == "attempt_finished")
     made_for = {name: started[name] for name in ("mode", "entry", "base", "step_base", "slot", "identity")}
-    planted = {**finished["result"], "step": "last", "attempt": 7, "made": made_for, "scratch": None}
-    planted = {**planted, **changes, "made": {**made_for, **changes.get("made", {})}}
+    planted = {**finished["result"], "step": "last", "attempt": 7, "own_attempts": made_for, "scratch": None}
+    planted = {**planted, **changes, "own_attempts": {**made_for, **changes.get("own_attempts", {})}}
     place = folder.attempts / "0099-last-a7"
     place.mkdir()
     (place / "result.json").write_text(json.dumps(planted))

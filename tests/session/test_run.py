@@ -41,7 +41,7 @@ def test_a_passed_step_is_one_passed_item(project: GumpProject) -> None:
     result.stdout.fnmatch_lines(["✓ impl *claude-haiku *diff *3 turns *$0.42*", "run passed — 1 step, $0.42, *"])
 
 
-def test_the_users_branch_stays_as_it_was(project: GumpProject) -> None:
+def test_the_users_branch_is_unchanged(project: GumpProject) -> None:
     head, status = project.git("rev-parse", "HEAD"), project.git("status", "--porcelain", "--ignored")
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one").assert_outcomes(passed=1)
@@ -51,7 +51,7 @@ def test_the_users_branch_stays_as_it_was(project: GumpProject) -> None:
     assert "new.py" in project.tree(project.record().head)
 
 
-def test_a_failed_attempt_that_is_retried_does_not_count_as_failed(project: GumpProject) -> None:
+def test_a_retried_attempt_does_not_count_as_failed(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": BROKEN})
     project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
     result = project.run("retry", "-x")
@@ -62,7 +62,7 @@ def test_a_failed_attempt_that_is_retried_does_not_count_as_failed(project: Gump
     )
 
 
-def test_the_next_attempt_is_told_what_failed(project: GumpProject) -> None:
+def test_the_prompt_of_a_retry_names_the_failures(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": BROKEN})
     project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
     project.run("retry")
@@ -82,7 +82,7 @@ def test_an_escalation_is_shown_with_its_attempt(project: GumpProject) -> None:
     )
 
 
-def test_a_step_that_uses_up_its_attempts_fails_the_session(project: GumpProject) -> None:
+def test_a_step_without_attempts_left_fails_the_session(project: GumpProject) -> None:
     for attempt in (1, 2, 3):
         project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"})
     result = project.run("retry")
@@ -96,7 +96,7 @@ def test_a_step_that_uses_up_its_attempts_fails_the_session(project: GumpProject
             "  $ * (exit code 1)",
             "*SyntaxError*",
             "run failed — *",
-            "FAILED spec.md::retry::impl*",  # pytest 8.3 gives no reason here
+            "FAILED spec.md::retry::impl*",  # pytest 8.3 prints no reason here
         ]
     )
     result.stdout.no_fnmatch_line("*Traceback*")
@@ -127,7 +127,7 @@ def test_plan_items_become_items_with_parametrised_ids(project: GumpProject) -> 
     ]
 
 
-def test_steps_after_a_failure_are_skipped_and_say_why(project: GumpProject) -> None:
+def test_steps_after_a_failure_are_skipped_with_a_reason(project: GumpProject) -> None:
     project.answer("decompose", out={"plan.json": "[]"})
     result = project.run("plan", "-rs")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -135,7 +135,7 @@ def test_steps_after_a_failure_are_skipped_and_say_why(project: GumpProject) -> 
     result.stdout.fnmatch_lines(["SKIPPED * decompose failed: output_invalid"])
 
 
-def test_a_plan_that_is_no_plan_is_told_to_the_next_attempt(project: GumpProject) -> None:
+def test_the_prompt_of_a_retry_names_errors_of_an_invalid_plan(project: GumpProject) -> None:
     text = PLAN.replace("    prompt: Split it.\n", "    prompt: Split it.\n    on_failure: {retry: 2}\n")
     project.workflow("plan", text)
     project.answer("decompose", out={"plan.json": '[{"name": ""}]'})
@@ -147,7 +147,7 @@ def test_a_plan_that_is_no_plan_is_told_to_the_next_attempt(project: GumpProject
     assert "name" in project.prompt("decompose", 2).split("What failed")[1]
 
 
-def test_sessions_are_reused_within_a_plan_item(project: GumpProject) -> None:
+def test_conversations_are_reused_within_a_plan_item(project: GumpProject) -> None:
     two_items(project)
     project.run("plan")
     resumed = {
@@ -163,7 +163,7 @@ def test_sessions_are_reused_within_a_plan_item(project: GumpProject) -> None:
     }
 
 
-def test_the_branch_of_a_run_has_one_commit_for_each_step_that_changed_something(project: GumpProject) -> None:
+def test_the_branch_of_a_run_has_one_commit_for_each_step_with_changes(project: GumpProject) -> None:
     two_items(project)
     project.run("plan")
     subjects = project.git(
@@ -177,7 +177,7 @@ def test_the_branch_of_a_run_has_one_commit_for_each_step_that_changed_something
     ]
 
 
-def test_money_of_failed_attempts_is_booked(project: GumpProject) -> None:
+def test_cost_of_failed_attempts_is_recorded(project: GumpProject) -> None:
     for attempt, text in enumerate((BROKEN, "x = 1\n"), 1):
         project.answer("impl", attempt=attempt, writes={"new.py": text}, cost_usd=0.25)
     result = project.run("retry")
@@ -185,7 +185,7 @@ def test_money_of_failed_attempts_is_booked(project: GumpProject) -> None:
     result.stdout.fnmatch_lines(["run passed — 1 step, 1 retry, $0.50, *"])
 
 
-def test_a_spent_budget_ends_the_run_and_is_not_retried(project: GumpProject) -> None:
+def test_a_spent_budget_ends_the_run_without_a_retry(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.30)
     result = project.run("retry", "--gump-max-budget=0.20")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
@@ -196,7 +196,7 @@ def test_a_spent_budget_ends_the_run_and_is_not_retried(project: GumpProject) ->
     result.stdout.fnmatch_lines(["*budget*"])
 
 
-def test_one_worktree_is_left_for_the_next_run(project: GumpProject) -> None:
+def test_one_worktree_is_kept_for_the_next_run(project: GumpProject) -> None:
     project.write({"pytest.ini": f"[pytest]\ngump_worktrees = {project.path.parent / 'slots'}\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -207,7 +207,7 @@ def test_one_worktree_is_left_for_the_next_run(project: GumpProject) -> None:
         assert (root / "w1.lease").read_text() == ""
 
 
-def test_a_missing_take_fails_the_step_at_once_and_says_what_there_is(project: GumpProject) -> None:
+def test_a_missing_recording_fails_the_step_and_lists_the_existing_ones(project: GumpProject) -> None:
     project.answer("other", writes={"new.py": "x = 1\n"})
     result = project.run("retry")
     assert result.parseoutcomes() == {"failed": 1}
@@ -229,7 +229,7 @@ def test_a_step_that_is_restarted_counts_once(project: GumpProject) -> None:
     assert [case.get("name") for case in cases] == ["tests", "impl"]
 
 
-def test_a_replan_splits_the_work_and_the_steps_own_gates_judge_it(project: GumpProject) -> None:
+def test_a_replan_splits_the_work_and_the_gates_of_the_step_check_it(project: GumpProject) -> None:
     project.workflow("replan", REPLAN)
     project.answer("impl", writes={"new.py": BROKEN})
     project.plan("impl--replan::plan", "first", "second")
@@ -268,7 +268,7 @@ def test_a_plugin_can_save_the_reports_of_steps(project: GumpProject, workers: t
     assert attempts[1]["result"]["usage"]["cost_usd"] == 0.25
 
 
-def test_what_ordinary_tests_leave_in_the_checkout_is_no_change_of_the_run(project: GumpProject) -> None:
+def test_files_of_ordinary_tests_are_not_changes_of_the_run(project: GumpProject) -> None:
     project.write({"test_writes.py": "def test_writes():\n    open('stray.txt', 'w').close()\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})

@@ -1,4 +1,4 @@
-"""Keys in the environment, agents and gates that print them: what the run leaves holds none of them, anywhere."""
+"""Agents and gates print keys of the environment, but no file of the run contains one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ steps:
     on_failure: {retry: 3, strategy: [same, same, "escalate: codex-gpt54"]}
 """
 
-# Looks at every process that it can see, its own included, before it works.
+# Searches every visible process, its own included, before it works.
 SPY: Final = """
 import glob
 for path in glob.glob("/proc/[0-9]*/cmdline"):
@@ -46,7 +46,7 @@ WORDS: Final = (SECRET.encode(), SECRET.replace('"', '\\\\"').encode(), GATE_SEC
 
 @pytest.fixture
 def spied(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What the agents saw and were called with; the run is over, with reports of every kind."""
+    """Run agents that record what they see and their arguments, and write all kinds of reports. Return the folder."""
     folder = install(project, monkeypatch)
     place = project.path.parent / f"{project.path.name}-spied"
     place.mkdir()
@@ -68,47 +68,47 @@ def spied(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def holding(folder: Path) -> list[str]:
+def files_with_a_key(folder: Path) -> list[str]:
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert files
     return [str(path) for path in files if any(word in path.read_bytes() for word in WORDS)]
 
 
-def test_nothing_that_a_run_leaves_holds_a_key(spied: Path, project: GumpProject) -> None:
+def test_no_file_or_output_of_a_run_contains_a_key(spied: Path, project: GumpProject) -> None:
     check_processes_and_files_of_the_run(spied, project)
-    check_what_was_printed(spied, project)
+    check_output(spied, project)
     check_repository_and_worktrees(project)
 
 
 def check_processes_and_files_of_the_run(spied: Path, project: GumpProject) -> None:
-    """Hold that neither process table nor ledger, prompts, streams and gates have a key."""
+    """Check that neither the process table nor ledger, prompts, streams and gates contain a key."""
     assert len((spied / "words").read_text(encoding="utf-8").splitlines()) == 3
     assert not (spied / "seen").exists()
     run = project.folders()[0].path
-    assert holding(run) == []
+    assert files_with_a_key(run) == []
     streams = b"".join(path.read_bytes() for path in run.rglob("stream.ndjson"))
     gates = b"".join(path.read_bytes() for path in run.glob("attempts/*/gates/*"))
     assert b"***" in streams
     assert b"the gate has ***" in gates
 
 
-def check_what_was_printed(spied: Path, project: GumpProject) -> None:
-    """Hold that terminal, JUnit, cassette, summary and what commands print have no key."""
+def check_output(spied: Path, project: GumpProject) -> None:
+    """Check that terminal, JUnit, cassette, summary and output of commands contain no key."""
     for words in ("report", "report --json", "log impl --all", "diff impl", "status"):
         command = [sys.executable, "-m", "pytest_gump", *words.split()]
         done = subprocess.run(command, cwd=project.path, capture_output=True, check=False)
         assert (done.returncode, bool(done.stdout)) == (0, True), words
         (spied / f"{words}.txt").write_bytes(done.stdout + done.stderr)
     assert {path.name for path in spied.iterdir()} >= {"terminal.txt", "run.xml", "tape", "summary.md", "report.txt"}
-    assert holding(spied) == []
+    assert files_with_a_key(spied) == []
 
 
 def check_repository_and_worktrees(project: GumpProject) -> None:
-    """Hold that neither objects of the repository nor worktrees have a key."""
+    """Check that neither objects of the repository nor worktrees contain a key."""
     words = ["git", "cat-file", "--batch-all-objects", "--batch"]
     objects = subprocess.run(words, cwd=project.path, capture_output=True, check=True).stdout
     assert b"compile" in objects
     assert not any(word in objects for word in WORDS)
     worktrees = Path(os.environ["XDG_CACHE_HOME"]) / "gump"
-    assert holding(worktrees) == []
+    assert files_with_a_key(worktrees) == []
     assert list(worktrees.rglob("*.scratch")) == []

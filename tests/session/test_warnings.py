@@ -1,4 +1,4 @@
-"""What a user makes of warnings is for tests: it must not cost an attempt."""
+"""Warnings that the user turns into errors apply to tests only, and must not fail an attempt."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def pytest_gump_agents():
     ids=["unraisable", "unraisable before", "warning", "thread"],
 )
 @pytest.mark.parametrize("how", ["ini", "command line"])
-def test_warning_that_is_an_error_in_tests_does_not_cost_an_attempt(project: GumpProject, kind: str, how: str) -> None:
+def test_warning_that_is_an_error_in_tests_does_not_fail_an_attempt(project: GumpProject, kind: str, how: str) -> None:
     early, now = (kind, "pass") if "early" in kind else ("pass", kind)
     project.write({"conftest.py": CONFTEST.replace("KIND", now).replace("EARLY", early)})
     options = ["-W", "error"] if how == "command line" else []
@@ -68,7 +68,7 @@ def test_warning_that_is_an_error_in_tests_does_not_cost_an_attempt(project: Gum
     ]
 
 
-def test_workflows_are_collected_without_the_plugin_for_warnings(project: GumpProject) -> None:
+def test_workflows_are_collected_without_the_warnings_plugin(project: GumpProject) -> None:
     options = ("-p", "no:warnings", "--strict-markers", "--collect-only", "-q")
     result = project.pytester.runpytest_subprocess("--gump-workflow=one", *options, "spec.md")
     result.stdout.fnmatch_lines(["spec.md::one::impl"])
