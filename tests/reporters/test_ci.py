@@ -1,4 +1,4 @@
-"""`--gump-ci`: what GitHub Actions and GitLab CI are told, and that nothing of an agent becomes a command there."""
+"""`--gump-ci`: output for GitHub Actions and GitLab CI, in which text of agents is never a command."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ EVIL = "50% | `x` <img src=x> @you [a](http://b)\r\n::set-env name=A::b, :: ##[e
 
 @pytest.fixture
 def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The step summary of a job on GitHub Actions, which has a line in it already."""
+    """Set the step summary of a GitHub Actions job, which already contains a line, and return its path."""
     path = tmp_path / "summary.md"
     path.write_text("before\n", encoding="utf-8")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(path))
@@ -51,7 +51,7 @@ def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("gitlab", {}, "gitlab"),
     ],
 )
-def test_the_service_is_the_one_that_the_session_runs_in(choice: str, environ: dict[str, str], expected: str) -> None:
+def test_service_is_detected_from_the_environment(choice: str, environ: dict[str, str], expected: str) -> None:
     assert service(choice, environ) == expected
 
 
@@ -73,7 +73,7 @@ def test_github_gets_a_table_of_the_steps(project: GumpProject, summary: Path, m
     result.stdout.no_fnmatch_line("::error*")
 
 
-def test_github_is_shown_the_line_of_a_failed_step(project: GumpProject, summary: Path) -> None:
+def test_github_gets_the_workflow_line_of_a_failed_step(project: GumpProject, summary: Path) -> None:
     for attempt in (1, 2, 3):
         project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"})
     result = project.run("retry", "--gump-ci=github")
@@ -91,14 +91,14 @@ def test_github_is_shown_the_line_of_a_failed_step(project: GumpProject, summary
     assert f"\nResume the run with `pytest --gump-resume={project.record().run_id}`\n" in text
 
 
-def test_a_failed_step_of_a_built_in_workflow_is_shown_in_the_spec(project: GumpProject) -> None:
+def test_an_error_of_a_built_in_workflow_points_to_the_spec(project: GumpProject) -> None:
     result = project.run("freeform", "--gump-ci=github")
     assert [line.partition(",title")[0] for line in result.outlines if line.startswith("::")] == [
         "::error file=spec.md,line=1"
     ]
 
 
-def test_what_an_agent_says_is_neither_a_command_nor_markup(project: GumpProject, summary: Path) -> None:
+def test_text_of_an_agent_is_neither_a_command_nor_markup(project: GumpProject, summary: Path) -> None:
     project.answer("impl", exit_code=1, outcome="agent_error", reason=EVIL)
     result = project.run("one", "--gump-ci=github", "-rA")
     commands = [line for line in result.outlines if line.lstrip().startswith("::") or "##[" in line]
@@ -110,7 +110,7 @@ def test_what_an_agent_says_is_neither_a_command_nor_markup(project: GumpProject
     assert [found for found in ("<img", "@you", "http:", "50%") if found in shown_outside_code(text)] == []
 
 
-def test_the_outcome_of_a_hook_is_no_markup(project: GumpProject, summary: Path) -> None:
+def test_the_outcome_of_a_hook_is_not_markup(project: GumpProject, summary: Path) -> None:
     hook = f"from pytest_gump import Stop\ndef pytest_gump_retry():\n    return Stop('x', outcome={EVIL!r})\n"
     project.write({"conftest.py": hook})
     project.commit()
@@ -122,13 +122,13 @@ def test_the_outcome_of_a_hook_is_no_markup(project: GumpProject, summary: Path)
 
 
 @pytest.mark.parametrize("options", [(), ("-q",), ("-s",), ("--capture=sys",)], ids=str)
-def test_annotations_stand_outside_captured_output(project: GumpProject, options: tuple[str, ...]) -> None:
+def test_annotations_are_not_captured(project: GumpProject, options: tuple[str, ...]) -> None:
     project.answer("impl", writes={"new.py": BROKEN})
     result = project.run("one", "--gump-ci=github", *options)
     assert len([line for line in result.outlines if line.startswith("::error ")]) == 1
 
 
-def test_a_run_that_was_stopped_is_told_too(project: GumpProject, summary: Path) -> None:
+def test_a_stopped_run_is_reported_too(project: GumpProject, summary: Path) -> None:
     project.write({"conftest.py": "def pytest_gump_attempt_started(order):\n    raise KeyboardInterrupt\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -138,7 +138,9 @@ def test_a_run_that_was_stopped_is_told_too(project: GumpProject, summary: Path)
     assert "### ✗ `one` on `spec.md` cancelled\n" in summary.read_text(encoding="utf-8")
 
 
-def test_a_summary_that_cannot_be_written_is_one_line(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_summary_that_cannot_be_written_is_one_line_of_output(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(project.path / "no" / "summary.md"))
     project.answer("impl", writes={"new.py": "x = 1\n"})
     result = project.run("one", "--gump-ci=github")
@@ -146,7 +148,7 @@ def test_a_summary_that_cannot_be_written_is_one_line(project: GumpProject, monk
     result.stdout.fnmatch_lines(["--gump-ci: cannot write */no/summary.md: No such file or directory"])
 
 
-def test_nothing_is_told_where_it_is_switched_off(
+def test_off_prints_no_annotations_and_writes_no_summary(
     project: GumpProject, summary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -156,7 +158,7 @@ def test_nothing_is_told_where_it_is_switched_off(
     assert summary.read_text(encoding="utf-8") == "before\n"
 
 
-def test_gitlab_gets_a_section_of_the_log(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_gitlab_gets_a_log_section(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITLAB_CI", "true")
     project.answer("impl", writes={"new.py": BROKEN}, says="\x1b[0Ksection_end:1:gump\r\x1b[0K")
     result = project.run("one")
@@ -179,7 +181,7 @@ def test_gitlab_gets_artifacts_that_leave_the_checkout_clean(project: GumpProjec
     assert project.git("status", "--porcelain") == ""
 
 
-def test_gitlab_is_told_when_nothing_failed(project: GumpProject) -> None:
+def test_gitlab_gets_an_empty_code_quality_report_if_nothing_failed(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.run("one", "--gump-ci=gitlab")
     assert json.loads((project.path / ".gump" / "ci" / "code-quality.json").read_text(encoding="utf-8")) == []
@@ -189,7 +191,7 @@ SIGNS = st.text(st.sampled_from("a %:,;|`<&*_[]()@#$!\\\r\n\t\x1b\x85\u2028é漢
 
 
 def failed_run(text: str) -> list[LocatedRun]:
-    """A failed run in which everything that others write is the text."""
+    """Return a failed run in which `text` replaces all text of agents, users and tools."""
     gates = (GateResult(text, "failed", text, output=text), GateResult(text, "skipped", text))
     attempt = AttemptRecord(1, "impl", 1, "diff", text, "first", 0.0)
     result = AttemptResult("impl", 1, Outcome.GATE_FAILED, text, text, Timings(0.0, 1.0), gates=gates)
@@ -202,7 +204,7 @@ def failed_run(text: str) -> list[LocatedRun]:
 
 
 def tokens(page: str) -> Iterator[Token]:
-    """What a CommonMark reader with tables makes of the page, inline parts included."""
+    """Yield the tokens of a CommonMark parser with tables for the page, including inline tokens."""
     for token in MarkdownIt("commonmark").enable("table").parse(page):
         yield from token.children or [token]
 
@@ -219,7 +221,7 @@ def shown_outside_code(page: str) -> str:
 
 
 @given(SIGNS | st.text())
-def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
+def test_any_text_results_in_one_command_with_one_file(text: str) -> None:
     (command,) = error_commands(failed_run(text))
     assert not re.search(r"[\r\n\x1b]", command)
     head, _, message = command.removeprefix("::error ").partition("::")
@@ -228,8 +230,8 @@ def test_whatever_is_told_is_one_command_with_one_file(text: str) -> None:
 
 
 @given(SIGNS | st.text())
-def test_whatever_others_write_is_code_and_nothing_else(text: str) -> None:
-    """The page has the structure of one about harmless text, whatever the text is."""
+def test_any_text_is_shown_as_code_only(text: str) -> None:
+    """The structure of the page does not depend on the text."""
     page = markdown(failed_run(text))
     found = [token.type for token in tokens(page)]
     assert found.count("table_open") == 1
@@ -245,17 +247,17 @@ def test_whatever_others_write_is_code_and_nothing_else(text: str) -> None:
 
 
 @given(st.text(st.sampled_from("`~a \n>-")))
-def test_no_line_of_an_output_ends_its_block(text: str) -> None:
+def test_no_line_of_an_output_ends_its_code_block(text: str) -> None:
     (fence,) = [token for token in tokens("\n".join(block(text))) if token.type != "inline"]
     assert fence.type == "fence"
     assert fence.content.splitlines() == text.splitlines()
 
 
-def test_an_output_is_bounded() -> None:
+def test_an_output_is_truncated() -> None:
     assert len(markdown(failed_run("x" * 1_000_000))) < 4 * OUTPUT_CHARS
 
 
-def test_a_reviewer_sees_skipped_gates_what_was_red_before_and_how_much_changed() -> None:
+def test_the_summary_shows_skipped_gates_failures_of_the_base_and_line_counts() -> None:
     (run,) = failed_run("lint")
     changed = (ChangedFile("a.py", "added", 10, 0), ChangedFile("b.bin", "modified", None, None))
     text = markdown([run._replace(changed=changed)])
@@ -266,7 +268,7 @@ def test_a_reviewer_sees_skipped_gates_what_was_red_before_and_how_much_changed(
 
 
 @given(SIGNS | st.text())
-def test_whatever_is_told_opens_no_section(text: str) -> None:
+def test_no_text_opens_a_log_section(text: str) -> None:
     lines = log_sections(failed_run(text))
     assert [line.count("\x1b") for line in lines] == [2, *[0] * (len(lines) - 2), 2]
     assert json.dumps(code_quality(failed_run(text)))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def plain(pytestconfig: pytest.Config) -> pytest.Config:
-    """The configuration of a session that does not only show something."""
+    """Return the configuration of a session that runs tests, unlike `--collect-only` and similar options."""
     return pytestconfig
 
 
@@ -28,7 +28,7 @@ def plain(pytestconfig: pytest.Config) -> pytest.Config:
     tests=st.lists(st.sampled_from(["passed", "failed", "skipped"]), max_size=3),
     code=st.integers(0, 8),
 )
-def test_code_is_0_only_where_all_passed(
+def test_code_is_0_only_if_all_passed(
     plain: pytest.Config, statuses: list[str], missing: int, tests: list[str], code: int
 ) -> None:
     exit_code = ExitCode(plain)

@@ -1,4 +1,4 @@
-"""The JUnit XML of a session: read by ElementTree and junitparser, added up, compared with ledger and `gump report`."""
+"""JUnit XML of a session, read with ElementTree and junitparser. Its costs match the ledger and `gump report`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def read(project: GumpProject) -> ET.Element:
 
 
 def cases(project: GumpProject) -> dict[str, ET.Element]:
-    """Test cases by the step that they tell of; each has a name, and none comes twice."""
+    """Return the test cases by step, after a check that each has a unique name."""
     found = read(project).findall(".//testcase")
     assert all(case.get("name") and case.get("classname") for case in found)
     names = [properties(case).get("gump.step", case.get("name")) for case in found]
@@ -50,18 +50,18 @@ def cost(element: ET.Element) -> Decimal:
 
 
 def assert_costs_agree(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> Decimal:
-    """XML, ledger and `gump report --json` say the same, for the run and for every step; gives the sum."""
+    """Check that XML, ledger and `gump report --json` agree for the run and each step. Return the total cost."""
     record = project.record()
     capsys.readouterr()
     assert main(["report", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    booked = {
+    recorded = {
         path: sum((Decimal(str(one.result.usage.cost_usd or 0)) for one in step.attempts if one.result), Decimal())
         for path, step in record.steps.items()
     }
-    assert {path: cost(case) for path, case in cases(project).items() if path in booked} == booked
-    assert {one["path"]: Decimal(str(one["totals"]["cost"]["usd"])) for one in report["steps"]} == booked
-    total = sum(booked.values(), Decimal())
+    assert {path: cost(case) for path, case in cases(project).items() if path in recorded} == recorded
+    assert {one["path"]: Decimal(str(one["totals"]["cost"]["usd"])) for one in report["steps"]} == recorded
+    total = sum(recorded.values(), Decimal())
     assert sum(map(cost, cases(project).values()), Decimal()) == total
     suite = read(project).find("testsuite")
     assert suite is not None
@@ -71,7 +71,7 @@ def assert_costs_agree(project: GumpProject, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def retried(project: GumpProject) -> GumpProject:
-    """A step whose third attempt passes."""
+    """Return the project of a run with a step whose third attempt passed."""
     project.answer("impl", writes={"new.py": BROKEN}, cost_usd=0.1, says=NASTY)
     project.answer("impl", attempt=2, exit_code=1, outcome="agent_error", reason=NASTY, cost_usd=0.2)
     project.answer("impl", attempt=3, writes={"new.py": "x = 1\n"}, cost_usd=0.05)
@@ -86,7 +86,7 @@ def test_the_cost_of_a_step_is_the_sum_of_its_attempts(
 
 
 @pytest.mark.parametrize("family", ["xunit2", "xunit1", "legacy"])
-def test_earlier_attempts_are_in_system_out_in_every_family(retried: GumpProject, family: str) -> None:
+def test_earlier_attempts_are_in_system_out_for_every_junit_family(retried: GumpProject, family: str) -> None:
     retried.run("retry", "--junitxml=junit.xml", "-o", f"junit_family={family}")
     case = cases(retried)["impl"]
     assert [child.tag for child in case] == ["properties", "system-out"]
@@ -96,7 +96,7 @@ def test_earlier_attempts_are_in_system_out_in_every_family(retried: GumpProject
     assert "\n\nattempt 2: claude-haiku: agent_error" in text
 
 
-def test_the_properties_of_a_step_are_few_and_the_rest_is_in_system_out(retried: GumpProject) -> None:
+def test_a_step_has_few_properties_and_more_details_in_system_out(retried: GumpProject) -> None:
     retried.run("retry", "--junitxml=junit.xml")
     case = cases(retried)["impl"]
     assert list(properties(case)) == [
@@ -106,7 +106,7 @@ def test_the_properties_of_a_step_are_few_and_the_rest_is_in_system_out(retried:
     assert details(case)["gump.files_changed"] == "1"
 
 
-def test_a_gate_that_says_nothing_ends_without_a_colon(project: GumpProject) -> None:
+def test_a_gate_without_a_message_has_no_colon(project: GumpProject) -> None:
     project.write({"conftest.py": "def no_todo(step):\n    pass\n\n\n"
                    "def pytest_gump_gates():\n    return {'no_todo': no_todo}\n"})  # fmt: skip
     project.workflow("retry", RETRY.replace("[compile]", "[no_todo, compile]"))
@@ -118,7 +118,7 @@ def test_a_gate_that_says_nothing_ends_without_a_colon(project: GumpProject) -> 
     assert "  gate no_todo: passed" in lines
 
 
-def test_earlier_attempts_of_a_failed_step_are_no_failures(
+def test_earlier_attempts_of_a_failed_step_are_not_failures(
     project: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for attempt in (1, 2, 3):
@@ -130,7 +130,7 @@ def test_earlier_attempts_of_a_failed_step_are_no_failures(
     assert assert_costs_agree(project, capsys) == Decimal("0.3")
 
 
-def test_the_context_of_a_step_is_the_longest_of_its_attempts(project: GumpProject) -> None:
+def test_the_context_of_a_step_is_the_largest_of_its_attempts(project: GumpProject) -> None:
     for attempt, context_tokens in enumerate((154_000, 90_000), 1):
         source = BROKEN if attempt == 1 else "x = 1\n"
         usage = {**usage_event(Tokens(input=9), cost_usd=0.1), "context_tokens": context_tokens}
@@ -139,7 +139,7 @@ def test_the_context_of_a_step_is_the_longest_of_its_attempts(project: GumpProje
     assert details(cases(project)["impl"])["gump.context_tokens"] == "154000"
 
 
-def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
+def test_junitparser_reads_the_file(retried: GumpProject) -> None:
     retried.run("retry", "--junitxml=junit.xml")
     suites: Any = xunit2.JUnitXml.fromfile(str(retried.path / "junit.xml"))
     (suite,) = suites
@@ -150,13 +150,13 @@ def test_junitparser_reads_what_was_written(retried: GumpProject) -> None:
     assert str(case.system_out).startswith("attempt 1: claude-haiku: gate_failed")
 
 
-def test_control_characters_of_an_agent_survive_as_valid_xml(project: GumpProject) -> None:
+def test_control_characters_of_an_agent_result_in_valid_xml(project: GumpProject) -> None:
     project.answer("impl", exit_code=1, outcome="agent_error", reason=NASTY)
     project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
     assert str(cases(project)["impl"].findtext("failure")).startswith("impl: red ]]> <b> & #xFFFF ::error")
 
 
-def test_control_characters_of_a_gate_survive_as_valid_xml(project: GumpProject) -> None:
+def test_control_characters_of_a_gate_result_in_valid_xml(project: GumpProject) -> None:
     project.workflow("one", ONE.replace("[compile]", '["bash: cat nasty.bin; false"]'))
     project.answer("impl", writes={"nasty.bin": b"\x1b[31mred\x1b[0m\x00\xff\x07 ]]> <b>\n::error::no\n"})
     project.run("one", "--junitxml=junit.xml").assert_outcomes(failed=1)
@@ -164,7 +164,7 @@ def test_control_characters_of_a_gate_survive_as_valid_xml(project: GumpProject)
     assert "red\ufffd ]]> <b>\n  : :error::no" in text
 
 
-def test_a_step_that_breaks_has_a_name(project: GumpProject) -> None:
+def test_a_step_with_an_internal_error_has_a_name(project: GumpProject) -> None:
     agents = (
         "class Odd:\n    name = cli = 'odd'\n    cost = 'reported'\n    def missing(self):\n        return None\n"
         "    def command(self, task):\n        raise RuntimeError('it broke')\n    reader = command\n\n\n"
@@ -231,7 +231,7 @@ def test_an_interrupted_step_keeps_its_cost(project: GumpProject, capsys: pytest
     assert assert_costs_agree(project, capsys) == Decimal("0.1")
 
 
-def test_several_runs_keep_their_properties_apart(project: GumpProject) -> None:
+def test_several_runs_have_separate_properties(project: GumpProject) -> None:
     project.write({"other.md": "# Other\n"})
     project.workflow("two", ONE.replace("name: one", "name: two"))
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.25)

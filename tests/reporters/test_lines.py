@@ -1,4 +1,4 @@
-"""The lines of attempts and runs, as text."""
+"""The text of lines about attempts and runs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run(*attempts: AttemptRecord) -> RunRecord:
     return record
 
 
-def test_a_narrow_terminal_drops_the_agent_before_it_wraps() -> None:
+def test_a_narrow_terminal_omits_the_agent_before_it_wraps() -> None:
     wide, narrow = (attempt_lines(attempt(PASSED), PASSED, UNICODE, columns) for columns in (80, 60))
     assert [line.split() for line in wide] == [
         ["✓", "impl", "claude-haiku", "diff", "1", "turn", "$0.0094", "1.5s"],
@@ -40,13 +40,13 @@ def test_a_narrow_terminal_drops_the_agent_before_it_wraps() -> None:
     assert [line.split() for line in narrow] == [["✓", "impl", "diff", "1", "turn", "$0.0094", "1.5s"]]
 
 
-def test_a_reason_stays_whole_on_a_line_of_its_own() -> None:
+def test_a_reason_is_complete_on_a_line_of_its_own() -> None:
     lines = attempt_lines(attempt(FAILED), FAILED, UNICODE, 60)
     assert len(lines) == 2
     assert lines[1] == "    test failed: 2 failed"
 
 
-def test_long_names_move_no_column() -> None:
+def test_long_names_do_not_move_columns() -> None:
     agents = ["claude-haiku", "openai-compatible-model", "a-name-that-is-longer-than-any-column-may-be"]
     layout = columns_for([StepPath(("impl",)), StepPath(("a-very-long-name-of-a-step",))], agents)
     results = [replace(PASSED, agent=agent) for agent in agents]
@@ -64,13 +64,13 @@ def test_long_names_move_no_column() -> None:
         ([], "gate           passed"),
     ],
 )
-def test_a_step_without_an_agent_says_that_its_gates_pass(gates: list[GateResult], expected: str) -> None:
+def test_a_step_without_an_agent_shows_that_its_gates_pass(gates: list[GateResult], expected: str) -> None:
     result = replace(PASSED, agent=None, gates=tuple(gates), usage=Usage())
     (line,) = attempt_lines(attempt(result, mode="gate", step="quality"), result, UNICODE, 80)
     assert line == f"✓ quality           {expected}"
 
 
-def test_the_members_of_a_plain_parallel_group_are_steps_and_no_items() -> None:
+def test_steps_of_a_plain_parallel_group_are_counted_as_steps() -> None:
     merges = (
         attempt(replace(PASSED, usage=Usage()), step=f"both::merge[{name}]", mode="merge") for name in ("one", "two")
     )
@@ -78,13 +78,13 @@ def test_the_members_of_a_plain_parallel_group_are_steps_and_no_items() -> None:
     assert run_line(record, UNICODE).startswith("run passed — 2 steps, $0.0188, ")
 
 
-def test_with_a_plan_the_steps_of_its_items_are_counted() -> None:
+def test_steps_of_plan_items_are_counted() -> None:
     items = [attempt(PASSED, step=f"build::{name}[{item}]") for item in "ab" for name in ("tests", "impl")]
     record = run(attempt(PASSED, step="decompose", mode="plan"), *items, attempt(PASSED, step="quality", mode="gate"))
     assert run_line(record, UNICODE).startswith("run passed — 2 items, 4 steps, ")
 
 
-def test_the_commands_to_run_next_are_aligned_and_whole() -> None:
+def test_the_commands_to_run_next_are_aligned_and_complete() -> None:
     long = "gump log 'build::impl[a-rather-long-item]'"
     lines = command_lines([(long, "what the agent did"), ("gump report", "full metrics")], UNICODE)
     assert lines[0] == f"→ {long}  what the agent did"
@@ -92,7 +92,7 @@ def test_the_commands_to_run_next_are_aligned_and_whole() -> None:
     assert command_lines([("gump report", "full metrics")], UNICODE) == [f"→ {'gump report':<31}  full metrics"]
 
 
-def test_retries_of_a_group_are_counted_once_each() -> None:
+def test_each_retry_of_a_group_is_counted_once() -> None:
     attempts = [attempt(FAILED, step="g::a"), attempt(FAILED, step="g::b"), attempt(PASSED, step="g::a", number=2)]
     for one, decided in zip(attempts[:2], ("stop", "retry"), strict=True):
         one.verdict, one.decided = "again", decided
@@ -106,5 +106,5 @@ def test_retries_of_a_group_are_counted_once_each() -> None:
         (Total(cost_usd=0.0, presumed_usd=3.0), "resume with a higher budget; unknown costs count as $3.00"),
     ],
 )
-def test_a_budget_that_nobody_saw_spent_is_explained(total: Total, text: str) -> None:
+def test_the_hint_for_a_spent_budget_names_presumed_costs(total: Total, text: str) -> None:
     assert more_money_text(total) == text

@@ -1,4 +1,4 @@
-"""Without a terminal: a line for each running step, once in a while."""
+"""Without a terminal, a line for each running step at intervals."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 OFTEN = "\n\nimport pytest_gump.reporters.live\n\npytest_gump.reporters.live.HEARTBEAT_S = 0.2\n"
-"""What a conftest does, so that the test need not take minutes."""
+"""A conftest with short intervals, since the default is minutes."""
 
 BOTH_AT_ONCE = """
 if step == "decompose":
@@ -46,13 +46,13 @@ def test_every_running_step_has_a_line_of_its_own(project: GumpProject) -> None:
     project.commit()
     lines = run(project, "-n2").outlines
     beats = [line for line in lines if line.startswith("… ")]
-    told = {re.sub(r"[0-9.]+s$", "TIME", line) for line in beats}
-    assert "… 2 running  1/4 steps  run $0.75" in told
-    assert "… build::impl[one]  script  1 turn  $0.25  TIME" in told
-    assert "… build::impl[two]  script  1 turn  $0.50  TIME" in told
+    normalized = {re.sub(r"[0-9.]+s$", "TIME", line) for line in beats}
+    assert "… 2 running  1/4 steps  run $0.75" in normalized
+    assert "… build::impl[one]  script  1 turn  $0.25  TIME" in normalized
+    assert "… build::impl[two]  script  1 turn  $0.50  TIME" in normalized
     steps = [line.split()[1] for line in beats if "running" not in line]
     both = {("build::impl[one]", "build::impl[two]"), ("build::impl[two]", "build::impl[one]")}
-    assert both & set(pairwise(steps)), "one beat tells of both"
+    assert both & set(pairwise(steps)), "one update shows both steps"
     assert "\r" not in "".join(lines)
 
 
@@ -71,7 +71,7 @@ def test_the_preflight_has_a_line_too(project: GumpProject, words: tuple[str, ..
     assert not [line for line in beats[1:] if "preflight" in line and "impl" in line]
 
 
-def test_only_tool_calls_that_are_shown_become_text(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_displayed_tool_calls_are_converted_to_text(monkeypatch: pytest.MonkeyPatch) -> None:
     cleaned: list[str] = []
     written: list[str] = []
 

@@ -1,4 +1,4 @@
-"""The line that shows what runs at this moment, as text."""
+"""The text of the live line, which shows the running steps."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_wide_terminal_shows_everything() -> None:
     ]
 
 
-def test_a_narrow_terminal_loses_the_agent_before_the_phase_the_attempt_and_the_money() -> None:
+def test_a_narrow_terminal_omits_the_agent_then_phase_attempt_and_cost() -> None:
     line = live_line([replace(THIRD, step="impl")], UNICODE, 80, progress=PROGRESS)
     assert line == "… 5/8  impl  attempt 3  Bash python -m pyt..  3 turns  14s  run $0.31 of $5.00"
     line = live_line([THIRD], UNICODE, 60, progress=PROGRESS)
@@ -51,7 +51,7 @@ def test_an_estimate_is_marked() -> None:
     assert line.endswith("run ~$0.31 of $5.00")
 
 
-def test_of_several_attempts_each_is_named_with_what_it_does() -> None:
+def test_each_of_several_attempts_is_shown_with_its_activity() -> None:
     other = replace(ONE, step="build::impl[durations]", doing="gate: test")
     line = live_line([THIRD, other], ASCII, 200, progress=PROGRESS)
     assert line.startswith(". 2 running  4/8 steps  run $0.31 of $5.00: impl[billing] ")

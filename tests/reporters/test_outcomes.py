@@ -1,4 +1,4 @@
-"""Every outcome of docs/reference/outcomes.md: what the terminal, `gump report --json` and JUnit say of its step."""
+"""Every outcome of docs/reference/outcomes.md, as shown in the terminal, `gump report --json` and JUnit XML."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ def skipped(project: GumpProject) -> str:
     return TWO
 
 
-# Outcome, how it comes about, the step that has it, and how pytest counts that.
+# The outcome, a function that causes it, the step that has it, and how pytest counts the step.
 CASES: list[tuple[Outcome, Callable[[GumpProject], str], str, str]] = [
     (Outcome.PASSED, passed, "impl", "passed"),
     (Outcome.GATE_FAILED, gate_failed, "impl", "failed"),
@@ -203,7 +203,7 @@ def test_an_outcome_is_the_same_in_terminal_report_and_junit(
 ) -> None:
     outcome, prepare, step, status = case
     project.workflow("flow", prepare(project))
-    if outcome is Outcome.CRASHED:  # only a worker can be lost while its session lives, and a cassette kills none
+    if outcome is Outcome.CRASHED:  # needs a worker, which the agent kills
         result = project.pytester.runpytest_subprocess("--gump-workflow=flow", "--junitxml=junit.xml", "-n1", "spec.md")
     else:
         run = project.run_apart if outcome is Outcome.CANCELLED else project.run
@@ -212,20 +212,20 @@ def test_an_outcome_is_the_same_in_terminal_report_and_junit(
 
     capsys.readouterr()
     main(["report", "--json"])
-    told = next(one for one in json.loads(capsys.readouterr().out)["steps"] if one["path"] == step)
-    assert (told["outcome"], told["status"]) == (outcome, status)
+    reported = next(one for one in json.loads(capsys.readouterr().out)["steps"] if one["path"] == step)
+    assert (reported["outcome"], reported["status"]) == (outcome, status)
 
     cases = ET.parse(project.path / "junit.xml").findall(".//testcase")
     (testcase,) = (one for one in cases if one.get("name") == step.rpartition("::")[2])
     in_case = {one.get("name"): one.get("value") for one in testcase.findall("properties/property")}
-    if told["attempts"]:
+    if reported["attempts"]:
         assert in_case["gump.outcome"] == outcome
     tags = {child.tag for child in testcase} & {"failure", "error", "skipped"}
     assert tags == {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}}[status]
 
     summary = shown.partition("= gump ")[2]
     if outcome in {Outcome.PASSED, Outcome.SKIPPED}:
-        assert re.search(rf"^ *[✓○] {step} .*{'skipped: ' if told['reason'] else ''}", shown, re.MULTILINE)
+        assert re.search(rf"^ *[✓○] {step} .*{'skipped: ' if reported['reason'] else ''}", shown, re.MULTILINE)
         assert f"{step}: " not in summary
     else:
         assert f"✗ {step}: {outcome}: " in summary
@@ -234,7 +234,7 @@ def test_an_outcome_is_the_same_in_terminal_report_and_junit(
         assert f"{step} failed: {outcome}: " in capsys.readouterr().out
 
 
-def test_a_step_that_its_group_gave_up_later_keeps_the_outcome_of_its_own_policy(project: GumpProject) -> None:
+def test_a_failed_step_keeps_its_outcome_if_its_group_fails_later(project: GumpProject) -> None:
     checked = "gate: ['touched: *.py'], on_failure: {retry: 5, strategy: [same]}, prompt: Do it.}"
     text = SIDE.replace("parallel: true", "parallel: true\n    on_failure: {retry: 2}").replace(
         "prompt: Do it.}", checked
@@ -262,7 +262,7 @@ def test_a_step_that_its_group_gave_up_later_keeps_the_outcome_of_its_own_policy
     assert (project.path / "junit.xml").read_text().count('name="gump.outcome" value="no_progress"') == 2
 
 
-def test_a_step_that_failed_in_its_replan_ends_as_the_part_of_it_did(project: GumpProject) -> None:
+def test_a_step_that_fails_in_its_replan_has_the_outcome_of_the_failed_part(project: GumpProject) -> None:
     project.workflow(
         "flow", with_step(gate='["touched: *.py"]', on_failure='{retry: 2, strategy: ["replan: claude-opus"]}')
     )

@@ -1,4 +1,4 @@
-"""What `gump report`, `gump status`, JUnit XML and CI summaries tell of a run that has a past."""
+"""Resumed runs in `gump report`, `gump status`, JUnit XML and CI summaries."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HOUR: Final = 3600.0
 
 @pytest.fixture
 def failed(project: GumpProject, saved: Saved) -> GumpProject:
-    """A run whose second step failed twice, and an edit of the first one's prompt since."""
+    """Return the project of a run whose second step failed twice, with an answer for its third attempt."""
     saved.give("failed twice", project, _fail)
     return project
 
@@ -45,14 +45,14 @@ def _fail(project: GumpProject) -> None:
     project.answer("impl", attempt=3, writes={"it.py": "ok = 1\n"}, cost_usd=0.40)
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def printed(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     capsys.readouterr()
     assert main([*words]) == 0
     return capsys.readouterr().out
 
 
 def reported(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads(told(capsys, "report", "--json"))
+    report: dict[str, Any] = json.loads(printed(capsys, "report", "--json"))
     assert [*Draft202012Validator(json_schema(strict=True)).iter_errors(report)] == []
     return report
 
@@ -61,7 +61,7 @@ def attempts(report: dict[str, Any], field: str) -> list[tuple[str, int]]:
     return [(step["path"], one["attempt"]) for step in report["steps"] for one in step["attempts"] if one[field]]
 
 
-def test_attempts_that_do_not_hold_any_more_are_marked_and_were_paid_for(
+def test_superseded_attempts_are_marked_and_their_cost_counts(
     failed: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     failed.workflow("three", THREE.replace("Test it.", "Test it well."))
@@ -73,15 +73,15 @@ def test_attempts_that_do_not_hold_any_more_are_marked_and_were_paid_for(
     assert attempts(report, "reused") == []
     assert report["totals"]["cost"]["usd"] == pytest.approx(1.0)
     assert sum(one["cost"]["usd"] for one in report["agents"]) == pytest.approx(1.0)
-    text = told(capsys, "report")
+    text = printed(capsys, "report")
     assert "passed, superseded" in text
     assert ", resumed" in text
-    assert "superseded: the run was resumed" in told(capsys, "log", "impl", "--attempt", "1")
+    assert "superseded: the run was resumed" in printed(capsys, "log", "impl", "--attempt", "1")
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.resumed"] == "1"
 
 
-def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
+def test_attempts_of_another_run_are_marked_and_not_counted(
     failed: GumpProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed.pytester.runpytest("--gump-resume")
@@ -97,11 +97,11 @@ def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
     assert report["totals"]["cost"]["usd"] == 0
     assert (report["totals"]["attempts"], report["totals"]["retries"], report["agents"]) == (1, 0, [])
     assert [step["totals"]["cost"]["usd"] for step in report["steps"]] == [0, 0, 0]
-    text = told(capsys, "report")
+    text = printed(capsys, "report")
     assert "passed, reused" in text
     assert f"reused results of run {origin}" in " ".join(text.split())
     assert "tokens" not in text.split()
-    assert f"reused from another run, which has its files: gump log {origin} 'impl' --attempt 3" in told(
+    assert f"reused from another run, which has its files: gump log {origin} 'impl' --attempt 3" in printed(
         capsys, "log", "impl"
     )
     markdown = summary.read_text()
@@ -109,19 +109,19 @@ def test_attempts_of_another_run_are_marked_and_part_of_no_sum(
     assert f"reused results of run `{origin}`" in markdown
     suite = {one.get("name"): one.get("value") for one in ET.parse(failed.path / "j.xml").iter("property")}
     assert suite["gump.origin"] == origin
-    (status,) = [one for one in json.loads(told(capsys, "status", "--json"))["runs"] if one["origin"]]
+    (status,) = [one for one in json.loads(printed(capsys, "status", "--json"))["runs"] if one["origin"]]
     assert (status["attempts"], status["cost"]["usd"]) == (1, 0)
     assert [one["step"] for one in runs_data([failed.record()])["steps"]] == ["quality"]
 
 
 def hours_ago(project: GumpProject, events: list[dict[str, Any]]) -> None:
-    """Let these events of the newest run be all that there is, two hours ago, by a process that is gone."""
+    """Rewrite the ledger of the newest run: only these events, two hours earlier, by a process that has ended."""
     gone = {"pid_created": 1.0}
     moved = [event | {"at": event["at"] - 2 * HOUR} | (gone if "pid" in event else {}) for event in events]
     project.folders()[0].ledger.write_text("".join(json.dumps(event) + "\n" for event in moved))
 
 
-def test_the_time_between_two_sessions_is_no_time_of_the_run(
+def test_time_between_two_sessions_is_not_part_of_the_duration(
     failed: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     hours_ago(failed, failed.ledger())
@@ -130,10 +130,10 @@ def test_the_time_between_two_sessions_is_no_time_of_the_run(
     assert record.finished is not None
     assert record.finished - record.started > HOUR
     assert reported(capsys)["run"]["duration_s"] < HOUR
-    assert json.loads(told(capsys, "status", "--json"))["runs"][0]["duration_s"] < HOUR
+    assert json.loads(printed(capsys, "status", "--json"))["runs"][0]["duration_s"] < HOUR
 
 
-def test_the_time_between_a_kill_and_the_next_session_is_no_time_of_the_run_or_the_attempt(
+def test_time_between_a_kill_and_the_next_session_is_not_part_of_durations(
     failed: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = failed.folders()[0]
@@ -148,7 +148,7 @@ def test_the_time_between_a_kill_and_the_next_session_is_no_time_of_the_run_or_t
     lost = failed.record().attempts[2]
     for path in (folder, *folder.iterdir()):
         os.utime(path, (lost.started + 5, lost.started + 5))
-    assert "interrupted" in told(capsys, "status")
+    assert "interrupted" in printed(capsys, "status")
     failed.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"}, cost_usd=0.40)
     assert failed.pytester.runpytest("--gump-resume").ret == pytest.ExitCode.OK
     record = failed.record()

@@ -1,4 +1,4 @@
-"""On a real terminal: a live line, colours and marks, and what happens where the terminal cannot do them."""
+"""Live line, colours and marks on a real terminal, and their replacements on limited terminals."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def run_on_terminal(
     project: GumpProject, *options: str, env: Mapping[str, str] | None = None, then_columns: int = 80
 ) -> str:
-    """Run in a pseudo terminal of 80 columns; gives every byte that was written to it.
+    """Run in a pseudo terminal of 80 columns, and return all text that was written to it.
 
-    Once a live line is there, the terminal gets `then_columns`.
+    When the first live line appears, the width changes to `then_columns`.
     """
     leader, follower = pty.openpty()
     termios.tcsetwinsize(leader, (24, 80))
@@ -61,14 +61,14 @@ def run_on_terminal(
 
 
 def shown(line: str) -> str:
-    """What a terminal shows of a line in which the cursor goes back to its start."""
+    """Return what a terminal shows of a line with carriage returns."""
     cells = ""
     for part in re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", line).rstrip("\r").split("\r"):
         cells = part + cells[len(part) :]
     return cells.rstrip()
 
 
-def test_a_live_line_shows_turns_dollars_and_seconds_and_is_wiped(project: GumpProject) -> None:
+def test_a_live_line_shows_turns_dollars_and_seconds_and_is_erased(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.42, turns=2, pauses_s=[0.6] * 6)
     output = run_on_terminal(project, "--gump-replay-delay=1")
     live = [part for part in output.split("\r") if "  impl  " in part]
@@ -94,13 +94,13 @@ def test_the_live_line_follows_the_width_of_the_terminal(project: GumpProject) -
     assert "claude-haiku" not in narrow
 
 
-def test_workers_send_what_their_agents_do(project: GumpProject) -> None:
+def test_workers_send_the_activity_of_their_agents(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"}, pauses_s=[0.7] * 6)
     output = run_on_terminal(project, "--gump-replay-delay=1", "-n1")
     assert any("  claude-haiku  Write new.py  " in part for part in output.split("\r"))
 
 
-def test_no_colour_where_it_is_not_wanted(project: GumpProject) -> None:
+def test_no_color_switches_colours_off(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     output = run_on_terminal(project, env={"NO_COLOR": "1"})
     assert "\x1b[3" not in output
@@ -114,7 +114,7 @@ def test_a_dumb_terminal_gets_ascii(project: GumpProject) -> None:
     assert "✓" not in output
 
 
-def test_a_narrow_terminal_loses_neither_cost_nor_time(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_narrow_terminal_shows_cost_and_time(project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "60")
     project.answer("impl", writes={"new.py": "x = 1\n"}, cost_usd=0.0042, turns=1)
     lines = project.run("one").outlines
