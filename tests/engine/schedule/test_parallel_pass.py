@@ -291,6 +291,7 @@ def test_plan_items_with_overlapping_files_run_serially_with_overlap_serialize()
     assert [str(one.path) for one in schedule.ready()] == ["build::s[a]", "build::s[b]"]
 
 
+@pytest.mark.slow
 def test_cost_of_a_call_does_not_grow_with_the_number_of_parallel_items() -> None:
     small, large = full_size((200, 2_000), (1_000, 10_000))
     assert call_cost(large) < 4 * call_cost(small)

@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.decision import Retry, Stop
@@ -271,6 +272,7 @@ def test_nothing_is_offered_after_an_abort(workflow: Workflow, data: DataObject)
     assert (schedule.done, schedule.passed, schedule.ready()) == (True, False, [])
 
 
+@pytest.mark.slow
 def test_cost_of_a_call_does_not_grow_with_the_number_of_plan_items() -> None:
     small, large = full_size((200, 2_000), (1_000, 10_000))
     assert call_cost(large) < 4 * call_cost(small)
