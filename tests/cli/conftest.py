@@ -35,13 +35,13 @@ steps:
 
 @dataclass(frozen=True, slots=True)
 class Gump:
-    """The command, run in the project's folder."""
+    """Runs the command in the project's folder."""
 
     project: GumpProject
     capture: pytest.CaptureFixture[str]
 
     def __call__(self, *words: str) -> tuple[int, str, str]:
-        """Exit code, stdout, stderr."""
+        """Return exit code, stdout and stderr."""
         self.capture.readouterr()
         code = main(words)
         output = self.capture.readouterr()
@@ -59,7 +59,7 @@ class Gump:
 
 
 def gump_apart(folder: Path, words: str) -> subprocess.CompletedProcess[bytes]:
-    """A shell runs `gump`, as a user would."""
+    """Run `gump` in a shell, as a user does."""
     command = words.replace("gump ", f"{sys.executable} -m pytest_gump ")
     return subprocess.run(["bash", "-c", command], cwd=folder, capture_output=True, check=False)
 
@@ -72,14 +72,14 @@ def gump(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[
 
 @pytest.fixture
 def passed(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
-    """A run whose first step needs two attempts, and which passes."""
+    """Return the command in the project of a passed run whose first step needed two attempts."""
     saved.give("passed", gump_project, _passed)
     return Gump(gump_project, capsys)
 
 
 @pytest.fixture
 def failed(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
-    """A run whose first step passes and whose second one fails."""
+    """Return the command in the project of a run whose first step passed and whose second step failed."""
     saved.give("failed", gump_project, _failed)
     return Gump(gump_project, capsys)
 

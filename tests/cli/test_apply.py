@@ -1,4 +1,4 @@
-"""`gump apply` in real repositories, on the results of real runs."""
+"""`gump apply` in real repositories with results of real runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def log(gump: Gump, *words: str) -> list[str]:
     return gump.project.git("log", "--format=%s", *words).splitlines()
 
 
-def test_the_result_is_a_merge_over_one_commit_for_each_step(passed: Gump) -> None:
+def test_apply_merges_a_branch_with_one_commit_for_each_step(passed: Gump) -> None:
     before = passed.project.git("rev-parse", "HEAD")
     output = passed.good("apply")
     assert "merged run" in output
@@ -37,7 +37,7 @@ def test_trailers_name_the_run_and_the_steps(passed: Gump) -> None:
     assert of_step.splitlines() == [f"Gump-Run: {run_id}", "Gump-Step: second"]
 
 
-def test_squash_makes_one_ordinary_commit(passed: Gump) -> None:
+def test_squash_creates_one_ordinary_commit(passed: Gump) -> None:
     before = passed.project.git("rev-parse", "HEAD")
     assert "squashed run" in passed.good("apply", "--squash")
     assert passed.project.git("rev-list", "--parents", f"{before}..").split()[1:] == [before]
@@ -46,7 +46,7 @@ def test_squash_makes_one_ordinary_commit(passed: Gump) -> None:
     assert trailers.split() == ["first", "second"]
 
 
-def test_an_applied_run_is_recorded_and_never_picked_again(passed: Gump) -> None:
+def test_an_applied_run_is_recorded_and_not_applied_again(passed: Gump) -> None:
     passed.good("apply")
     head = passed.project.git("rev-parse", "HEAD")
     assert passed.project.record().applied == head
@@ -56,7 +56,7 @@ def test_an_applied_run_is_recorded_and_never_picked_again(passed: Gump) -> None
     assert "was applied on" in errors
 
 
-def test_an_apply_that_was_reset_away_can_be_forced(passed: Gump) -> None:
+def test_a_run_whose_merge_was_reset_can_be_applied_by_force(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.good("apply")
     passed.project.git("reset", "--quiet", "--hard", "HEAD^1")
@@ -64,7 +64,7 @@ def test_an_apply_that_was_reset_away_can_be_forced(passed: Gump) -> None:
     assert "merged run" in passed.good("apply", run_id, "--force")
 
 
-def test_a_dirty_checkout_is_refused_with_the_names(passed: Gump) -> None:
+def test_a_dirty_checkout_is_refused_with_the_names_of_its_files(passed: Gump) -> None:
     passed.project.write({"app.py": "changed = True\n"})
     head = passed.project.git("rev-parse", "HEAD")
     errors = passed.bad("apply")
@@ -72,7 +72,7 @@ def test_a_dirty_checkout_is_refused_with_the_names(passed: Gump) -> None:
     assert passed.project.git("rev-parse", "HEAD") == head
 
 
-def test_untracked_files_in_the_way_are_named_before_anything_moves(passed: Gump) -> None:
+def test_untracked_files_in_the_way_are_named_before_any_change(passed: Gump) -> None:
     passed.project.write({"second.py": "mine = True\n"})
     head = passed.project.git("rev-parse", "HEAD")
     assert "untracked files are in the way: second.py" in passed.bad("apply")
@@ -81,7 +81,7 @@ def test_untracked_files_in_the_way_are_named_before_anything_moves(passed: Gump
     assert passed.project.git("rev-parse", "HEAD") == head
 
 
-def test_a_conflict_is_told_before_anything_is_touched(passed: Gump) -> None:
+def test_a_conflict_is_an_error_before_any_change(passed: Gump) -> None:
     passed.project.write({"second.py": "mine = True\n"})
     head = passed.project.commit("mine")
     errors = passed.bad("apply")
@@ -91,7 +91,7 @@ def test_a_conflict_is_told_before_anything_is_touched(passed: Gump) -> None:
     assert passed.project.record().applied is None
 
 
-def test_later_commits_are_merged_with(passed: Gump) -> None:
+def test_commits_since_the_base_are_kept(passed: Gump) -> None:
     passed.project.write({"later.py": "later = 1\n"})
     passed.project.commit("later")
     passed.good("apply")
@@ -99,7 +99,7 @@ def test_later_commits_are_merged_with(passed: Gump) -> None:
     assert names == ["app.py", "first.py", "later.py", "second.py"]
 
 
-def test_a_failed_run_needs_force_and_brings_only_what_passed(failed: Gump) -> None:
+def test_a_failed_run_needs_force_which_merges_only_passed_steps(failed: Gump) -> None:
     run_id = failed.project.folders()[0].run_id
     assert "there is no run to apply: the newest" in failed.bad("apply")
     assert f"run {run_id} is failed" in failed.bad("apply", run_id)
@@ -109,7 +109,7 @@ def test_a_failed_run_needs_force_and_brings_only_what_passed(failed: Gump) -> N
     assert not (failed.project.path / "notes.txt").exists()
 
 
-def test_a_run_from_a_dirty_checkout_brings_its_own_change_only(gump: Gump) -> None:
+def test_a_run_from_a_dirty_checkout_applies_only_its_own_change(gump: Gump) -> None:
     project = gump.project
     head = project.git("rev-parse", "HEAD")
     project.write({"app.py": "one = 'mine'\ntwo = 2\nthree = 3\nfour = 4\nfive = 5\n"})
@@ -127,7 +127,7 @@ def test_a_run_from_a_dirty_checkout_brings_its_own_change_only(gump: Gump) -> N
     assert "+one = 'mine'" in project.git("diff")
 
 
-def test_a_change_on_top_of_uncommitted_lines_applies_once_these_are_committed(gump: Gump) -> None:
+def test_a_change_of_uncommitted_lines_applies_after_they_are_committed(gump: Gump) -> None:
     project = gump.project
     project.write({"app.py": "one = 'mine'\n"})
     project.answer("first", writes={"app.py": "one = 'mine, improved'\n"})
@@ -144,7 +144,7 @@ def test_a_change_on_top_of_uncommitted_lines_applies_once_these_are_committed(g
     assert project.git("merge-base", "HEAD^2", committed) == committed
 
 
-def test_the_history_of_another_branch_is_not_merged_along(gump: Gump) -> None:
+def test_the_history_of_another_base_branch_is_not_merged(gump: Gump) -> None:
     project = gump.project
     project.git("switch", "--quiet", "--create", "other")
     project.write({"other.py": "other = 1\n"})
@@ -159,13 +159,13 @@ def test_the_history_of_another_branch_is_not_merged_along(gump: Gump) -> None:
     assert other not in project.git("rev-list", "HEAD").split()
 
 
-def test_another_branch_than_at_the_start_is_noted(passed: Gump) -> None:
+def test_a_branch_other_than_at_the_start_is_noted(passed: Gump) -> None:
     passed.project.git("switch", "--quiet", "--create", "elsewhere")
     assert "note: the run started from main, this is elsewhere" in passed.good("apply")
     assert log(passed, "-1", "main") != log(passed, "-1", "elsewhere")
 
 
-def test_commits_that_someone_added_to_the_branch_of_the_run_stay_out(passed: Gump) -> None:
+def test_commits_that_someone_added_to_the_branch_are_not_merged(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.project.git("switch", "--quiet", f"gump/{run_id}")
     passed.project.write({"mine.py": "mine = 1\n"})
@@ -175,14 +175,14 @@ def test_commits_that_someone_added_to_the_branch_of_the_run_stay_out(passed: Gu
     assert not (passed.project.path / "mine.py").exists()
 
 
-def test_a_branch_that_a_killed_run_left_behind_its_last_commit_is_no_work_of_others(passed: Gump) -> None:
+def test_an_outdated_branch_of_a_killed_run_is_not_work_of_others(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.project.git("update-ref", f"refs/heads/gump/{run_id}", f"gump/{run_id}~1")
     assert "holds commits" not in passed.good("apply")
     assert (passed.project.path / "second.py").exists()
 
 
-def test_a_run_that_changed_nothing_says_so(gump: Gump) -> None:
+def test_a_run_without_changes_has_nothing_to_merge(gump: Gump) -> None:
     gump.project.workflow("look", "name: look\nsteps:\n  - name: look\n    agent: claude\n    output: artifact\n")
     gump.project.answer("look", out={"artifact.txt": "fine"})
     gump.project.run("look").assert_outcomes(passed=1)
@@ -191,14 +191,14 @@ def test_a_run_that_changed_nothing_says_so(gump: Gump) -> None:
     assert gump.project.git("rev-parse", "HEAD") == head
 
 
-def test_what_is_here_already_is_not_brought_twice(passed: Gump) -> None:
+def test_changes_that_are_already_committed_are_not_applied_again(passed: Gump) -> None:
     passed.project.git("checkout", "--quiet", f"gump/{passed.project.folders()[0].run_id}", "--", ".")
     head = passed.project.commit("by hand")
     assert "are already here" in passed.good("apply")
     assert passed.project.git("rev-parse", "HEAD") == head
 
 
-def test_a_living_run_is_refused(passed: Gump) -> None:
+def test_a_running_run_is_refused(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     process = psutil.Process()
     lines = ledger.read_text().splitlines(keepends=True)

@@ -1,4 +1,4 @@
-"""What `gump config` and `gump doctor` say about the files that settings come from."""
+"""Messages of `gump config` and `gump doctor` about files with settings."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .conftest import Gump
 
 
-def test_every_value_says_which_file_it_comes_from(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_value_names_its_file(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     path = gump.project.pytester.path
     gump.project.write(
         {
@@ -27,7 +27,7 @@ def test_every_value_says_which_file_it_comes_from(gump: Gump, monkeypatch: pyte
     assert settings["gump_error_chars"]["source"] == "default"
 
 
-def test_the_file_of_the_user_counts_and_what_has_no_effect_is_named(
+def test_the_user_file_is_read_and_keys_without_effect_are_named(
     gump: Gump, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = tmp_path_factory.mktemp("home")
@@ -57,9 +57,7 @@ def test_the_file_of_the_user_counts_and_what_has_no_effect_is_named(
     ],
     ids=["table", "type", "price", "syntax", "twice", "setup.cfg", "bytes"],
 )
-def test_a_file_that_cannot_be_used_is_one_error(
-    gump: Gump, command: str, file: str, content: str, message: str
-) -> None:
+def test_an_invalid_file_is_one_error(gump: Gump, command: str, file: str, content: str, message: str) -> None:
     (gump.project.pytester.path / file).write_bytes(content.encode("utf-8", "surrogateescape"))
     errors = gump.bad(command, code=2)
     assert message in errors

@@ -1,4 +1,4 @@
-"""`gump diff`: what a run or a step changed."""
+"""`gump diff`: changes of a run or a step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from .conftest import Gump
 
 
-def test_the_diff_of_a_run_is_a_patch_that_git_takes(passed: Gump) -> None:
+def test_the_diff_of_a_run_is_a_patch_that_git_applies(passed: Gump) -> None:
     patch = gump_apart(passed.project.path, "gump diff").stdout
     subprocess.run(["git", "apply", "--index"], cwd=passed.project.path, input=patch, check=True)
     assert passed.project.git("diff", "--cached", "--name-only").split() == ["first.py", "second.py"]
@@ -32,11 +32,11 @@ def test_the_diff_of_a_step_is_its_own_change(passed: Gump) -> None:
         (("--attempt", "1"), "--attempt needs a step"),
     ],
 )
-def test_a_wrong_diff_says_what_is_wrong(passed: Gump, words: tuple[str, ...], message: str) -> None:
+def test_wrong_arguments_have_a_clear_message(passed: Gump, words: tuple[str, ...], message: str) -> None:
     assert message in passed.bad("diff", *words, code=2)
 
 
-def test_commits_that_git_cleared_away_are_told_as_gone(passed: Gump) -> None:
+def test_commits_that_git_has_pruned_are_an_error(passed: Gump) -> None:
     project, run_id = passed.project, passed.project.folders()[0].run_id
     head = project.git("rev-parse", f"gump/{run_id}")
     project.git("branch", "--quiet", "-D", f"gump/{run_id}")

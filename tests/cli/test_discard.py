@@ -1,4 +1,4 @@
-"""`gump discard`: what is removed, what is kept, and what is refused."""
+"""`gump discard`: what it removes, keeps and refuses."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_discard_removes_branch_and_refs_and_keeps_the_ledger(failed: Gump) -> N
     run = failed.project.folders()[0]
     head = failed.project.git("rev-parse", "HEAD")
     slots = next(failed.project.path.parent.glob(f"{failed.project.path.name}-cache/gump/worktrees/*"))
-    (slots / f"{run.run_id}.scratch").mkdir()  # what a killed pytest leaves behind
+    (slots / f"{run.run_id}.scratch").mkdir()  # left by a killed session
     output = failed.good("discard", run.run_id)
     assert not [*slots.glob(f"{run.run_id}*")]
     assert re.search(r"1 branch, \d+ snapshots?$", output, re.MULTILINE)
@@ -31,7 +31,7 @@ def test_the_branch_that_is_checked_out_is_not_discarded(failed: Gump) -> None:
     assert not failed.project.record().discarded
 
 
-def test_a_branch_that_another_checkout_has_is_not_discarded_even_by_force(failed: Gump) -> None:
+def test_a_branch_of_another_checkout_is_not_discarded_even_by_force(failed: Gump) -> None:
     run_id = failed.project.folders()[0].run_id
     other = failed.project.path.parent / f"{failed.project.path.name}-other"
     failed.project.git("worktree", "add", "--quiet", str(other), f"gump/{run_id}")
@@ -44,7 +44,7 @@ def test_a_branch_that_another_checkout_has_is_not_discarded_even_by_force(faile
     assert "discarded run" in failed.good("discard", run_id)
 
 
-def test_commits_that_someone_added_to_the_branch_are_discarded_by_force_only(failed: Gump) -> None:
+def test_commits_that_someone_added_are_discarded_by_force_only(failed: Gump) -> None:
     project, run_id = failed.project, failed.project.folders()[0].run_id
     project.git("switch", "--quiet", f"gump/{run_id}")
     project.write({"mine.py": "mine = 1\n"})
@@ -58,7 +58,7 @@ def test_commits_that_someone_added_to_the_branch_are_discarded_by_force_only(fa
     assert project.git("for-each-ref", "--format=%(refname)").split() == ["refs/heads/main"]
 
 
-def test_a_branch_whose_added_commits_another_branch_holds_is_discarded(failed: Gump) -> None:
+def test_a_branch_whose_added_commits_are_on_another_branch_is_discarded(failed: Gump) -> None:
     project, run_id = failed.project, failed.project.folders()[0].run_id
     project.git("switch", "--quiet", f"gump/{run_id}")
     project.write({"mine.py": "mine = 1\n"})
@@ -68,7 +68,7 @@ def test_a_branch_whose_added_commits_another_branch_holds_is_discarded(failed: 
     assert project.git("rev-parse", "kept") == mine
 
 
-def test_a_branch_that_a_killed_run_left_behind_its_last_commit_is_discarded(passed: Gump) -> None:
+def test_an_outdated_branch_of_a_killed_run_is_discarded(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     passed.project.git("update-ref", f"refs/heads/gump/{run_id}", f"gump/{run_id}~1")
     assert "discarded run" in passed.good("discard", run_id)

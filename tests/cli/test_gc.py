@@ -1,4 +1,4 @@
-"""`gump gc`: what goes, what stays, and what happens beside it."""
+"""`gump gc`: what it removes, what it keeps, and how it affects running sessions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def kinds(report: dict[str, Any]) -> list[tuple[str, str]]:
     return [(item["kind"], item["name"]) for item in report["removed"]]
 
 
-def test_worktrees_that_nobody_leases_go_and_runs_stay(passed: Gump) -> None:
+def test_worktrees_that_are_not_in_use_are_removed_and_runs_are_kept(passed: Gump) -> None:
     run = passed.project.folders()[0]
     slots = slots_of(passed)
     (slots / "w1/read-only").mkdir()
@@ -69,7 +69,7 @@ def test_worktrees_that_nobody_leases_go_and_runs_stay(passed: Gump) -> None:
     assert "there was nothing to remove" in passed.good("gc")
 
 
-def test_a_dry_run_tells_what_would_go_and_removes_nothing(passed: Gump) -> None:
+def test_a_dry_run_lists_what_would_be_removed_and_removes_nothing(passed: Gump) -> None:
     slots = slots_of(passed)
     before = sorted(path.name for path in slots.iterdir())
     output = passed.good("gc", "--dry-run", "--older-than", "0.001s", "--force", "--keep-last", "1")
@@ -78,7 +78,7 @@ def test_a_dry_run_tells_what_would_go_and_removes_nothing(passed: Gump) -> None
     assert sorted(path.name for path in slots.iterdir()) == before
 
 
-def test_a_worktree_that_somebody_works_in_stays(passed: Gump) -> None:
+def test_a_worktree_in_use_is_kept(passed: Gump) -> None:
     slots = Slots(Repository.open(passed.project.path), slots_of(passed))
     with closing(SlotPool(slots)) as pool:
         assert pool.lease() == "w1"
@@ -87,7 +87,7 @@ def test_a_worktree_that_somebody_works_in_stays(passed: Gump) -> None:
     assert kinds(collected(passed)) == [("worktree", "w1")]
 
 
-def test_what_gump_renamed_is_named_and_stays(passed: Gump) -> None:
+def test_files_that_gump_set_aside_are_named_and_kept(passed: Gump) -> None:
     slots = slots_of(passed)
     (slots / ".not-ours-w1-0a1b2c3d").mkdir()
     beside = slots.with_name(f".not-ours-{slots.name}-0a1b2c3d")
@@ -99,20 +99,20 @@ def test_what_gump_renamed_is_named_and_stays(passed: Gump) -> None:
     assert beside.read_text() == "of the user\n"
 
 
-def test_a_run_makes_its_worktrees_anew_after_the_old_ones_went(passed: Gump) -> None:
+def test_a_run_creates_worktrees_again_after_gc(passed: Gump) -> None:
     passed.good("gc")
     passed.project.run("pair").assert_outcomes(passed=2)
     assert (slots_of(passed) / "w1").is_dir()
 
 
-def test_scratch_of_a_killed_session_goes_and_that_of_a_living_one_stays(passed: Gump) -> None:
+def test_scratch_of_a_killed_session_is_removed_unlike_that_of_a_running_one(passed: Gump) -> None:
     run = passed.project.folders()[0]
     slots = slots_of(passed)
     mine, gone = slots / f"{run.run_id}.scratch", slots / f"{GONE}.scratch"
     for folder in (mine, gone):
         folder.mkdir()
         (folder / "stream.ndjson").write_text("{}\n")
-    with closing(Ledger(run.ledger, time.time)):  # whoever writes the ledger is alive, on another machine too
+    with closing(Ledger(run.ledger, time.time)):  # the lock shows that the run is active, on another host too
         report = json.loads(passed("gc", "--json")[1])
         assert ("scratch", gone.name) in kinds(report)
         assert [item["name"] for item in report["in_use"]] == [mine.name]
@@ -121,7 +121,7 @@ def test_scratch_of_a_killed_session_goes_and_that_of_a_living_one_stays(passed:
     assert not mine.exists()
 
 
-def test_old_runs_that_were_applied_go_whole(passed: Gump) -> None:
+def test_old_applied_runs_are_removed_completely(passed: Gump) -> None:
     run = passed.project.folders()[0]
     passed.good("apply")
     assert ("run", run.run_id) not in kinds(collected(passed))
@@ -137,14 +137,14 @@ def test_old_runs_that_were_applied_go_whole(passed: Gump) -> None:
 
 
 def aged(ledger: Path, days: float = 15) -> None:
-    """Let a run have happened so long ago."""
+    """Shift all events of a run by so many days into the past."""
     events = [json.loads(line) for line in ledger.read_text().splitlines()]
     for event in events:
         event["at"] -= days * 86400
     ledger.write_text("".join(json.dumps(event) + "\n" for event in events))
 
 
-def test_what_could_go_on_or_be_applied_goes_only_by_force(passed: Gump) -> None:
+def test_runs_that_can_be_resumed_or_applied_are_only_removed_by_force(passed: Gump) -> None:
     project = passed.project
     project.answer("second", writes={"notes.txt": "hm\n"})
     project.run("pair")
@@ -162,7 +162,7 @@ def test_what_could_go_on_or_be_applied_goes_only_by_force(passed: Gump) -> None
     assert ("run", failed.run_id) in kinds(collected(passed, "--older-than", "2w", "--force"))
 
 
-def test_a_running_run_stays_even_by_force(passed: Gump) -> None:
+def test_a_running_run_is_kept_even_with_force(passed: Gump) -> None:
     run = passed.project.folders()[0]
     events = [json.loads(line) for line in run.ledger.read_text().splitlines()]
     events[0] |= {"pid": os.getpid(), "pid_created": psutil.Process().create_time()}
@@ -173,7 +173,7 @@ def test_a_running_run_stays_even_by_force(passed: Gump) -> None:
     assert refs_of(passed, run.run_id)
 
 
-def test_a_run_that_is_just_being_made_stays(passed: Gump) -> None:
+def test_a_run_that_is_being_created_is_kept(passed: Gump) -> None:
     new = passed.project.folders()[0].path.with_name("20990101-000000-pair-00abcd")
     (new / "attempts").mkdir(parents=True)
     (slots_of(passed) / f"{new.name}.scratch").mkdir()
@@ -184,7 +184,7 @@ def test_a_run_that_is_just_being_made_stays(passed: Gump) -> None:
     assert ("run", new.name) in kinds(collected(passed))
 
 
-def test_a_run_with_attempts_and_without_a_recorded_start_is_kept_with_the_reason(tmp_path: Path) -> None:
+def test_a_run_with_attempts_and_without_a_recorded_start_is_kept(tmp_path: Path) -> None:
     run = RunFolder.create(tmp_path, GONE)
     (run.attempts / "0001-first-a1").mkdir()
     os.utime(run.path, (0, 0))
@@ -194,7 +194,7 @@ def test_a_run_with_attempts_and_without_a_recorded_start_is_kept_with_the_reaso
     assert why.endswith(": it has files of attempts, but its start is not recorded")
 
 
-def test_a_run_that_goes_on_between_looking_and_removing_loses_nothing(passed: Gump) -> None:
+def test_a_run_that_becomes_active_before_its_removal_is_kept(passed: Gump) -> None:
     run = passed.project.folders()[0]
     passed.good("apply")
     aged(run.ledger)
@@ -205,12 +205,12 @@ def test_a_run_that_goes_on_between_looking_and_removing_loses_nothing(passed: G
     assert refs_of(passed, run.run_id)
 
 
-def test_a_ledger_is_not_written_where_its_run_has_gone(tmp_path: Path) -> None:
+def test_a_ledger_is_not_written_if_the_folder_of_its_run_is_missing(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="cannot write the ledger"):
         Ledger(tmp_path / "gone/ledger.ndjson", time.time)
 
 
-def test_refs_of_a_run_whose_folder_is_gone_go_but_not_commits_that_nothing_else_holds(passed: Gump) -> None:
+def test_refs_of_a_missing_run_are_removed_except_for_unique_commits(passed: Gump) -> None:
     project = passed.project
     head = project.git("rev-parse", "HEAD")
     lost = project.git("commit-tree", "-m", "only here", f"{head}^{{tree}}")
@@ -228,7 +228,7 @@ def test_refs_of_a_run_whose_folder_is_gone_go_but_not_commits_that_nothing_else
     assert project.git("rev-parse", "refs/heads/gump/mine") == head
 
 
-def test_runs_of_another_checkout_of_the_repository_are_known(passed: Gump) -> None:
+def test_runs_of_other_checkouts_of_the_repository_are_found(passed: Gump) -> None:
     project = passed.project
     run = project.folders()[0]
     other = project.path.parent / f"{project.path.name}-other"
@@ -243,7 +243,7 @@ def test_runs_of_another_checkout_of_the_repository_are_known(passed: Gump) -> N
     assert ("refs", GONE) in kinds(collected(passed))
 
 
-def test_a_branch_that_is_checked_out_or_has_commits_of_others_stays(passed: Gump) -> None:
+def test_a_branch_that_is_checked_out_or_has_other_commits_is_kept(passed: Gump) -> None:
     project = passed.project
     run = project.folders()[0]
     passed.good("apply")
@@ -260,7 +260,7 @@ def test_a_branch_that_is_checked_out_or_has_commits_of_others_stays(passed: Gum
     assert refs_of(passed, run.run_id) == [f"refs/heads/gump/{run.run_id}"]
 
 
-def test_what_cannot_be_removed_is_told_and_keeps_nothing_else() -> None:
+def test_a_failed_removal_is_reported_and_does_not_stop_the_others() -> None:
     def fail() -> bool:
         raise PermissionError(1, "Operation not permitted", "/there/w1/kept")
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_removed_is_told_and_keeps_nothing_else() -> None:
     assert [item.name for item in done.removed] == ["a.scratch"]
 
 
-def test_runs_are_not_disturbed_by_one_gc_after_the_other(passed: Gump) -> None:
+def test_runs_are_not_disturbed_by_repeated_gc(passed: Gump) -> None:
     project, slots, over = passed.project, slots_of(passed), threading.Event()
     problems: list[str] = []
 
@@ -293,7 +293,7 @@ def test_runs_are_not_disturbed_by_one_gc_after_the_other(passed: Gump) -> None:
     assert project.record().applied
 
 
-def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
+def test_a_damaged_run_is_kept_and_named(passed: Gump) -> None:
     run = passed.project.folders()[0]
     (run.path / "run.json").write_text('{"format": 2}')
     report = collected(passed, "--keep-last", "1", "--older-than", "0.001s", "--force")
@@ -318,11 +318,11 @@ def test_a_damaged_run_stays_and_is_named(passed: Gump) -> None:
         ("--older-than", "0d", "an age must be longer than zero: '0d', or 14d or 2w for days and weeks"),
     ],
 )
-def test_an_unusable_limit_is_wrong_usage(gump: Gump, option: str, value: str, why: str) -> None:
+def test_an_invalid_limit_is_a_usage_error(gump: Gump, option: str, value: str, why: str) -> None:
     assert f"argument {option}: {why}\n" in gump.bad("gc", option, value, code=2)
 
 
-def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_needs(gump: Gump) -> None:
+def test_gc_keeps_files_of_a_running_session_and_those_needed_to_resume(gump: Gump) -> None:
     project = gump.project
     project.answer("first", writes={"first.py": "first = 1\n"}, exit_code=None)
     with replayed(project, "--gump-workflow=pair", "spec.md") as session:
@@ -338,12 +338,12 @@ def test_a_living_session_keeps_all_of_its_own_and_a_killed_one_what_resuming_ne
     wait_until(lambda: collected(gump, "--older-than", "0.001s") and not (scratch.parent / "w1").exists())
     assert gump.good("status").splitlines()[1].split()[2:4] == ["interrupted", "first"]
     assert refs_of(gump, run.run_id)
-    assert scratch.is_dir(), "what the attempt cost is told there"
+    assert scratch.is_dir(), "it contains the cost of the attempt"
     assert ("scratch", scratch.name) in kinds(collected(gump, "--force"))
     assert run.ledger.is_file()
 
 
-def test_a_run_whose_ledger_lost_all_of_it_stays_while_its_attempts_left_something(passed: Gump) -> None:
+def test_a_run_with_an_empty_ledger_is_kept_if_it_has_snapshots(passed: Gump) -> None:
     run = passed.project.folders()[0]
     run.ledger.write_text("")
     for path in run.attempts.iterdir():
@@ -356,7 +356,7 @@ def test_a_run_whose_ledger_lost_all_of_it_stays_while_its_attempts_left_somethi
 
 
 def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a project on a machine that lends workers, which is no repository itself."""
+    """Return the folder of a project on a host of remote workers, which is not a repository itself."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
@@ -367,7 +367,7 @@ def remote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return home
 
 
-def test_what_remote_workers_left_goes_whole_and_outside_of_any_repository(
+def test_files_of_remote_workers_are_removed_without_a_repository(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = remote(tmp_path, monkeypatch)
@@ -383,7 +383,7 @@ def test_what_remote_workers_left_goes_whole_and_outside_of_any_repository(
     assert [*remote_root().iterdir()] == []
 
 
-def test_what_a_remote_worker_uses_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_a_remote_worker_uses_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = remote(tmp_path, monkeypatch)
     handle = hold(home)
     assert find_remote(remote_root(), None, time.time()).items == []
@@ -393,10 +393,10 @@ def test_what_a_remote_worker_uses_stays(tmp_path: Path, monkeypatch: pytest.Mon
     assert collect([item]).used == [item]
     os.close(handle)
     assert collect([item]).removed == [item]
-    os.close(hold(home))  # the next worker makes it anew
+    os.close(hold(home))  # the next worker creates it again
 
 
-def test_limits_that_need_runs_do_not_go_with_remote(
+def test_limits_on_runs_cannot_be_combined_with_remote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     remote(tmp_path, monkeypatch)
@@ -407,7 +407,7 @@ def test_limits_that_need_runs_do_not_go_with_remote(
 # -- branches ----------------------------------------------------------------------------------------------------
 
 
-def test_the_branch_of_an_applied_run_goes_and_its_snapshots_stay(passed: Gump) -> None:
+def test_the_branch_of_an_applied_run_is_removed_and_its_snapshots_are_kept(passed: Gump) -> None:
     project = passed.project
     run = project.folders()[0]
     assert "branch" not in dict(kinds(collected(passed)))
@@ -424,9 +424,7 @@ def test_the_branch_of_an_applied_run_goes_and_its_snapshots_stay(passed: Gump) 
     assert kinds(collected(passed)) == []
 
 
-def test_git_is_asked_of_the_runs_that_have_branches_and_of_each_for_its_own(
-    passed: Gump, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gc_starts_git_only_for_runs_with_branches(passed: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     project = passed.project
     passed.good("apply")
     original = project.folders()[0]
@@ -448,17 +446,17 @@ def test_git_is_asked_of_the_runs_that_have_branches_and_of_each_for_its_own(
     assert len([words for words in asked if words[0] == "rev-list"]) == 1
     listed = [words[2:] for words in asked if words[0] == "for-each-ref"]
     assert listed.count((f"refs/heads/gump/{original.run_id}",)) == 1
-    assert len(listed) == 3, "the other two list all branches and all snapshots, once"
+    assert len(listed) == 3, "the other two commands list all branches and all snapshots"
 
 
-def test_the_branch_of_a_run_whose_merge_was_reset_away_stays(passed: Gump) -> None:
+def test_the_branch_of_a_run_whose_merge_was_reset_is_kept(passed: Gump) -> None:
     passed.good("apply")
     passed.project.git("reset", "--quiet", "--hard", "HEAD~1")
     assert "branch" not in dict(kinds(collected(passed)))
 
 
-def with_a_left_branch(gump: Gump) -> tuple[str, str]:
-    """A run whose first branch was moved by the user while it had failed, and which was resumed; and that commit."""
+def with_a_moved_branch(gump: Gump) -> tuple[str, str]:
+    """Resume a failed run whose branch the user has moved. Return the run's id and the user's commit."""
     project = gump.project
     project.answer("first", writes={"first.py": "first = 1\n"})
     project.answer("second", writes={"notes.txt": "no code\n"})
@@ -473,8 +471,8 @@ def with_a_left_branch(gump: Gump) -> tuple[str, str]:
     return run_id, mine
 
 
-def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
-    run_id, mine = with_a_left_branch(gump)
+def test_a_branch_that_someone_moved_is_kept_after_its_run(gump: Gump) -> None:
+    run_id, mine = with_a_moved_branch(gump)
     assert gump.project.record().branch == f"gump/{run_id}-2"
     gump.good("apply")
     aged(gump.project.folders()[0].ledger)
@@ -485,15 +483,15 @@ def test_a_branch_that_somebody_moved_outlives_its_run(gump: Gump) -> None:
     assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
 
 
-def test_discard_leaves_a_branch_alone_that_somebody_moved(gump: Gump) -> None:
-    run_id, mine = with_a_left_branch(gump)
+def test_discard_keeps_a_branch_that_someone_moved(gump: Gump) -> None:
+    run_id, mine = with_a_moved_branch(gump)
     output = gump.good("discard", run_id, "--force")
     assert f"branch gump/{run_id} is kept, because it was moved" in output
     assert refs_of(gump, run_id) == [f"refs/heads/gump/{run_id}", f"refs/heads/gump/{run_id}-7"]
     assert gump.project.git("rev-parse", f"gump/{run_id}") == mine
 
 
-def test_numbered_branches_of_a_run_whose_folder_is_gone_are_looked_at_one_by_one(passed: Gump) -> None:
+def test_numbered_branches_of_a_missing_run_are_checked_one_by_one(passed: Gump) -> None:
     project = passed.project
     lost = project.git("commit-tree", "-m", "only here", "HEAD^{tree}")
     project.git("update-ref", f"refs/heads/gump/{GONE}", "HEAD")

@@ -1,4 +1,4 @@
-"""`gump log`: an attempt as people look at it."""
+"""`gump log`: an attempt as text."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def test_all_attempts_can_be_shown(passed: Gump) -> None:
     assert "first attempt 2 of 2" in output
 
 
-def test_what_an_agent_wrote_cannot_control_the_terminal(passed: Gump) -> None:
+def test_text_of_an_agent_cannot_control_the_terminal(passed: Gump) -> None:
     output = passed.good("log", "first", "--attempt", "1")
     assert "I only took notes." in output
     assert "\x1b" not in output
 
 
-def test_an_unknown_step_is_answered_with_the_known_ones(passed: Gump) -> None:
+def test_an_unknown_step_is_an_error_that_lists_the_steps(passed: Gump) -> None:
     assert "its steps: first, second" in passed.bad("log", "frist", code=2)
     assert "has no attempt 9" in passed.bad("log", "first", "--attempt", "9", code=2)
 
 
-def test_steps_of_plan_items_are_found_by_their_ends(gump: Gump) -> None:
+def test_steps_of_plan_items_are_found_by_the_end_of_their_path(gump: Gump) -> None:
     gump.project.workflow(
         "each",
         "name: each\nsteps:\n  - name: plan\n    agent: claude\n    output: plan\n"

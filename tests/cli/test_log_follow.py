@@ -1,4 +1,4 @@
-"""`gump log` of an attempt that has not ended."""
+"""`gump log` of a running attempt."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRET = "sk-0123456789abcdef"
 
 @pytest.fixture
 def running(gump: Gump) -> Iterator[Gump]:
-    """A run whose agent has called a tool and goes on for a few seconds."""
+    """Start a run whose agent has called a tool and works for a few more seconds."""
     project = gump.project
     project.answer("first", writes={"first.py": "x = 1\n"}, says=f"My key is {SECRET}.", pauses_s=[0, 0, 0, 0, 4, 0])
     project.answer("second", writes={"second.py": "y = 1\n"})
@@ -32,7 +32,7 @@ def running(gump: Gump) -> Iterator[Gump]:
         process.terminate()
 
 
-def test_a_running_attempt_shows_what_there_is_and_can_be_followed_to_its_end(
+def test_a_running_attempt_is_shown_and_can_be_followed_to_its_end(
     running: Gump, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MY_API_KEY", SECRET)
@@ -49,7 +49,7 @@ def test_a_running_attempt_shows_what_there_is_and_can_be_followed_to_its_end(
     assert followed.endswith("\nfirst attempt 1, claude-haiku, diff: passed\n")
 
 
-def test_there_may_be_nothing_to_follow(passed: Gump) -> None:
+def test_follow_without_a_running_attempt(passed: Gump) -> None:
     assert "no attempt of run " in passed.bad("log", "--follow")
     assert passed.good("log", "--follow", "second").startswith("second attempt 1, claude-haiku, diff: passed\n")
     assert "cannot be combined with --all" in passed.bad("log", "--follow", "second", "--all", code=2)
@@ -65,7 +65,7 @@ def test_paths_are_shown_relative_to_the_worktree(tmp_path: Path) -> None:
     assert next(read) == "-> Write src/a.py"
 
 
-def test_lines_are_shown_when_they_are_whole(tmp_path: Path) -> None:
+def test_lines_are_shown_when_they_are_complete(tmp_path: Path) -> None:
     attempt = AttemptRecord(1, "impl", 1, "diff", "claude-haiku", "first", 0.0)
     lines = follow_stream(attempt, tmp_path, arrow="->")
     assert next(lines) is None

@@ -1,4 +1,4 @@
-"""`gump models`: names, models and prices."""
+"""`gump models`: names, models and prices of agents."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def test_every_name_is_listed_with_its_cli(gump: Gump) -> None:
     assert {row["cli"] for row in listed.values()} == set(FAMILIES)
 
 
-def test_a_model_has_its_price_for_a_million_tokens_and_its_context_window(gump: Gump) -> None:
+def test_a_model_has_a_price_per_million_tokens_and_a_context_window(gump: Gump) -> None:
     row = rows(gump)["opencode-haiku"]
     assert row["model"] == "anthropic/claude-haiku-4-5"
     assert (row["input"], row["output"], row["cache_read"], row["cache_write"]) == (1.0, 5.0, 0.1, 1.25)
     assert (row["context"], row["cost"]) == (200_000, "reported")
 
 
-def test_a_short_name_of_claude_shows_the_price_of_the_newest_model_of_its_kind(gump: Gump) -> None:
+def test_a_short_claude_name_has_the_price_of_the_newest_model(gump: Gump) -> None:
     listed = rows(gump, "claude-")
     for name in ("claude-opus", "claude-sonnet", "claude-haiku"):
         row = listed[name]
@@ -42,17 +42,17 @@ def test_a_short_name_of_claude_shows_the_price_of_the_newest_model_of_its_kind(
     assert "claude-haiku: priced as claude-haiku-4-5" in gump.good("models").splitlines()
 
 
-def test_a_name_without_a_model_leaves_it_to_the_cli_and_has_no_price(gump: Gump) -> None:
+def test_a_name_without_a_model_has_no_price(gump: Gump) -> None:
     row = rows(gump)["qwen"]
     assert (row["model"], row["input"], row["context"], row["cost"]) == (None, None, None, "unknown")
 
 
-def test_what_cursor_bills_is_not_guessed(gump: Gump) -> None:
+def test_prices_of_cursor_are_unknown(gump: Gump) -> None:
     row = rows(gump)["cursor-gemini"]
     assert (row["model"], row["input"], row["cost"]) == ("gemini-3.1-pro", None, "unknown")
 
 
-def test_the_table_says_where_its_prices_come_from(gump: Gump) -> None:
+def test_the_table_shows_the_source_of_its_prices(gump: Gump) -> None:
     output = gump.good("models")
     assert output.splitlines()[0].split() == ["agent", "model", "window", "input", "output"]
     assert max(map(len, output.splitlines())) <= 80
@@ -60,11 +60,11 @@ def test_the_table_says_where_its_prices_come_from(gump: Gump) -> None:
     assert "opencode-haiku" in output
 
 
-def test_a_word_chooses_the_names_that_hold_it(gump: Gump) -> None:
+def test_an_argument_selects_the_names_that_contain_it(gump: Gump) -> None:
     assert set(rows(gump, "gemini")) == {name for name in registry.known() if "gemini" in name}
 
 
-def test_names_of_ones_own_come_first(gump: Gump) -> None:
+def test_names_of_the_project_come_first(gump: Gump) -> None:
     gump.project.write({"pytest.ini": "[pytest]\ngump_agents =\n    fast = claude:claude-haiku-4-5 env:FOO=1\n"})
     listed = rows(gump)
     assert next(iter(listed)) == "fast"
@@ -75,14 +75,14 @@ def test_names_of_ones_own_come_first(gump: Gump) -> None:
 
 
 @pytest.mark.parametrize("word", ["nope", "claude-opsu"])
-def test_a_word_that_no_name_holds_is_an_error(gump: Gump, word: str) -> None:
+def test_an_argument_that_matches_no_name_is_an_error(gump: Gump, word: str) -> None:
     assert (
         gump.bad("models", word)
         == f"gump: error: no agent name contains {word!r}\n  hint: gump models lists all names\n"
     )
 
 
-def test_prices_say_where_they_come_from(gump: Gump) -> None:
+def test_prices_have_a_source(gump: Gump) -> None:
     gump.project.write({"pytest.ini": "[pytest]\ngump_prices =\n    codex = 1/2\n    qwen3-coder-plus = 3/4/0.5\n"})
     listed = rows(gump)
     assert (listed["codex"]["input"], listed["codex"]["cache_read"], listed["codex"]["cost"]) == (1.0, 1.0, "estimated")

@@ -33,7 +33,7 @@ def table(columns: int, monkeypatch: pytest.MonkeyPatch, **environment: str) -> 
     return stream.getvalue().splitlines()
 
 
-def test_columns_are_aligned_for_wide_characters_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_columns_are_aligned_with_wide_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     head, first, second = table(200, monkeypatch, NO_COLOR="1")
     assert head.index("agent") == first.index("claude-haiku") == width(second[: second.index("gate")])
 
@@ -43,17 +43,17 @@ def test_no_line_is_wider_than_the_terminal(monkeypatch: pytest.MonkeyPatch, col
     assert max(map(width, table(columns, monkeypatch, NO_COLOR="1"))) <= columns
 
 
-def test_a_shortened_address_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shortened_path_keeps_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     assert table(52, monkeypatch, NO_COLOR="1")[1].split()[0].endswith("impl[billing]")
 
 
-def test_an_optional_column_is_left_out_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_optional_column_is_omitted_if_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "agent" in table(80, monkeypatch)[0]
     assert "agent" not in table(60, monkeypatch)[0]
 
 
 @pytest.mark.parametrize("columns", [80, 50, 30])
-def test_a_wrapped_column_loses_no_word(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+def test_a_wrapped_column_keeps_every_word(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
@@ -68,25 +68,25 @@ def test_a_wrapped_column_loses_no_word(monkeypatch: pytest.MonkeyPatch, columns
 
 
 @given(st.text(st.sampled_from("ab 値é-"), max_size=60), st.integers(2, 20))
-def test_wrapping_keeps_every_sign_and_the_width(text: str, columns: int) -> None:
+def test_wrapping_keeps_every_character_and_the_width(text: str, columns: int) -> None:
     lines = wrap(text, columns)
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert all(width(line) <= columns for line in lines)
 
 
-def test_there_is_no_colour_with_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_switches_colours_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b[2m" in table(80, monkeypatch)[0]
     assert "\x1b" not in table(80, monkeypatch, NO_COLOR="1")[0]
 
 
-def test_a_pipe_gets_neither_colour_nor_cuts() -> None:
+def test_output_to_a_pipe_is_neither_coloured_nor_truncated() -> None:
     stream = io.StringIO()
     Out(stream).line("x" * 500, "red")
     assert stream.getvalue() == "x" * 500 + "\n"
 
 
-def test_control_sequences_and_ci_commands_do_not_get_through() -> None:
+def test_control_sequences_and_ci_commands_are_removed() -> None:
     stream = io.StringIO()
     Out(stream).text("\x1b[2Jgone\n::error::boo\n")
     assert stream.getvalue() == "gone\n: :error::boo\n"

@@ -1,4 +1,4 @@
-"""The command as a whole: help, usage, `run`, `playbook`, `config`."""
+"""The command line: help, usage errors, `run`, `playbook`, `config`."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_version(gump: Gump) -> None:
     assert gump.good("--version") == f"pytest-gump {pytest_gump.__version__}\n"
 
 
-def test_no_words_show_the_help(gump: Gump) -> None:
+def test_help_is_shown_without_arguments(gump: Gump) -> None:
     assert gump.good().startswith("usage: gump ")
 
 
 @pytest.mark.parametrize("words", [("nope",), ("playbook",), ("discard",)])
-def test_wrong_usage_is_2_with_a_message(gump: Gump, words: tuple[str, ...]) -> None:
+def test_wrong_usage_has_exit_code_2_and_a_message(gump: Gump, words: tuple[str, ...]) -> None:
     assert "error: " in gump.bad(*words, code=2)
 
 
@@ -52,7 +52,7 @@ def test_an_unknown_option_shows_the_usage_of_its_command(gump: Gump) -> None:
 
 
 def many_runs(gump: Gump) -> list[str]:
-    """Thirty-one runs, the newest first: one of today, and copies of it."""
+    """Create 31 runs: one of today, and copies of it with older ids. Return their ids, the newest first."""
     gump.project.answer("first", writes={"first.py": "first = 1\n"})
     gump.project.answer("second", writes={"second.py": "second = 2\n"})
     gump.project.run("pair").assert_outcomes(passed=2)
@@ -65,7 +65,7 @@ def many_runs(gump: Gump) -> list[str]:
     return [folder.run_id for folder in gump.project.folders()]
 
 
-def test_a_user_of_many_runs_is_helped_to_name_one(gump: Gump) -> None:
+def test_errors_about_one_of_many_runs_have_hints(gump: Gump) -> None:
     runs = many_runs(gump)
     errors = gump.bad("report", "2020", code=2)
     assert f"'2020' matches 30 runs: {runs[1]}, {runs[2]}, {runs[3]} and 27 more" in errors
@@ -77,7 +77,7 @@ def test_a_user_of_many_runs_is_helped_to_name_one(gump: Gump) -> None:
     assert f"hint: the newest: {runs[0]}" in gump.bad("discard", "nosuch", code=2)
 
 
-def test_gc_tells_in_one_line_of_many_runs_that_it_keeps_for_one_reason(gump: Gump) -> None:
+def test_gc_lists_runs_that_it_keeps_for_the_same_reason_in_one_line(gump: Gump) -> None:
     runs = many_runs(gump)
     output = gump.good("gc", "--keep-last", "1", "--dry-run")
     assert (
@@ -87,7 +87,7 @@ def test_gc_tells_in_one_line_of_many_runs_that_it_keeps_for_one_reason(gump: Gu
     assert len(json.loads(gump.good("gc", "--keep-last", "1", "--dry-run", "--json"))["kept"]) == 30
 
 
-def test_options_of_run_become_those_of_the_plugin() -> None:
+def test_options_of_run_are_converted_to_those_of_the_plugin() -> None:
     words = ["spec.md", "--workflow", "tdd", "--agent=a=b", "-x", "--dry-run", "-k", "impl", "--", "--workflow"]
     assert to_pytest(words) == [
         *("spec.md", "--gump-workflow", "tdd", "--gump-agent=a=b", "-x", "--gump-dry-run", "-k", "impl"),
@@ -95,7 +95,7 @@ def test_options_of_run_become_those_of_the_plugin() -> None:
     ]
 
 
-def test_every_option_of_run_is_one_of_the_plugin(pytester: pytest.Pytester) -> None:
+def test_every_option_of_run_exists_in_the_plugin(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig()
     names = [name for name, *_ in (*VALUES, *FLAGS)]
     for name in names:
@@ -103,7 +103,7 @@ def test_every_option_of_run_is_one_of_the_plugin(pytester: pytest.Pytester) -> 
         assert default != "missing"
 
 
-def test_run_is_pytest_with_its_exit_code(gump: Gump) -> None:
+def test_run_has_the_exit_code_of_pytest(gump: Gump) -> None:
     project = gump.project
     project.answer("first", writes={"first.py": "first = 1\n"})
     project.answer("second", writes={"notes.txt": "hm\n"})
@@ -114,7 +114,7 @@ def test_run_is_pytest_with_its_exit_code(gump: Gump) -> None:
     result.stdout.fnmatch_lines(["*1 failed, 1 passed*"])
 
 
-def test_run_without_a_workflow_is_refused_like_a_usage_error_of_pytest(gump: Gump) -> None:
+def test_run_without_a_workflow_is_a_usage_error_as_in_pytest(gump: Gump) -> None:
     errors = gump.bad("run", "spec.md", code=4)
     assert errors.startswith("gump: error: gump run needs --workflow NAME\n  hint: ")
 
@@ -125,11 +125,11 @@ def test_playbook_lists_project_and_built_in_workflows(gump: Gump) -> None:
     assert ["tdd", "built-in"] in [row[:2] for row in rows]
 
 
-def test_playbook_shows_a_built_in_workflow_without_the_name_of_a_file_next_to_it(gump: Gump) -> None:
+def test_playbook_shows_a_built_in_workflow(gump: Gump) -> None:
     assert gump.good("playbook", "show", "tdd").startswith("name: tdd\n")
 
 
-def test_playbook_prints_a_schema_that_knows_the_names_of_the_project(gump: Gump) -> None:
+def test_playbook_prints_a_schema_with_the_names_of_the_project(gump: Gump) -> None:
     gump.project.write(
         {
             "pytest.ini": "[pytest]\ngump_agents =\n    fast = claude:claude-haiku-4-5\n",
@@ -147,7 +147,7 @@ def test_playbook_prints_a_schema_that_knows_the_names_of_the_project(gump: Gump
     assert [*Draft202012Validator(schema).iter_errors({**workflow, "nope": 1})]
 
 
-def test_playbook_shows_the_file_as_it_is(gump: Gump) -> None:
+def test_playbook_shows_the_unchanged_file(gump: Gump) -> None:
     text = (gump.project.path / ".gump" / "workflows" / "pair.yaml").read_text()
     assert gump.good("playbook", "show", "pair") == text
     assert "did you mean 'pair'?" in gump.bad("playbook", "show", "piar", code=2)
@@ -160,7 +160,7 @@ def test_a_broken_workflow_does_not_hide_the_others(gump: Gump) -> None:
     assert "Two changes, one after the other" in output
 
 
-def test_config_tells_where_each_setting_comes_from(gump: Gump) -> None:
+def test_config_shows_the_source_of_each_setting(gump: Gump) -> None:
     gump.project.write(
         {
             "pytest.ini": "[pytest]\nfilterwarnings = error\ngump_max_items = 7\n",
@@ -177,30 +177,30 @@ def test_config_tells_where_each_setting_comes_from(gump: Gump) -> None:
     assert settings["gump_test"]["value"].endswith("-m pytest")
 
 
-def test_config_refuses_a_value_that_cannot_be_used(gump: Gump) -> None:
+def test_config_refuses_an_invalid_value(gump: Gump) -> None:
     gump.project.write({"pytest.ini": "[pytest]\ngump_max_items = many\n"})
     errors = gump.bad("config", code=2)
     assert "gump: error: gump_max_items: must be a whole number above zero, not 'many'" in errors
 
 
-def test_config_works_where_plugins_are_not_loaded_by_themselves(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_works_without_autoload_of_plugins(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     assert "gump_max_items" in gump.good("config")
 
 
-def test_config_shows_detected_commands_as_a_run_would_run_them(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_config_shows_detected_commands_as_a_run_executes_them(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     gump.project.write({"pytest.ini": "[pytest]\n"})
     monkeypatch.setattr(sys, "executable", "/opt/own python/bin/python")
     settings = json.loads(gump.good("config", "--json"))["settings"]
     assert settings["gump_test"] == {"value": "'/opt/own python/bin/python' -m pytest", "source": "detected"}
 
 
-def test_a_closed_pipe_is_no_error(passed: Gump) -> None:
+def test_a_closed_pipe_is_not_an_error(passed: Gump) -> None:
     done = gump_apart(passed.project.path, "set -o pipefail; gump status | true; gump report | head -1")
     assert (done.returncode, done.stderr) == (0, b"")
 
 
-def test_output_is_ascii_where_it_must_be(passed: Gump) -> None:
+def test_output_is_ascii_if_the_encoding_is_ascii(passed: Gump) -> None:
     done = gump_apart(passed.project.path, "PYTHONIOENCODING=ascii gump log second")
     assert done.returncode == 0
     assert "+ touched: *.py passed" in done.stdout.decode("ascii")

@@ -31,7 +31,7 @@ def test_totals_are_the_sum_of_all_attempts(passed: Gump) -> None:
     assert all(one["first_write_s"] is not None and one["first_write_s"] >= 0 for one in attempts)
 
 
-def test_every_retry_says_why_it_happened(passed: Gump) -> None:
+def test_every_retry_has_a_reason(passed: Gump) -> None:
     data = json.loads(passed.good("report", "--json"))
     first, second = data["steps"][0]["attempts"]
     assert first["because"] is None
@@ -67,18 +67,18 @@ steps:
 """
 
 
-def told(model: str | None, context_tokens: int) -> list[dict[str, Any]]:
+def stream_with_context(model: str | None, context_tokens: int) -> list[dict[str, Any]]:
     usage = usage_event(Tokens(input=9, cache_read=context_tokens - 9), cost_usd=0.05)
     started, *others = conversation(model=model)
     return [started, {**usage, "context_tokens": context_tokens}, *others]
 
 
-def test_the_longest_context_is_shown_with_the_window_of_its_model(gump: Gump) -> None:
+def test_the_largest_context_is_shown_with_the_window_of_its_model(gump: Gump) -> None:
     project = gump.project
-    project.answer("first", stream=told("claude-haiku-4-5", 154_321))
-    project.answer("first", attempt=2, stream=told("anthropic/claude-haiku-4-5", 1920))
-    project.answer("first", attempt=3, writes={"first.py": ""}, stream=told("claude-haiku-4-5", 300_000))
-    project.answer("second", writes={"second.py": ""}, stream=told("nobodys", 90_000))
+    project.answer("first", stream=stream_with_context("claude-haiku-4-5", 154_321))
+    project.answer("first", attempt=2, stream=stream_with_context("anthropic/claude-haiku-4-5", 1920))
+    project.answer("first", attempt=3, writes={"first.py": ""}, stream=stream_with_context("claude-haiku-4-5", 300_000))
+    project.answer("second", writes={"second.py": ""}, stream=stream_with_context("nobodys", 90_000))
     project.run("pair").assert_outcomes(passed=2)
     table = gump.good("report").partition("longest context\n")[2].partition("\n\n")[0]
     assert [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()] == [
@@ -91,17 +91,17 @@ def test_the_longest_context_is_shown_with_the_window_of_its_model(gump: Gump) -
     assert json.loads(gump.good("report", "--json"))["totals"]["context_tokens"] == 300_000
 
 
-def test_without_a_context_that_was_told_none_is_shown(passed: Gump) -> None:
+def test_no_context_is_shown_if_no_agent_reported_one(passed: Gump) -> None:
     assert "context" not in passed.good("report")
 
 
-def test_a_failed_run_says_what_failed(failed: Gump) -> None:
+def test_the_report_of_a_failed_run_names_the_failure(failed: Gump) -> None:
     output = failed.good("report")
     assert output.startswith(f"run {failed.project.folders()[0].run_id} failed")
     assert "second failed: gate_failed: touched: *.py failed" in output
 
 
-def test_a_step_that_never_ran_is_listed_as_skipped(gump: Gump) -> None:
+def test_a_step_that_did_not_run_is_listed_as_skipped(gump: Gump) -> None:
     gump.project.answer("first", writes={"notes.txt": "hm\n"})
     gump.project.answer("first", attempt=2, writes={"notes.txt": "hm hm\n"})
     gump.project.answer("first", attempt=3, writes={"notes.txt": "hm hm hm\n"})
@@ -109,7 +109,7 @@ def test_a_step_that_never_ran_is_listed_as_skipped(gump: Gump) -> None:
     assert re.search(r"^second +skipped$", gump.good("report"), re.MULTILINE)
 
 
-def test_the_page_names_every_field(passed: Gump) -> None:
+def test_the_docs_name_every_field(passed: Gump) -> None:
     page = PAGE.read_text(encoding="utf-8")
     documented = set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE))
     assert field_names(json.loads(passed.good("report", "--json"))) - documented == set()
@@ -125,7 +125,7 @@ def field_names(data: Any) -> set[str]:
 
 
 @pytest.mark.parametrize("run", ["passed", "failed"])
-def test_the_json_is_what_its_schema_says(run: str, request: pytest.FixtureRequest) -> None:
+def test_the_json_matches_its_schema(run: str, request: pytest.FixtureRequest) -> None:
     gump: Gump = request.getfixturevalue(run)
     data = json.loads(gump.good("report", "--json"))
     assert list(Draft202012Validator(json_schema(strict=True)).iter_errors(data)) == []
@@ -137,22 +137,22 @@ def test_a_run_is_found_by_the_end_of_its_id(passed: Gump) -> None:
 
 
 @pytest.mark.parametrize("command", ["report", "apply", "discard"])
-def test_an_unknown_run_is_wrong_usage(passed: Gump, command: str) -> None:
+def test_an_unknown_run_is_a_usage_error(passed: Gump, command: str) -> None:
     errors = passed.bad(command, "nosuch", code=2)
     assert errors.startswith("gump: error: no run 'nosuch' in ")
     assert passed.project.folders()[0].run_id in errors
 
 
-def test_without_runs_the_way_to_one_is_told(gump: Gump) -> None:
+def test_without_runs_a_hint_shows_how_to_start_one(gump: Gump) -> None:
     assert "hint: start one: pytest --gump-workflow=tdd spec.md" in gump.bad("report")
 
 
-def test_a_ledger_of_another_shape_is_an_error_and_no_traceback(passed: Gump) -> None:
+def test_an_invalid_ledger_is_an_error_without_a_traceback(passed: Gump) -> None:
     passed.project.folders()[0].ledger.write_text('{"event":"decided","at":1,"number":7}\n')
     assert "gump: error: cannot read the ledger" in passed.bad("report")
 
 
-def test_the_newest_runs_are_summed_up_together(passed: Gump) -> None:
+def test_the_newest_runs_are_summed_up(passed: Gump) -> None:
     passed.project.run("pair").assert_outcomes(passed=2)
     data = json.loads(passed.good("report", "--last", "2", "--json"))
     assert (data["runs"], data["passed"], data["attempts"], data["retries"]) == (2, 2, 6, 2)
@@ -186,18 +186,18 @@ def test_guards_and_turns_of_a_run_are_summed_up(gump: Gump) -> None:
     assert ", 2 stops by max_turns, " in gump.good("report")
 
 
-def test_last_without_runs_has_the_same_error_as_without_an_option(gump: Gump) -> None:
+def test_last_without_runs_has_the_same_error_as_report(gump: Gump) -> None:
     error = gump.bad("report", "--last", "2")
     assert error == gump.bad("report")
     assert "no runs in" in error
 
 
-def test_a_run_and_a_number_of_runs_are_not_asked_for_together(passed: Gump) -> None:
+def test_last_cannot_be_combined_with_a_run(passed: Gump) -> None:
     run_id = passed.project.folders()[0].run_id
     assert "--last cannot be combined with RUN" in passed.bad("report", run_id, "--last", "2", code=2)
 
 
-def test_a_result_of_another_shape_is_named_and_not_a_traceback(passed: Gump) -> None:
+def test_an_invalid_result_is_an_error_without_a_traceback(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     ledger.write_text(ledger.read_text().replace('"outcome":"passed"', '"outcome":"fine"'))
     assert "cannot read the ledger" in passed.bad("report")

@@ -1,4 +1,4 @@
-"""`gump status`: all runs, for people and for machines."""
+"""`gump status`: all runs, as a table and as JSON."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_status_lists_runs_with_status_and_cost(failed: Gump) -> None:
     assert row.split()[1:6] == ["pair", "failed", "second", "1", "$0.02"]
 
 
-def test_a_run_whose_process_is_gone_is_interrupted(passed: Gump) -> None:
+def test_a_run_whose_process_has_ended_is_interrupted(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     lines = ledger.read_text().splitlines(keepends=True)
     started = re.sub(r'"pid":\d+', '"pid":99999999', lines[0])
@@ -47,7 +47,7 @@ def test_status_names_the_process_and_the_number_of_running_steps(passed: Gump) 
     assert re.search(rf" running +step-1 and 2 more +1 .* {os.getpid()}$", row)
 
 
-def test_status_of_a_dead_run_names_what_was_cut_off_and_not_what_was_settled_last(passed: Gump) -> None:
+def test_status_of_a_killed_run_names_the_interrupted_step(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     events = [json.loads(line) for line in ledger.read_text().splitlines()]
     started, finished, decided = (
@@ -59,11 +59,11 @@ def test_status_of_a_dead_run_names_what_was_cut_off_and_not_what_was_settled_la
     settled = [{**finished, "number": 4}, {**decided, "number": 4}, {**finished, "number": 3}]
     ledger.write_text("".join(json.dumps(event) + "\n" for event in (dead, *begun, *settled)))
     assert re.search(r" interrupted +step-1 and 2 more +1 ", passed.good("status").splitlines()[1])
-    (told,) = json.loads(passed.good("status", "--json"))["runs"]
-    assert [one["step"] for one in told["running"]] == ["step-1", "step-2", "step-3"]
+    (run,) = json.loads(passed.good("status", "--json"))["runs"]
+    assert [one["step"] for one in run["running"]] == ["step-1", "step-2", "step-3"]
 
 
-def test_a_run_that_has_only_opened_its_ledger_is_running(passed: Gump) -> None:
+def test_a_run_with_an_open_empty_ledger_is_running(passed: Gump) -> None:
     ledger = passed.project.folders()[0].ledger
     ledger.write_text("")
     assert passed.good("status").splitlines()[1].split()[1] == "interrupted"
@@ -81,18 +81,18 @@ def test_a_broken_run_does_not_hide_the_others(passed: Gump) -> None:
     assert re.search(rf"^{folder.name} +pair +passed", output, re.MULTILINE)
 
 
-def test_status_shows_the_newest_runs_and_how_to_see_the_older_ones(passed: Gump) -> None:
+def test_status_shows_the_newest_runs_and_how_to_list_older_ones(passed: Gump) -> None:
     passed.project.run("pair").assert_outcomes(passed=2)
     _, row, older = passed.good("status", "-n", "1").splitlines()
     assert row.split()[0] == passed.project.folders()[0].run_id
     assert older == "1 older run: gump status -n 2"
 
 
-def test_status_without_runs_says_how_to_start_one(gump: Gump) -> None:
+def test_status_without_runs_shows_how_to_start_one(gump: Gump) -> None:
     assert "no runs yet; start one: pytest --gump-workflow=tdd spec.md" in gump.good("status")
 
 
-def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:
+def test_json_of_status_matches_its_schema(failed: Gump) -> None:
     folder = failed.project.folders()[0].path
     broken = folder.with_name("20990101-000000-x-0000")
     broken.mkdir()
@@ -107,13 +107,11 @@ def test_status_for_machines_holds_what_its_schema_says(failed: Gump) -> None:
     assert json.loads(failed.good("status", "--json", "-n", "1"))["older"] == 1
 
 
-def test_status_for_machines_is_an_object_without_runs_too(gump: Gump) -> None:
+def test_json_of_status_is_an_object_without_runs(gump: Gump) -> None:
     assert json.loads(gump.good("status", "--json")) == {"schema": 2, "runs": [], "unreadable": [], "older": 0}
 
 
-def test_status_reads_the_runs_that_it_shows_and_counts_the_others(
-    passed: Gump, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_status_reads_only_the_runs_that_it_shows(passed: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     original = passed.project.folders()[0]
     for number in range(50):
         older = original.path.with_name(f"20200101-{number:06d}-pair-{number:06x}")

@@ -1,4 +1,4 @@
-"""What is told when words are missing, wrong, or name what cannot be read."""
+"""Messages about arguments that are missing, wrong, or name a file that cannot be read."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def test_log_without_a_step_names_the_steps_of_the_run(failed: Gump) -> None:
         assert errors == f"gump: error: gump log needs a step of run {run_id}\n  hint: its steps: first, second\n"
 
 
-def test_log_of_what_is_neither_a_run_nor_a_step_names_the_steps(failed: Gump) -> None:
+def test_log_of_an_unknown_name_lists_the_steps(failed: Gump) -> None:
     assert "has no step 'frist'" in failed.bad("log", "frist", code=2)
     run_id = failed.project.folders()[0].run_id
     assert "has no step 'frist'" in failed.bad("log", run_id, "frist", code=2)
     assert failed.good("log", run_id, "first").startswith("first attempt 1")
 
 
-def test_log_where_nothing_ran_says_so(gump: Gump) -> None:
+def test_log_without_runs_is_an_error(gump: Gump) -> None:
     assert "no runs in" in gump.bad("log")
 
 
-def test_apply_says_how_the_steps_that_passed_can_be_had(failed: Gump) -> None:
+def test_apply_of_a_failed_run_has_a_hint_to_merge_passed_steps(failed: Gump) -> None:
     run_id = failed.project.folders()[0].run_id
     assert f"hint: gump apply {run_id} --force merges its steps that passed" in failed.bad("apply")
     failed.good("discard", run_id)
@@ -44,17 +44,17 @@ def test_apply_says_how_the_steps_that_passed_can_be_had(failed: Gump) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfen\x00", b"name: \xe9\n"], ids=["utf-16", "latin-1"])
-def test_a_workflow_that_cannot_be_read_does_not_hide_the_others(gump: Gump, content: bytes) -> None:
+def test_an_unreadable_workflow_does_not_hide_the_others(gump: Gump, content: bytes) -> None:
     (gump.project.path / ".gump" / "workflows" / "odd.yaml").write_bytes(content)
     rows = [line.split(maxsplit=2) for line in gump.good("playbook", "list").splitlines()]
-    (told,) = [row[2] for row in rows if row[0] == "odd"]
-    assert told.endswith(")")
-    assert "is not UTF-8 text" in told
+    (message,) = [row[2] for row in rows if row[0] == "odd"]
+    assert message.endswith(")")
+    assert "is not UTF-8 text" in message
     assert ["pair", "project", "Two changes, one after the other"] in rows
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("gc", "--keep-last", "-1"), "argument --keep-last: not a whole number above zero: '-1'"),
         (("status", "-n", "x"), "argument -n: not a whole number above zero: 'x'"),
@@ -62,11 +62,11 @@ def test_a_workflow_that_cannot_be_read_does_not_hide_the_others(gump: Gump, con
         (("gc", "--older-than", "x"), "argument --older-than: not a duration: 'x'; write it like 90s, 5m or 1h30m"),
     ],
 )
-def test_a_wrong_number_is_told_in_words(gump: Gump, words: tuple[str, ...], told: str) -> None:
-    assert told in gump.bad(*words, code=2)
+def test_an_invalid_number_has_a_clear_message(gump: Gump, words: tuple[str, ...], message: str) -> None:
+    assert message in gump.bad(*words, code=2)
 
 
-def test_run_takes_what_ci_is_told(gump: Gump) -> None:
+def test_run_accepts_the_ci_option(gump: Gump) -> None:
     assert "--ci auto|github|gitlab|off" in gump.good("run", "--help")
     assert gump("run", "spec.md", "--workflow", "pair", "--ci=off", "--dry-run")[0] == 0
 
@@ -86,13 +86,13 @@ def test_run_takes_what_ci_is_told(gump: Gump) -> None:
         ("version", "gump --version"),
     ],
 )
-def test_a_word_of_the_original_is_answered_with_todays(gump: Gump, words: str, today: str) -> None:
+def test_a_command_of_the_original_gump_is_answered_with_the_current_one(gump: Gump, words: str, today: str) -> None:
     errors = gump.bad(*words.split(), code=4 if words.startswith("run") else 2)
     assert "belongs to the original Gump" in errors
     assert today in errors.split("hint: ")[1]
 
 
-def test_values_that_look_like_former_words_are_left_alone(gump: Gump) -> None:
+def test_values_that_look_like_former_commands_are_accepted(gump: Gump) -> None:
     assert "original" not in gump.bad("log", "version")
     assert "original" not in gump.bad("report", "set", code=2)
     assert "original" not in gump("run", "spec.md", "--workflow", "pair", "--dry-run", "--", "--run")[2]

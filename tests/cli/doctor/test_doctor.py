@@ -1,4 +1,4 @@
-"""`gump doctor`: real git, a real worktree, and programs on PATH that stand for the CLIs."""
+"""`gump doctor` with real git, a real worktree, and programs on PATH that replace the CLIs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ steps:
 
 @pytest.fixture(autouse=True)
 def bin_folder(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder on PATH that may hold a CLI; no key is set."""
+    """Return the only folder on PATH that may contain a CLI. No API key is set."""
     folder = gump.project.path.parent / f"{gump.project.path.name}-bin"
     folder.mkdir()
     for program in ("git", "env", "sh", "bash", "cat"):
@@ -45,17 +45,17 @@ def bin_folder(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cli(folder: Path, name: str, version: str, script: str = "exit 9") -> Path:
-    """A program that tells its version, notes with which words it was called, and else does as the script says."""
+    """Write a program that prints its version, records its arguments, and otherwise runs the script. Return its path."""
     path = folder / name
-    told = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
+    answers = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
     noted = f'printf "%s\\n" "$@" > "{folder}/{name}.words"; env > "{folder}/{name}.env"'
-    path.write_text(f"#!/bin/sh\n{told}\n{noted}\n{script}\n", encoding="utf-8")
+    path.write_text(f"#!/bin/sh\n{answers}\n{noted}\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
 
 
 def plays(name: str, scenario: str) -> str:
-    """Script of a program that prints a recorded stream and ends as it ended."""
+    """Return a script that prints a recorded stream and exits with its exit code."""
     folder = STREAMS / name / scenario
     code = json.loads((folder / "exit.json").read_bytes())["exit_code"]
     return f"cat > /dev/null\ncat '{folder}/stream.ndjson'\nexit {code}"
@@ -82,7 +82,7 @@ def clis(record: dict[str, Any]) -> dict[str, dict[str, Any]]:
 # -- the machine -----------------------------------------------------------------------------------------------------
 
 
-def test_git_python_pytest_and_their_versions_are_told(gump: Gump) -> None:
+def test_versions_of_git_python_and_pytest_are_shown(gump: Gump) -> None:
     record = diagnosis(gump)
     assert {one["state"] for one in record["checks"] if not one["name"].startswith("environment of")} == {"ok"}
     assert check(record, "git")["value"].split(".")[0] == "2"
@@ -91,30 +91,30 @@ def test_git_python_pytest_and_their_versions_are_told(gump: Gump) -> None:
         assert check(record, name)["value"].startswith(f"{package} ")
 
 
-def test_a_worktree_is_really_made_and_leaves_nothing_behind(gump: Gump) -> None:
-    told = check(diagnosis(gump), "worktree")["value"]
+def test_a_worktree_is_created_and_removed(gump: Gump) -> None:
+    found = check(diagnosis(gump), "worktree")["value"]
     files = len(gump.project.git("ls-files").splitlines())
-    assert told.startswith(f"created with {files} files in ")
+    assert found.startswith(f"created with {files} files in ")
     cache = Path(os.environ["XDG_CACHE_HOME"]) / "gump" / "worktrees"
     assert list(cache.glob("*")) == []
     assert gump.project.git("for-each-ref", "refs/gump") == ""
 
 
-def test_worktrees_that_cannot_be_made_fail(gump: Gump) -> None:
+def test_a_worktree_that_cannot_be_created_is_a_failure(gump: Gump) -> None:
     gump.project.write({"pytest.ini": "[pytest]\ngump_worktrees = app.py\n"})
     record = diagnosis(gump, code=1)
     assert "worktree" in record["failed"]
     assert check(record, "worktree")["value"].startswith("cannot be created in ")
 
 
-def test_the_identity_is_told_and_not_asked_for(gump: Gump) -> None:
+def test_the_git_identity_is_shown_and_optional(gump: Gump) -> None:
     assert "(optional)" in check(diagnosis(gump), "git identity")["value"]
     gump.project.git("config", "--global", "user.name", "A Person")
     gump.project.git("config", "--global", "user.email", "person@example.org")
     assert check(diagnosis(gump), "git identity")["value"] == "A Person <person@example.org>"
 
 
-def test_outside_of_a_repository_only_a_workflow_is_held_up(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_repository_is_a_failure_only_for_a_workflow(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = gump.project.path.parent / f"{gump.project.path.name}-plain"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -123,7 +123,7 @@ def test_outside_of_a_repository_only_a_workflow_is_held_up(gump: Gump, monkeypa
     assert record["failed"][0] == "repository"
 
 
-def test_without_git_nothing_else_is_tried(gump: Gump, bin_folder: Path) -> None:
+def test_without_git_other_checks_are_skipped(gump: Gump, bin_folder: Path) -> None:
     (bin_folder / "git").unlink()
     record = diagnosis(gump, code=1)
     assert check(record, "git") == {
@@ -134,14 +134,14 @@ def test_without_git_nothing_else_is_tried(gump: Gump, bin_folder: Path) -> None
     }
 
 
-def test_a_plugin_that_is_not_loaded_by_itself_is_a_note(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_disabled_autoload_of_plugins_is_a_note(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     output = gump.good("doctor")
     assert "PYTEST_DISABLE_PLUGIN_AUTOLOAD is set" in output
     assert "load the plugin explicitly: pytest -p gump ..." in output
 
 
-def test_a_conftest_that_cannot_be_imported_is_told(gump: Gump) -> None:
+def test_a_conftest_that_cannot_be_imported_is_an_error(gump: Gump) -> None:
     gump.project.write({"conftest.py": "import no_such_module\n"})
     result = gump.project.pytester.run(sys.executable, "-m", "pytest_gump", "doctor")
     assert result.ret == 2
@@ -154,20 +154,20 @@ def test_a_conftest_that_cannot_be_imported_is_told(gump: Gump) -> None:
 @pytest.mark.parametrize(
     ("version", "standing"), [("2.1.330 (Claude Code)", "tested"), ("2.0.9", "older"), ("3.0.0", "newer")]
 )
-def test_a_version_stands_beside_the_tested_one(gump: Gump, bin_folder: Path, version: str, standing: str) -> None:
+def test_a_version_is_compared_with_the_tested_one(gump: Gump, bin_folder: Path, version: str, standing: str) -> None:
     place = cli(bin_folder, "claude", version)
     claude = clis(diagnosis(gump))["claude"]
     assert (claude["installed"], claude["path"], claude["standing"]) == (True, str(place), standing)
     assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], "2.1.330 on 2026-11-22")
 
 
-def test_a_cli_that_is_not_installed_is_no_failure_and_says_how_to_get_it(gump: Gump) -> None:
+def test_a_missing_cli_is_not_a_failure_and_has_an_install_hint(gump: Gump) -> None:
     codex = clis(diagnosis(gump))["codex"]
     assert (codex["installed"], codex["version"]) == (False, None)
     assert codex["problem"] == "codex (Codex) is not on PATH; npm install -g @openai/codex"
 
 
-def test_a_cli_that_cannot_tell_its_version_says_why(gump: Gump, bin_folder: Path) -> None:
+def test_a_cli_without_a_version_has_a_reason(gump: Gump, bin_folder: Path) -> None:
     path = bin_folder / "codex"
     path.write_text("#!/bin/sh\necho 'no platform package' >&2\nexit 3\n", encoding="utf-8")
     path.chmod(0o755)
@@ -176,7 +176,7 @@ def test_a_cli_that_cannot_tell_its_version_says_why(gump: Gump, bin_folder: Pat
     assert codex["problem"] == "codex --version: exit code 3: no platform package"
 
 
-def test_a_login_is_a_key_or_a_file_and_else_not_checked(
+def test_a_login_is_detected_from_a_key_or_a_file(
     gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, version in {"claude": "2.1.330", "codex": "codex-cli 0.169.0", "gemini": "0.61.0"}.items():
@@ -192,7 +192,7 @@ def test_a_login_is_a_key_or_a_file_and_else_not_checked(
     assert "very-secret" not in output
 
 
-def test_cursor_is_untested_installed_or_not(gump: Gump, bin_folder: Path) -> None:
+def test_cursor_is_marked_as_untested(gump: Gump, bin_folder: Path) -> None:
     untested = "untested: the adapter is based on documentation only"
     assert untested in gump.good("doctor")
     cli(bin_folder, "cursor-agent", "2026.11.01-abc")
@@ -204,13 +204,13 @@ def test_cursor_is_untested_installed_or_not(gump: Gump, bin_folder: Path) -> No
 
 
 @pytest.mark.parametrize("words", [("--workflow", "pair"), ("pair",)], ids=str)
-def test_a_workflow_whose_cli_is_missing_fails_and_names_it(gump: Gump, words: tuple[str, ...]) -> None:
+def test_a_missing_cli_of_a_workflow_is_a_failure(gump: Gump, words: tuple[str, ...]) -> None:
     code, output, _ = gump("doctor", *words)
     assert code == 1
     assert output.splitlines()[-1] == ("workflow pair cannot run: agent claude-haiku, agent claude-sonnet")
 
 
-def test_a_workflow_that_has_all_it_needs_passes_and_shows_its_clis_only(gump: Gump, bin_folder: Path) -> None:
+def test_a_workflow_with_all_prerequisites_passes_with_its_clis_only(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330")
     record = diagnosis(gump, "--workflow", "pair")
     assert (record["workflow"], list(clis(record))) == ("pair", ["claude"])
@@ -241,7 +241,7 @@ GATES: dict[str, tuple[str, dict[str, str], str, str]] = {
 
 
 @pytest.mark.parametrize("case", GATES)
-def test_the_commands_of_its_gates_are_run(gump: Gump, bin_folder: Path, case: str) -> None:
+def test_the_commands_of_gates_are_run(gump: Gump, bin_folder: Path, case: str) -> None:
     gate, files, state, value = GATES[case]
     cli(bin_folder, "claude", "2.1.330")
     gump.project.git("rm", "-q", "app.py")
@@ -255,7 +255,7 @@ def test_the_commands_of_its_gates_are_run(gump: Gump, bin_folder: Path, case: s
     assert gump.project.git("status", "--porcelain", "--ignored") == before
 
 
-def test_a_setup_that_fails_is_said_and_its_gates_are_not_run(gump: Gump, bin_folder: Path) -> None:
+def test_a_failed_setup_is_reported_and_gates_are_not_run(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330")
     gump.project.write({"pytest.ini": "[pytest]\ngump_setup = no-such-installer --all\ngump_test = true\n"})
     gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", "test"))
@@ -264,7 +264,7 @@ def test_a_setup_that_fails_is_said_and_its_gates_are_not_run(gump: Gump, bin_fo
     assert [one["name"] for one in record["checks"] if one["name"].startswith("gate ")] == []
 
 
-def test_what_setup_makes_is_there_for_the_gates(gump: Gump, bin_folder: Path) -> None:
+def test_gates_can_use_files_of_the_setup(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330")
     ini = "[pytest]\ngump_setup =\n    echo 1 > made.log\n    cat made.log > more.log\ngump_test = cat more.log\n"
     gump.project.write({"pytest.ini": ini, ".gitignore": "*.log\n"})
@@ -273,7 +273,7 @@ def test_what_setup_makes_is_there_for_the_gates(gump: Gump, bin_folder: Path) -
     assert (check(record, "setup")["state"], check(record, "gate test")["state"]) == ("ok", "ok")
 
 
-def test_agents_of_a_hook_and_of_the_ini_file_count(gump: Gump, bin_folder: Path) -> None:
+def test_agents_of_a_hook_and_of_the_ini_file_are_found(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330")
     conftest = "def pytest_gump_agents():\n    return {'mine': 'near'}\n"
     gump.project.write({"conftest.py": conftest, "pytest.ini": "[pytest]\ngump_agents = near = claude-haiku\n"})
@@ -281,14 +281,14 @@ def test_agents_of_a_hook_and_of_the_ini_file_count(gump: Gump, bin_folder: Path
     assert check(diagnosis(gump, "--workflow", "one"), "agent mine")["value"] == "can start (claude)"
 
 
-def test_a_workflow_that_there_is_not_is_wrong_usage(gump: Gump) -> None:
+def test_an_unknown_workflow_is_a_usage_error(gump: Gump) -> None:
     assert "did you mean 'pair'?" in gump.bad("doctor", "--workflow", "piar", code=2)
 
 
 # -- one request -----------------------------------------------------------------------------------------------------
 
 
-def test_a_request_goes_through_the_adapter_and_tells_model_and_cost(
+def test_a_request_through_the_adapter_shows_model_and_cost(
     gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
@@ -302,9 +302,7 @@ def test_a_request_goes_through_the_adapter_and_tells_model_and_cost(
     assert "ANTHROPIC_API_KEY=sk-ant-very-secret" in (bin_folder / "claude.env").read_text(encoding="utf-8")
 
 
-def test_a_request_has_the_variables_that_the_settings_pass_to_agents(
-    gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_has_the_environment_of_agents(gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     gump.project.write({"pytest.ini": "[pytest]\ngump_agent_env = HOUSE_PROXY\n"})
     monkeypatch.setenv("HOUSE_PROXY", "here")
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
@@ -312,14 +310,14 @@ def test_a_request_has_the_variables_that_the_settings_pass_to_agents(
     assert "HOUSE_PROXY=here" in (bin_folder / "claude.env").read_text(encoding="utf-8")
 
 
-def test_without_a_name_every_installed_cli_is_called(gump: Gump, bin_folder: Path) -> None:
+def test_live_without_a_name_calls_every_installed_cli(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
     cli(bin_folder, "codex", "codex-cli 0.169.0", plays("codex", "basic"))
     record = diagnosis(gump, "--live")
     assert [(call["agent"], call["ok"]) for call in record["live"]] == [("claude", True), ("codex", True)]
 
 
-def test_a_request_that_fails_is_told_in_the_words_of_the_cli(gump: Gump, bin_folder: Path) -> None:
+def test_a_failed_request_shows_the_message_of_the_cli(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "no-key"))
     code, output, _ = gump("doctor", "--live", "claude")
     assert code == 1
@@ -327,7 +325,7 @@ def test_a_request_that_fails_is_told_in_the_words_of_the_cli(gump: Gump, bin_fo
     assert output.splitlines()[-1].endswith("failed checks: call of claude")
 
 
-def test_output_of_a_request_that_cannot_be_stored_is_no_timeout(gump: Gump, bin_folder: Path) -> None:
+def test_output_of_a_request_that_cannot_be_stored_is_not_a_timeout(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", "exec cat /dev/zero")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, hard))
@@ -338,17 +336,17 @@ def test_output_of_a_request_that_cannot_be_stored_is_no_timeout(gump: Gump, bin
     assert call["message"] == f"its output cannot be stored: {os.strerror(errno.EFBIG)}"
 
 
-def test_a_workflow_calls_its_own_agents(gump: Gump, bin_folder: Path) -> None:
+def test_live_with_a_workflow_calls_its_agents(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
     record = diagnosis(gump, "--workflow", "pair", "--live")
     assert [call["agent"] for call in record["live"]] == ["claude-haiku", "claude-sonnet"]
 
 
-def test_an_agent_that_nobody_knows_cannot_be_called(gump: Gump) -> None:
+def test_an_unknown_agent_cannot_be_called(gump: Gump) -> None:
     assert "unknown agent 'clod'" in gump.bad("doctor", "--live", "clod")
 
 
-def test_nothing_is_started_unless_asked_for(gump: Gump, bin_folder: Path) -> None:
+def test_no_agent_is_started_without_live(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330", plays("claude", "basic"))
     gump.good("doctor")
     assert not (bin_folder / "claude.words").exists()
@@ -357,12 +355,12 @@ def test_nothing_is_started_unless_asked_for(gump: Gump, bin_folder: Path) -> No
 # -- conformance -----------------------------------------------------------------------------------------------------
 
 
-def test_conformance_tells_that_nothing_is_installed(gump: Gump) -> None:
+def test_conformance_without_an_installed_cli(gump: Gump) -> None:
     output = gump.good("doctor", "--conformance")
     assert "no supported CLI is installed" in output
 
 
-def test_conformance_of_a_named_cli_that_is_not_installed_is_told_for_each_scenario(gump: Gump) -> None:
+def test_conformance_reports_a_missing_cli_for_each_scenario(gump: Gump) -> None:
     code, output, _ = gump("doctor", "--conformance", "codex", "--scenario", "basic", "--json")
     [finding] = json.loads(output)["conformance"]
     assert (code, finding["cli"], finding["scenario"], finding["state"]) == (0, "codex", "basic", "not installed")
@@ -379,16 +377,16 @@ def test_options_without_effect_are_refused(gump: Gump, words: tuple[str, ...], 
     assert error in gump.bad("doctor", *words, code=2)
 
 
-def test_conformance_of_something_else_is_refused(gump: Gump) -> None:
+def test_conformance_of_an_unsupported_cli_is_refused(gump: Gump) -> None:
     assert "the conformance suite has no CLI 'cursor'" in gump.bad("doctor", "--conformance", "cursor")
 
 
-def test_variables_that_agents_and_gates_do_not_get_are_named(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_agents_and_gates_do_not_receive_are_named(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AAA_HOME", "/opt/a")
     monkeypatch.setenv("ANDROID_HOME", "/opt/android")
     for whose, setting in {"agents": "gump_agent_env", "gates": "gump_gate_env"}.items():
-        told = check(diagnosis(gump), f"environment of {whose}")
-        assert told["state"] == "note"
-        assert "ANDROID_HOME" in told["value"]
-        assert "AAA_HOME" not in told["value"]
-        assert setting in told["value"]
+        found = check(diagnosis(gump), f"environment of {whose}")
+        assert found["state"] == "note"
+        assert "ANDROID_HOME" in found["value"]
+        assert "AAA_HOME" not in found["value"]
+        assert setting in found["value"]
