@@ -1,4 +1,4 @@
-"""Whole sessions that repeat reported faults: `make test-cases`. A plain `make test` leaves them out."""
+"""Complete sessions that reproduce reported faults. `make test-cases` runs them, `make test` does not."""
 
 from __future__ import annotations
 

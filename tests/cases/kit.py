@@ -1,4 +1,4 @@
-"""What cases look at after a session."""
+"""Helpers that read the results of a session."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ if TYPE_CHECKING:
 
 
 def report_text(project: Rogue) -> str:
-    """What `gump report` prints of the last run, in one line."""
+    """Return the output of `gump report` about the last run in one line."""
     ran = project.project.pytester.run(sys.executable, "-m", "pytest_gump", "report")
     assert ran.ret == 0
     return " ".join(" ".join(ran.outlines).split())
 
 
 def summary_of(ran: Ran) -> str:
-    """The lines of the session's summary on its runs."""
+    """Return the lines of the gump section in the summary of the session."""
     begins = next(number for number, line in enumerate(ran.lines) if line.startswith("=") and " gump " in line)
     return "\n".join(ran.lines[begins:])

@@ -1,4 +1,4 @@
-"""Agents that want to pass without doing the work, and honest ones that must not be taken for them."""
+"""Agents that try to pass without doing the work, and honest agents that must pass."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def append(name: str, text: str) -> str:
 
 
 def bytecode(source: str, target: str, code: str) -> str:
-    """Bytecode that Python never compares with its source."""
+    """Return code that compiles bytecode which Python does not compare with its source."""
     return f"""
 import importlib.util, marshal
 code = compile({code!r}, {source!r}, "exec")
@@ -97,7 +97,7 @@ STOPPED = {
     "only-collects": write("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "--collect-only"\n'),
     "only-sets-up": write("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "--setup-only"\n'),
 }  # fmt: skip
-"""What an agent does, none of which may pass."""
+"""Code of agents that must not pass."""
 
 NAMED = {
     "other-folder-of-tests": (
@@ -130,7 +130,7 @@ NAMED = {
     "tox-ini": (write("app.py", RIGHT) + write("tox.ini", "[pytest]\naddopts = -k sub\n"), "gates read: tox.ini"),
     "makefile": (write("app.py", RIGHT) + write("Makefile", "test:\n\ttrue\n"), "gates read: Makefile"),
 }  # fmt: skip
-"""What an agent does, and what the summary and the report say of it if it passes."""
+"""Code of agents that may pass, and the text about them in summary and report."""
 
 HONEST = {
     "fix": write("app.py", RIGHT),
@@ -154,7 +154,7 @@ HONEST = {
     "data-named-like-a-tool": write("app.py", RIGHT) + write("data/pytest.json", "{}") + write("docs/_pytest.txt", "x"),
     "package-inside": write("app.py", RIGHT) + write("core/__init__.py", "") + write("core/coverage.py", "x = 1\n"),
 }  # fmt: skip
-"""What an honest agent does; nothing is named, and it passes."""
+"""Code of honest agents that pass and have no notes."""
 
 
 @pytest.fixture
@@ -178,7 +178,7 @@ def test_a_cheat_is_stopped(project: Rogue, cheat: str) -> None:
 
 
 @pytest.mark.parametrize("cheat", NAMED)
-def test_a_cheat_that_passes_is_named(project: Rogue, cheat: str) -> None:
+def test_a_cheat_that_passes_is_reported(project: Rogue, cheat: str) -> None:
     agent, named = NAMED[cheat]
     ran = run(project, agent)
     assert any(named in line for line in ran.lines), ran.lines
@@ -188,7 +188,7 @@ def test_a_cheat_that_passes_is_named(project: Rogue, cheat: str) -> None:
 
 
 @pytest.mark.parametrize("work", HONEST)
-def test_honest_work_passes_and_nothing_is_named(project: Rogue, work: str) -> None:
+def test_honest_work_passes_without_a_note(project: Rogue, work: str) -> None:
     ran = run(project, HONEST[work])
     assert ran.code == 0, ran.result.reason
     assert (ran.result.named_changes, ran.result.gate_config, ran.result.notes) == ((), (), ())
@@ -198,7 +198,7 @@ def test_honest_work_passes_and_nothing_is_named(project: Rogue, work: str) -> N
     "addopts",
     ["-n1", "-q -p no:terminal", "-x --lf", "--sw --ff", "-W error", "--import-mode=importlib", "--strict-markers"],
 )
-def test_a_project_with_options_of_its_own_passes(project: Rogue, addopts: str) -> None:
+def test_a_project_with_its_own_pytest_options_passes(project: Rogue, addopts: str) -> None:
     project.project.write({"pytest.ini": f"[pytest]\naddopts = {addopts}\npythonpath = .\n"})
     project.project.commit("options")
     ran = run(project, HONEST["fix"])
@@ -220,14 +220,14 @@ def test_new_tests_and_fixtures_pass_and_the_configuration_is_named(project: Rog
     assert ran.result.named_changes == ()
 
 
-def test_a_renamed_test_file_is_no_lost_test(project: Rogue) -> None:
+def test_a_renamed_test_file_is_not_a_lost_test(project: Rogue) -> None:
     project.workflow("    gate: [compile, test]\n")
     ran = run(project, HONEST["fix"] + "os.rename('tests/test_add.py', 'tests/test_sum.py')\n")
     assert ran.code == 0, ran.result.reason
     assert ran.result.named_changes == ()
 
 
-def test_lost_tests_are_named_where_tests_may_change(project: Rogue) -> None:
+def test_lost_tests_are_named_if_tests_may_change(project: Rogue) -> None:
     project.workflow("    gate: [compile, test]\n")
     ran = run(project, "os.unlink('tests/test_add.py')\n" + append("app.py", "\n"))
     assert ran.code == 0
@@ -235,7 +235,7 @@ def test_lost_tests_are_named_where_tests_may_change(project: Rogue) -> None:
     assert "1 test collected, 2 before the step" in report_text(project)
 
 
-def test_a_file_that_compile_generates_is_seen_by_the_tests(project: Rogue) -> None:
+def test_tests_can_import_a_file_that_the_compile_gate_generates(project: Rogue) -> None:
     project.project.write({".gitignore": "__pycache__/\ngenerated.py\n", "pytest.ini": "[pytest]\npythonpath = .\n"})
     project.project.write({"gump.toml": "[validation]\ncompile_cmd = \"echo 'sign = 1' > generated.py\"\n"})
     project.project.commit("generated")
@@ -245,7 +245,7 @@ def test_a_file_that_compile_generates_is_seen_by_the_tests(project: Rogue) -> N
     assert ran.code == 0, ran.result.reason
 
 
-def test_a_changed_interpreter_ends_the_attempt_and_no_other_is_paid(
+def test_a_changed_interpreter_ends_the_attempt_without_a_paid_retry(
     project: Rogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site = tmp_path / "site-packages"
@@ -260,7 +260,7 @@ def test_a_changed_interpreter_ends_the_attempt_and_no_other_is_paid(
     assert not any(result.usage.turns for result in ran.results[1:])
 
 
-def test_a_program_that_gates_find_elsewhere_ends_the_attempt(
+def test_a_program_that_shadows_one_of_the_gates_ends_the_attempt(
     project: Rogue, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bin").mkdir()

@@ -1,4 +1,4 @@
-"""Command lines and settings of projects: files of arguments, addopts for ordinary tests, native TOML, wrong hooks."""
+"""Command lines and settings of projects: argument files, addopts for ordinary tests, native TOML, invalid hooks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARKERS = "markers =\n    unit: fast\n    slow: slow\n"
     "addopts",
     ["-m unit", "-m 'not slow'", "-k unit", "--deselect=spec.md", "--ignore=spec.md", "--lf", "--doctest-glob=*.md"],
 )
-def test_addopts_for_ordinary_tests_leave_out_no_step(project: GumpProject, addopts: str) -> None:
+def test_addopts_for_ordinary_tests_deselect_no_step(project: GumpProject, addopts: str) -> None:
     project.write({"pytest.ini": f"[pytest]\naddopts = {addopts}\n{MARKERS}", "spec.md": "# Spec\n\n>>> 1 / 0\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -25,14 +25,14 @@ def test_addopts_for_ordinary_tests_leave_out_no_step(project: GumpProject, addo
     assert result.parseoutcomes() == {"passed": 1}
 
 
-def test_selection_on_the_command_line_that_leaves_no_step_says_so(project: GumpProject) -> None:
+def test_command_line_that_deselects_all_steps_has_a_message(project: GumpProject) -> None:
     result = project.run("one", "-m", "unit", "-p", "no:xdist")
     assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
     result.stdout.fnmatch_lines(["no step of one on spec.md is selected*"])
     assert project.folders() == []
 
 
-def test_spec_beside_a_folder_of_tests_is_no_doctest_on_a_worker(project: GumpProject) -> None:
+def test_spec_in_a_folder_of_tests_is_not_a_doctest_on_a_worker(project: GumpProject) -> None:
     project.write({"spec.md": "# Spec\n\n>>> 1 / 0\n", "test_app.py": "def test_app(): pass\n"})
     project.write({"pytest.ini": "[pytest]\naddopts = --doctest-glob=*.md\n"})
     project.commit()
@@ -41,7 +41,7 @@ def test_spec_beside_a_folder_of_tests_is_no_doctest_on_a_worker(project: GumpPr
     assert result.parseoutcomes() == {"passed": 2}
 
 
-def test_arguments_come_from_a_file_that_the_command_line_names(project: GumpProject) -> None:
+def test_arguments_are_read_from_a_file(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     lines = ["--gump-workflow=one", f"--gump-replay={project.cassette}", "spec.md"]
     project.write({"run.args": "\n".join(lines)})
@@ -51,7 +51,7 @@ def test_arguments_come_from_a_file_that_the_command_line_names(project: GumpPro
 
 
 @pytest.mark.parametrize("option", ["--setup-plan", "--setup-only"])
-def test_option_that_promises_to_execute_nothing_starts_no_run(project: GumpProject, option: str) -> None:
+def test_options_that_execute_no_test_start_no_run(project: GumpProject, option: str) -> None:
     result = project.run("one", option, "-p", "no:xdist")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*{option} executes no test*", "*hint: use --gump-dry-run *"])
@@ -59,7 +59,7 @@ def test_option_that_promises_to_execute_nothing_starts_no_run(project: GumpProj
 
 
 @pytest.mark.parametrize(("name", "head"), [("pyproject.toml", "[tool.pytest]"), ("pytest.toml", "[pytest]")])
-def test_native_toml_gives_numbers_and_lists(project: GumpProject, name: str, head: str) -> None:
+def test_native_toml_settings_can_be_numbers_and_lists(project: GumpProject, name: str, head: str) -> None:
     if pytest.version_tuple < (9,):
         pytest.skip("native TOML tables came with pytest 9")
     project.write({name: f'{head}\ngump_max_items = 20\ngump_gate_env = ["CI"]\ngump_gate_timeout = 90\n'})
@@ -81,7 +81,9 @@ def test_native_toml_gives_numbers_and_lists(project: GumpProject, name: str, he
         ("return {}['x']", "*pytest_gump_gates raised KeyError: 'x' (*conftest.py:2)"),
     ],
 )
-def test_wrong_answer_of_a_hook_names_hook_and_conftest(project: GumpProject, body: str, message: str) -> None:
+def test_invalid_result_of_a_hook_is_an_error_that_names_the_conftest(
+    project: GumpProject, body: str, message: str
+) -> None:
     project.write({"conftest.py": f"def pytest_gump_gates():\n    {body}\n"})
     result = project.run("one", "-p", "no:xdist")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
@@ -89,13 +91,13 @@ def test_wrong_answer_of_a_hook_names_hook_and_conftest(project: GumpProject, bo
     assert "INTERNALERROR" not in result.stdout.str()
 
 
-def test_spec_without_a_workflow_is_no_test_and_the_way_is_shown(project: GumpProject) -> None:
+def test_spec_without_a_workflow_is_an_error_with_a_hint(project: GumpProject) -> None:
     result = project.pytester.runpytest_inprocess("spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*hint: spec.md is not a test; *pytest --gump-workflow=tdd spec.md"])
 
 
-def test_distribution_of_tests_in_addopts_is_no_matter_for_a_run(project: GumpProject) -> None:
+def test_dist_option_in_addopts_does_not_affect_a_run(project: GumpProject) -> None:
     project.write({"pytest.ini": "[pytest]\naddopts = -n1 --dist=loadgroup\n"})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})

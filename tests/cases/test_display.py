@@ -1,4 +1,4 @@
-"""What people see of a run: counts in its last line, and what an agent is asked for."""
+"""The counts in the last line of a run, and the files that a prompt allows."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ def last_line(project: GumpProject, name: str, text: str) -> str:
     return next(line for line in lines if line.startswith("run "))
 
 
-def test_the_members_of_a_parallel_group_are_steps(project: GumpProject) -> None:
+def test_steps_of_a_parallel_group_are_counted_as_steps(project: GumpProject) -> None:
     for name in ("one", "two"):
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"}, cost_usd=0.0094)
     assert last_line(project, "pair", PAIR).startswith("run passed — 2 steps, $0.0188, ")
 
 
-def test_a_new_pass_of_a_group_is_a_retry(project: GumpProject) -> None:
+def test_a_repeated_group_is_counted_as_a_retry(project: GumpProject) -> None:
     project.answer("change", writes={"a.py": "x = 1\n"})
     project.answer("change", attempt=2, writes={"a.py": "x = 2\n"})
     for attempt in (1, 2):
@@ -68,7 +68,7 @@ def test_a_new_pass_of_a_group_is_a_retry(project: GumpProject) -> None:
     assert line.startswith("run passed — 3 steps, 1 retry, "), line
 
 
-def test_the_prompt_allows_no_file_that_the_step_must_leave_alone(project: GumpProject) -> None:
+def test_the_prompt_does_not_allow_files_that_the_step_must_not_change(project: GumpProject) -> None:
     project.plan("plan", {"name": "add", "description": "add it", "files": ["src/add.py", "tests/test_add.py"]})
     project.answer("build::impl[add]", writes={"src/add.py": "x = 1\n"})
     project.workflow("test-first", TEST_FIRST)

@@ -1,4 +1,4 @@
-"""Hooks that end a session before, during or after its runs: the exit code is 0 only if the runs passed."""
+"""Hooks that end a session before, during or after its runs. The exit code is 0 only if the runs passed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_exit_at_the_end_of_the_session_does_not_hide_a_failed_test(project: Gum
     ],
     ids=["error in collection", "exit in collection", "no session"],
 )
-def test_hook_that_prevents_a_run_is_named_and_no_success(
+def test_hook_that_prevents_a_run_is_named_and_the_session_fails(
     project: GumpProject, hook: str, code: int, line: str
 ) -> None:
     project.write({"conftest.py": f"import pytest\n\n\n@pytest.hookimpl(tryfirst=True)\ndef {hook}\n"})

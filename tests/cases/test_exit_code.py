@@ -1,4 +1,4 @@
-"""The exit code under random phases, plugins and outcomes: more examples than `make test` has time for."""
+"""The exit code with random phases, plugins and outcomes, with more examples than in `make test`."""
 
 from __future__ import annotations
 

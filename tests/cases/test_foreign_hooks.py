@@ -1,4 +1,4 @@
-"""What hooks of other plugins do around a step changes no attempt, loses none, and starts none again."""
+"""Hooks of other plugins around a step do not change, lose or repeat an attempt."""
 
 from __future__ import annotations
 
@@ -53,12 +53,12 @@ CONFTESTS = {
 }
 SILENT = {"nothing collected", "protocol calls twice", "protocol logs"}
 UNCHANGED = {("xfail mark", True), ("call raises", False)}
-"""Where the hook comes to the same outcome as the attempt."""
+"""Hooks with the same outcome as the attempt."""
 
 
 @pytest.mark.parametrize("passes", [True, False], ids=["passes", "fails"])
 @pytest.mark.parametrize("name", CONFTESTS)
-def test_hook_of_another_plugin_changes_no_result(project: GumpProject, name: str, passes: bool) -> None:
+def test_hook_of_another_plugin_does_not_change_a_result(project: GumpProject, name: str, passes: bool) -> None:
     project.write({"conftest.py": CONFTESTS[name]})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n" if passes else BROKEN})
@@ -85,7 +85,7 @@ def test_exit_in_a_hook_records_the_attempt_and_ends_the_session(project: GumpPr
     assert project.record().status == "cancelled"
 
 
-def test_retry_hook_that_raises_ends_the_step_and_says_so(project: GumpProject) -> None:
+def test_retry_hook_that_raises_fails_the_step_with_the_error(project: GumpProject) -> None:
     project.write({"conftest.py": "def pytest_gump_retry(step):\n    raise KeyError('name')\n"})
     project.commit()
     project.answer("impl", writes={"new.py": BROKEN})
@@ -95,7 +95,7 @@ def test_retry_hook_that_raises_ends_the_step_and_says_so(project: GumpProject) 
 
 
 @pytest.mark.parametrize("name", ["skip in set-up", "report raises"])
-def test_result_of_a_worker_is_recorded_once_whatever_hooks_do(project: GumpProject, name: str) -> None:
+def test_result_of_a_worker_is_recorded_once_despite_hooks(project: GumpProject, name: str) -> None:
     project.write({"conftest.py": CONFTESTS[name]})
     project.commit()
     project.answer("impl", writes={"new.py": "x = 1\n"})

@@ -1,4 +1,4 @@
-"""What never began is not checked: a run whose gates could not run starts its agents when it is resumed."""
+"""Runs that fail before the first agent starts. The resumed run starts the agents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ name: small
 
 @pytest.fixture
 def tool(gump_project: GumpProject) -> Path:
-    """A command that is not there yet."""
+    """Return the path of a command that does not exist yet."""
     return gump_project.path.parent / f"{gump_project.path.name}-tool"
 
 
@@ -55,7 +55,7 @@ def gump(project: GumpProject, *words: str) -> str:
     return project.pytester.run(sys.executable, "-m", "pytest_gump", *words).stdout.str()
 
 
-def test_a_preflight_that_cannot_run_is_shown_as_what_it_is(gump_project: GumpProject, tool: Path) -> None:
+def test_an_error_of_the_preflight_is_shown_as_such(gump_project: GumpProject, tool: Path) -> None:
     result = start(gump_project, tool)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.assert_outcomes(failed=1, skipped=2)
@@ -78,7 +78,7 @@ def test_a_preflight_that_cannot_run_is_shown_as_what_it_is(gump_project: GumpPr
     assert "preflight: test: " in (gump_project.path / ".gump/ci/summary.md").read_text()
 
 
-def test_agents_start_when_such_a_run_is_resumed(gump_project: GumpProject, tool: Path) -> None:
+def test_agents_start_when_the_run_is_resumed(gump_project: GumpProject, tool: Path) -> None:
     start(gump_project, tool)
     install(tool)
     gump_project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -94,7 +94,7 @@ def test_agents_start_when_such_a_run_is_resumed(gump_project: GumpProject, tool
     assert record.preflight["reason"] is None
 
 
-def test_a_run_that_is_resumed_too_early_fails_the_same_way(gump_project: GumpProject, tool: Path) -> None:
+def test_a_run_resumed_without_a_fix_fails_in_the_same_way(gump_project: GumpProject, tool: Path) -> None:
     start(gump_project, tool)
     assert resume(gump_project).ret == pytest.ExitCode.TESTS_FAILED
     assert gump_project.record().attempts == []
@@ -114,7 +114,7 @@ def test_a_worktree_that_cannot_be_set_up_fails_before_the_first_step(gump_proje
     assert [one.agent for one in gump_project.record().attempts] == ["claude-haiku", "claude-opus"]
 
 
-def test_an_attempt_whose_worktree_could_not_be_set_up_is_made_again(gump_project: GumpProject, tool: Path) -> None:
+def test_an_attempt_whose_worktree_cannot_be_set_up_is_repeated(gump_project: GumpProject, tool: Path) -> None:
     gump_project.workflow("small", WORKFLOW.format(setup=f"setup: ['{tool}']\n", check="true"))
     gump_project.answer("impl", writes={"new.py": "x = 1\n"})
     gump_project.answer("impl", attempt=2, writes={"new.py": "x = 1\n"})
@@ -133,7 +133,7 @@ def test_an_attempt_whose_worktree_could_not_be_set_up_is_made_again(gump_projec
 
 
 def test_a_ledger_of_an_earlier_version_does_not_pass_without_an_agent(gump_project: GumpProject, tool: Path) -> None:
-    """Such a ledger holds the preflight's failure as the first attempt of a step."""
+    """Such a ledger contains the failure of the preflight as the first attempt of a step."""
     gump_project.answer("impl", writes={"new.py": "x = 1\n"})
     start(gump_project, tool)
     failed = gump_project.folders()[0]

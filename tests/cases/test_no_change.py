@@ -1,4 +1,4 @@
-"""Agents that change nothing, in whole sessions: a green base is no proof that they did anything."""
+"""Sessions with agents that change nothing. Gates that pass on the base do not prove any work."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_agent_that_changes_nothing_does_not_pass(project: GumpProject, said:
     result.stdout.no_fnmatch_line("*gump apply*")
 
 
-def test_a_run_with_a_reason_passes_and_says_that_there_is_nothing_to_merge(project: GumpProject) -> None:
+def test_a_run_with_a_reason_passes_and_has_nothing_to_merge(project: GumpProject) -> None:
     project.answer("impl", out=REASON)
     result = project.run("small", "--junit-xml=junit.xml", "--gump-ci=gitlab")
     result.assert_outcomes(passed=1)
@@ -72,9 +72,9 @@ def test_a_run_with_a_reason_passes_and_says_that_there_is_nothing_to_merge(proj
     assert data["run"]["unchanged"] is True
     assert data["steps"][0]["attempts"][0]["no_change"] == "parse_duration() is in units.py already"
     assert "no change: parse_duration() is in units.py already" in data["steps"][0]["reservations"]
-    told = "\n".join(gump(project, "report"))
-    assert "impl: no change: parse_duration() is in units.py already" in told
-    assert "nothing to merge" in told
+    printed = "\n".join(gump(project, "report"))
+    assert "impl: no change: parse_duration() is in units.py already" in printed
+    assert "nothing to merge" in printed
     assert (
         'name="gump.no_change" value="parse_duration() is in units.py already"'
         in (project.path / "junit.xml").read_text()
@@ -86,7 +86,7 @@ def test_a_run_with_a_reason_passes_and_says_that_there_is_nothing_to_merge(proj
     assert any("nothing to merge" in line for line in gump(project, "apply"))
 
 
-def test_a_reason_is_data_and_cannot_shape_the_output(project: GumpProject) -> None:
+def test_a_reason_is_data_and_cannot_control_the_output(project: GumpProject) -> None:
     project.answer("impl", out={"no_change.txt": "\x1b[2Jall fine\n::error::look\n" + "x" * 5000})
     result = project.run("small")
     result.assert_outcomes(passed=1)
@@ -97,7 +97,7 @@ def test_a_reason_is_data_and_cannot_shape_the_output(project: GumpProject) -> N
     assert not any(line.startswith("::error") for line in result.outlines)
 
 
-def test_skipped_gates_are_no_passed_ones(project: GumpProject) -> None:
+def test_skipped_gates_are_not_shown_as_passed(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     project.workflow("small", WORKFLOW + "  - name: quality\n    gate: [compile, lint]\n")
     result = project.run("small", "--junit-xml=junit.xml")
@@ -111,7 +111,7 @@ def test_skipped_gates_are_no_passed_ones(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_only_a_step_that_says_so_may_change_nothing(project: GumpProject, allowed: bool) -> None:
+def test_only_a_step_with_allow_no_change_may_change_nothing(project: GumpProject, allowed: bool) -> None:
     more = "    allow_no_change: true\n" if allowed else ""
     project.workflow("small", f"{WORKFLOW}  - name: finish\n    agent: claude-haiku\n    prompt: Look.\n{more}")
     project.answer("impl", writes={"new.py": "x = 1\n"})
@@ -120,7 +120,7 @@ def test_only_a_step_that_says_so_may_change_nothing(project: GumpProject, allow
     result.assert_outcomes(passed=1 + allowed, failed=1 - allowed)
 
 
-def test_the_same_agent_is_not_asked_a_third_time(project: GumpProject) -> None:
+def test_the_same_agent_does_not_get_a_third_attempt(project: GumpProject) -> None:
     project.workflow("small", WORKFLOW + '    on_failure: {retry: 4, strategy: ["same: 3", "escalate: claude-opus"]}\n')
     for attempt in (1, 2):
         project.answer("impl", attempt=attempt)
@@ -131,7 +131,7 @@ def test_the_same_agent_is_not_asked_a_third_time(project: GumpProject) -> None:
     assert "Change the files, or give the reason" in project.prompt("impl", 2)
 
 
-def test_parts_of_a_replan_need_no_change_but_the_step_does(project: GumpProject) -> None:
+def test_items_of_a_replan_need_no_change_unlike_the_step(project: GumpProject) -> None:
     project.workflow("small", WORKFLOW + '    on_failure: {retry: 2, strategy: [same, "replan: claude-opus"]}\n')
     project.answer("impl")
     project.plan("impl--replan::plan", "one", "two")
@@ -143,7 +143,7 @@ def test_parts_of_a_replan_need_no_change_but_the_step_does(project: GumpProject
     ]
 
 
-def test_items_that_others_have_done_already_pass_with_their_reasons(project: GumpProject) -> None:
+def test_items_that_are_already_done_pass_with_a_reason(project: GumpProject) -> None:
     project.workflow(
         "items",
         "name: items\nsteps:\n  - name: split\n    agent: claude-opus\n    output: plan\n    prompt: Split.\n"

@@ -1,4 +1,4 @@
-"""What users of the original Gump meet: budgets, retries, keys and settings."""
+"""Budgets, retries, keys and settings for users of the original Gump."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ STEP = """\
     ],
     ids=["run", "step"],
 )
-def test_a_budget_that_two_attempts_spend_is_told_with_its_own_sum(
+def test_a_spent_budget_is_reported_with_the_sum_of_both_attempts(
     gump_project: GumpProject, text: str, whose: str
 ) -> None:
     gump_project.workflow("small", f"name: small\n{text}")
@@ -41,7 +41,7 @@ def test_a_budget_that_two_attempts_spend_is_told_with_its_own_sum(
 
 
 @pytest.mark.parametrize("on_failure", ["{retry: 2}", "{gate_fail: {retry: 2}}"], ids=["flat", "branch"])
-def test_retry_means_as_many_attempts_in_both_forms(gump_project: GumpProject, on_failure: str) -> None:
+def test_retry_is_the_number_of_attempts_in_both_forms(gump_project: GumpProject, on_failure: str) -> None:
     gump_project.workflow("twice", f"name: twice\nsteps:\n{STEP}    on_failure: {on_failure}\n")
     for attempt in (1, 2, 3):
         gump_project.answer("impl", attempt=attempt, writes={f"notes{attempt}.txt": "hm\n"})
@@ -51,7 +51,7 @@ def test_retry_means_as_many_attempts_in_both_forms(gump_project: GumpProject, o
     dry.stdout.fnmatch_lines(["*1-2 claude-haiku; the 2nd failure is final"])
 
 
-def test_a_misspelt_table_is_refused_and_a_key_without_effect_is_named(gump_project: GumpProject) -> None:
+def test_unknown_table_is_refused_and_key_without_effect_is_named(gump_project: GumpProject) -> None:
     gump_project.workflow("once", f"name: once\nsteps:\n{STEP}")
     gump_project.answer("impl", writes={"a.py": "a = 1\n"})
     gump_project.write({"gump.toml": "[validaton]\ntest_cmd = 'make'\n"})
@@ -69,7 +69,7 @@ def test_a_misspelt_table_is_refused_and_a_key_without_effect_is_named(gump_proj
     assert str(result.stdout).count("note: gump.toml:1:1: 'default_agent' has no effect") == 1
 
 
-def test_the_settings_of_the_folder_that_a_run_starts_in_count(
+def test_settings_are_read_from_the_folder_in_which_a_run_starts(
     gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gump_project.workflow("check", "name: check\nsteps:\n  - {name: check, gate: [lint]}\n")

@@ -1,4 +1,4 @@
-"""A step that fails for good in a parallel group whose own on_failure would go back."""
+"""A step that fails in a parallel group that has an on_failure policy of its own."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ steps:
 """
 
 
-def test_step_that_fails_for_good_in_a_parallel_group_is_shown_once_as_failed(project: GumpProject) -> None:
+def test_a_failed_step_of_a_parallel_group_is_shown_once(project: GumpProject) -> None:
     project.workflow("reviews", WORKFLOW)
     for attempt in (1, 2, 3):
         project.answer("change", attempt=attempt, writes={"new.py": f"x = {attempt}\n"})

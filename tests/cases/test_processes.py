@@ -1,4 +1,4 @@
-"""Agents that attack or outlive their supervision, print without end, or do not exit; and clocks that jump."""
+"""Agents that attack or outlive their supervisor, print endlessly or do not exit, and sessions that are suspended."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def settings(rogue: Rogue, lines: str) -> None:
     ],
     ids=["keeper killed", "keeper stopped", "supervisor killed too"],
 )
-def test_a_daemon_without_environment_ends_with_an_agent_that_attacks_its_parents(rogue: Rogue, attack: str) -> None:
+def test_daemon_of_an_agent_that_attacks_its_parents_is_ended(rogue: Rogue, attack: str) -> None:
     rogue.workflow(AGAIN)
     rogue.agent(
         DAEMON + f"if attempt == 1:\n    start_daemon(); time.sleep(0.3)\n    {attack}\n    time.sleep(60)\n"
@@ -58,7 +58,7 @@ def test_a_daemon_without_environment_ends_with_an_agent_that_attacks_its_parent
     assert running(f"{rogue.project.path.name}-daemon.sh") == []
 
 
-def test_a_daemon_ends_when_the_agent_kills_the_session_and_its_parent(rogue: Rogue) -> None:
+def test_daemon_of_an_agent_that_kills_the_session_is_ended(rogue: Rogue) -> None:
     rogue.agent(
         DAEMON + "import psutil\nparents = psutil.Process().parents()\nstart_daemon(); time.sleep(0.3)\n"
         "session = next(one for one in parents if '--gump-workflow=rogue' in one.cmdline())\n"
@@ -72,11 +72,11 @@ def test_a_daemon_ends_when_the_agent_kills_the_session_and_its_parent(rogue: Ro
     process.stderr.close()
     wait_until(lambda: not running(f"{rogue.project.path.name}-daemon.sh"), 10)
     wait_until(lambda: not running(str(rogue.script)), 10)
-    assert rogue.project.record().status == "running"  # that is shown as interrupted: its process is gone
+    assert rogue.project.record().status == "running"  # shown as interrupted, since its process has ended
 
 
 @pytest.mark.parametrize("branches", [1, 6])
-def test_a_chain_of_forks_without_environment_and_session_is_ended(rogue: Rogue, branches: int) -> None:
+def test_chain_of_forks_without_environment_is_ended(rogue: Rogue, branches: int) -> None:
     stop = rogue.script.with_name(f"{rogue.project.path.name}-stop")
     chain = rogue.script.with_name(f"{rogue.project.path.name}-chain.py")
     chain.write_text(
@@ -99,7 +99,7 @@ def test_a_chain_of_forks_without_environment_and_session_is_ended(rogue: Rogue,
         stop.touch()
 
 
-def test_result_of_a_cli_that_does_not_exit_counts_and_nothing_of_it_is_left(rogue: Rogue) -> None:
+def test_result_of_a_cli_that_does_not_exit_counts(rogue: Rogue) -> None:
     settings(rogue, "gump_silence_timeout = 2s")
     rogue.agent("write('new.py'); done(); time.sleep(600)", ends=False)
     ran = rogue.run()
@@ -115,9 +115,7 @@ def test_result_of_a_cli_that_does_not_exit_counts_and_nothing_of_it_is_left(rog
         ("gump_stream_bytes", "while True: sys.stderr.write('x' * 100000)"),
     ],
 )
-def test_an_agent_that_prints_without_end_is_stopped_soon_in_constant_memory(
-    rogue: Rogue, setting: str, printed: str
-) -> None:
+def test_agent_that_prints_endlessly_is_stopped_in_constant_memory(rogue: Rogue, setting: str, printed: str) -> None:
     settings(rogue, "gump_stream_lines = 20000\ngump_stream_bytes = 30000000")
     rogue.agent(f"say('usage', tokens={{'input': 10}}, cost_usd=0.5)\nwrite('new.py')\n{printed}")
     ran = rogue.run_apart()
@@ -128,8 +126,8 @@ def test_an_agent_that_prints_without_end_is_stopped_soon_in_constant_memory(
     assert sum(rogue.artifact(name).stat().st_size for name in ("stream.ndjson", "stderr.txt")) <= 30_000_000
 
 
-def test_a_disk_that_is_full_for_the_stream_stops_the_agent_and_keeps_its_cost(rogue: Rogue) -> None:
-    """The file system refuses to let the file grow (a limit of this process stands in for a full disk)."""
+def test_full_disk_stops_the_agent_and_its_cost_is_recorded(rogue: Rogue) -> None:
+    """A file size limit of the process replaces a full disk."""
     rogue.agent(
         "say('usage', tokens={'input': 10}, cost_usd=0.5)\nsys.stdout.flush()\nwhile True: say('text', text='x' * 9000)"
     )
@@ -140,7 +138,7 @@ def test_a_disk_that_is_full_for_the_stream_stops_the_agent_and_keeps_its_cost(r
     assert ran.result.usage.cost_usd == 0.5
 
 
-def test_a_session_that_was_stopped_goes_on_without_running_into_a_limit_of_time(rogue: Rogue, tmp_path: Path) -> None:
+def test_time_in_which_a_session_is_suspended_does_not_count_for_max_time(rogue: Rogue, tmp_path: Path) -> None:
     begun, go = tmp_path / "begun", tmp_path / "go"
     rogue.workflow("    guard: {max_time: 4s}\n    gate: [compile]\n")
     rogue.agent(f"write({str(begun)!r})\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)\nwrite('new.py')")

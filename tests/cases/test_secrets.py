@@ -1,4 +1,4 @@
-"""Agents that show the key that they were given, in every form, and logins that the allow-list keeps back."""
+"""Agents that print their key in every encoding, and logins that the allow-list withholds."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ sys.stdout.write('{"type": "text", "text": "' + forms["escapes"] + '"}\\n')
 """
 
 
-def kept_forms() -> dict[str, bytes]:
+def encodings_of_the_key() -> dict[str, bytes]:
     data = KEY.encode()
     shifted = base64.b64encode(b"x" + data).decode()
     return {
@@ -50,7 +50,12 @@ def kept_forms() -> dict[str, bytes]:
 def places_of_the_key(folders: list[Path]) -> list[str]:
     files = [path for folder in folders for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
     assert files
-    return [f"{name} in {path}" for path in files for name, form in kept_forms().items() if form in path.read_bytes()]
+    return [
+        f"{name} in {path}"
+        for path in files
+        for name, form in encodings_of_the_key().items()
+        if form in path.read_bytes()
+    ]
 
 
 @pytest.fixture
@@ -64,17 +69,19 @@ def keyed(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> Rogue:
 @pytest.mark.parametrize(
     "left", ["", "write('a.txt', forms['base64 shifted']); write('.git/x', key); write('b.log', key)"]
 )
-def test_a_key_is_kept_in_no_form_in_no_file(keyed: Rogue, left: str) -> None:
+def test_no_file_contains_a_key_in_any_encoding(keyed: Rogue, left: str) -> None:
     folder = keyed.project.path
     beside = folder.parent / f"{folder.name}-recording"
     keyed.agent(FORMS + f"write('new.py')\n{left}")
     ran = keyed.run("-v", "-rA", f"--junitxml={beside}.xml", f"--gump-record={beside}")
     assert ran.result.outcome == ("out_of_bounds" if left else "passed")
     text = "\n".join(ran.lines).encode()
-    assert [name for name, form in kept_forms().items() if form in text] == []
+    assert [name for name, form in encodings_of_the_key().items() if form in text] == []
     cache = Path(keyed.project.pytester.path.parent)
     assert places_of_the_key([folder / ".gump" / "runs", beside]) == []
-    assert [name for name, form in kept_forms().items() if form in beside.with_suffix(".xml").read_bytes()] == []
+    assert [
+        name for name, form in encodings_of_the_key().items() if form in beside.with_suffix(".xml").read_bytes()
+    ] == []
     slots = [path for path in cache.rglob("worktrees") if path.is_dir()]
     assert places_of_the_key(slots) == []
     if left:
@@ -82,12 +89,10 @@ def test_a_key_is_kept_in_no_form_in_no_file(keyed: Rogue, left: str) -> None:
         kept = subprocess.run(
             ["git", "show", f"{ran.result.snapshot}:a.txt"], cwd=folder, capture_output=True, check=True
         )
-        assert kept_forms()["base64 shifted"] in kept.stdout
+        assert encodings_of_the_key()["base64 shifted"] in kept.stdout
 
 
-def test_an_agent_that_is_not_logged_in_names_what_was_not_passed(
-    rogue: Rogue, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_login_names_variables_that_were_not_passed(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_PROFILE", "work")
     rogue.agent("say('result', outcome='error', reason='Not logged in: please run login')", ends=False)
     ran = rogue.run()

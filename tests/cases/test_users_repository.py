@@ -1,4 +1,4 @@
-"""A user who works in the repository while a run does: branches, the run's folder, the checkout, odd git settings."""
+"""Changes by the user during a run: branches, the run's folder, the checkout, unusual git settings."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def two(rogue: Rogue) -> Rogue:
 
 
 def act(rogue: Rogue, what: str) -> None:
-    """Let the user do this while the second step is at work."""
+    """Let the user do this while the second step is running."""
     rogue.agent(AGENT.replace("ACT", what))
 
 
@@ -71,7 +71,7 @@ MOVES = {
 
 
 @pytest.mark.parametrize("move", MOVES)
-def test_a_branch_that_the_user_takes_is_left_alone_and_the_result_is_on_the_next_one(two: Rogue, move: str) -> None:
+def test_a_branch_that_the_user_moved_is_kept_and_the_result_is_on_another(two: Rogue, move: str) -> None:
     what, why = MOVES[move]
     act(two, f"{what}; write(user.parent / (user.name + '-refs'), as_user('show-ref', '--heads'))")
     project = two.project
@@ -104,7 +104,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_run_that_loses_its_files_fails_with_the_reason_and_can_go_on(two: Rogue, loss: str) -> None:
+def test_a_run_that_loses_its_files_fails_with_a_reason_and_can_be_resumed(two: Rogue, loss: str) -> None:
     act(two, LOSSES[loss])
     project = two.project
     content = (project.path / "app.py").read_bytes()
@@ -138,7 +138,7 @@ PLANTED = [
 
 
 @pytest.mark.parametrize(("name", "content"), PLANTED)
-def test_what_an_agent_plants_in_the_checkout_is_named(two: Rogue, name: str, content: str) -> None:
+def test_files_that_an_agent_plants_in_the_checkout_are_named(two: Rogue, name: str, content: str) -> None:
     (two.project.path / ".git/info/exclude").write_text(".claude/\n")
     act(two, f"write(user / {name!r}, {content + '# more'!r})")
     code, output = play(two)
@@ -148,7 +148,7 @@ def test_what_an_agent_plants_in_the_checkout_is_named(two: Rogue, name: str, co
     assert f"your checkout changed during the run: {name}{how}" in " ".join(gump(two.project, "report")[1].split())
 
 
-def test_pytest_does_not_execute_what_appeared_during_the_last_run(two: Rogue) -> None:
+def test_pytest_does_not_execute_files_planted_during_the_last_run(two: Rogue) -> None:
     project = two.project
     owned = project.path.parent / f"{project.path.name}-owned"
     planted = f"open({str(owned)!r}, 'w')\n"
@@ -162,7 +162,7 @@ def test_pytest_does_not_execute_what_appeared_during_the_last_run(two: Rogue) -
     refused.stderr.fnmatch_lines(["*pytest configuration appeared in your checkout during run *: sub/conftest.py"])
     assert not owned.exists()
     assert len(project.folders()) == 1
-    (project.path / "sub/conftest.py").write_text("")  # looked at
+    (project.path / "sub/conftest.py").write_text("")  # reviewed by the user
     act(two, "pass")
     assert play(two, *words)[0] == 0
 
@@ -173,7 +173,7 @@ SETTINGS += [("merge.ff", "false"), ("merge.ff", "only"), ("commit.gpgsign", "tr
 
 
 @pytest.mark.parametrize(("key", "value"), SETTINGS)
-def test_apply_merges_whatever_the_users_settings_make_of_a_merge(two: Rogue, key: str, value: str) -> None:
+def test_apply_merges_with_unusual_merge_settings_of_the_user(two: Rogue, key: str, value: str) -> None:
     project = two.project
     act(two, "pass")
     assert play(two)[0] == 0

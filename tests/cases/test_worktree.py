@@ -1,4 +1,4 @@
-"""What an agent does to its worktree, to what that lies in, and to what gump keeps beside it."""
+"""Agents that change their worktree, its parent folder, or files of gump next to it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def agent(rogue: Rogue, act: str) -> None:
 
 
 @pytest.mark.parametrize("how", REPLACED)
-def test_worktree_that_an_agent_replaces_is_out_of_bounds_and_the_run_goes_on(rogue: Rogue, how: str) -> None:
+def test_replaced_worktree_is_out_of_bounds_and_the_run_continues(rogue: Rogue, how: str) -> None:
     rogue.workflow(POLICY)
     agent(rogue, REPLACED[how])
     ran = rogue.run()
@@ -55,7 +55,7 @@ def test_worktree_that_an_agent_replaces_is_out_of_bounds_and_the_run_goes_on(ro
     assert ran.code == 0
 
 
-def test_folder_that_an_agent_puts_in_the_place_of_its_worktree_is_kept(rogue: Rogue) -> None:
+def test_folder_that_replaces_a_worktree_is_kept(rogue: Rogue) -> None:
     rogue.workflow(POLICY)
     agent(rogue, REPLACED["another folder"])
     assert rogue.run().code == 0
@@ -81,7 +81,7 @@ write("app.py", "value = 2\\n")
 
 
 @pytest.mark.parametrize("link", ["place.symlink_to(canary)", "place.hardlink_to(canary)"], ids=["link", "hard link"])
-def test_links_in_the_place_of_our_files_are_not_written_through(rogue: Rogue, link: str) -> None:
+def test_links_that_replace_files_of_gump_are_not_followed(rogue: Rogue, link: str) -> None:
     beside, name = rogue.project.path.parent, rogue.project.path.name
     canary, kept = beside / f"{name}-letter.txt", beside / f"{name}-kept"
     canary.write_text("the user's letter\n")
@@ -95,7 +95,7 @@ def test_links_in_the_place_of_our_files_are_not_written_through(rogue: Rogue, l
 
 
 @pytest.mark.parametrize("place", ["here", "here / 'deep'", "here / '.gump'", "here.parent"])
-def test_folders_without_rights_end_no_run(rogue: Rogue, place: str) -> None:
+def test_folders_without_permissions_do_not_break_a_run(rogue: Rogue, place: str) -> None:
     rogue.workflow(POLICY)
     act = f"(here / 'deep').mkdir(); (here / 'deep' / 'x').write_text('1'); ({place}).chmod(0)"
     agent(rogue, act)
@@ -104,7 +104,7 @@ def test_folders_without_rights_end_no_run(rogue: Rogue, place: str) -> None:
     assert ran.results[-1].outcome in {Outcome.PASSED, Outcome.OUT_OF_BOUNDS}
 
 
-def test_what_gump_keeps_is_for_its_user_only(rogue: Rogue) -> None:
+def test_files_of_gump_are_private_to_the_user(rogue: Rogue) -> None:
     before = os.umask(0)
     try:
         rogue.agent("write('app.py', 'value = 2\\n'); os.chdir('/'); write(beside / 'cwd', '')")
@@ -139,7 +139,7 @@ def test_files_of_the_cli_itself_are_set_aside(rogue: Rogue) -> None:
     assert rogue.artifact("set-aside/settings.local.json").read_text() == "{}"
 
 
-def test_plain_pytest_leaves_out_worktrees_inside_the_checkout(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_pytest_ignores_worktrees_inside_the_checkout(rogue: Rogue, monkeypatch: pytest.MonkeyPatch) -> None:
     project = rogue.project
     project.write({".gitignore": ".cache/\n__pycache__/\n", "pytest.ini": "[pytest]\nnorecursedirs = build\n"})
     project.write({"test_app.py": "def test_app():\n    pass\n"})
