@@ -54,7 +54,7 @@ def test_daemon_of_an_agent_that_attacks_its_parents_is_ended(rogue: Rogue, atta
     ran = rogue.run()
     assert ran.code == 0
     assert [one.outcome for one in ran.results] == ["agent_error", "passed"]
-    assert ran.told("the supervisor of the command was killed by another process")
+    assert ran.has_one_line("the supervisor of the command was killed by another process")
     assert running(f"{rogue.project.path.name}-daemon.sh") == []
 
 

@@ -1,4 +1,4 @@
-"""One small workflow, a project for it, and what must be true after every run of it."""
+"""A small workflow, a project for it, and checks that hold after each of its runs."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ steps:
 
 
 def prepare(project: GumpProject) -> GumpProject:
-    """Give the project a file, the workflow `one`, and an agent that changes the file and adds another."""
+    """Add a file, the workflow `one`, and an agent that changes the file and adds another."""
     project.write({"app.py": "value = 1\n"})
     project.workflow("one", ONE)
     project.answer("impl", writes={"app.py": "value = 2\n", "new.py": "x = 1\n"})
@@ -37,7 +37,7 @@ def prepare(project: GumpProject) -> GumpProject:
 
 
 def check_passed(project: GumpProject, result: pytest.RunResult) -> None:
-    """Hold that the run passed, and that nothing but refs, objects and `.gump/runs` was added."""
+    """Check that the run passed, and that it only added refs, objects and `.gump/runs`."""
     result.assert_outcomes(passed=1)
     tree = project.tree(project.record().head)
     assert (tree["app.py"], tree["new.py"]) == ("value = 2", "x = 1")
@@ -47,16 +47,16 @@ def check_passed(project: GumpProject, result: pytest.RunResult) -> None:
 
 
 def apply(capsys: pytest.CaptureFixture[str]) -> str:
-    """Apply the newest run in the folder that the test stands in; gives what was printed."""
+    """Apply the newest run in the current folder, and return the output."""
     capsys.readouterr()
     code = main(["apply"])
-    told = capsys.readouterr()
-    assert code == 0, told.err
-    return told.out
+    output = capsys.readouterr()
+    assert code == 0, output.err
+    return output.out
 
 
 def check_applied(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
-    """Apply, and hold that the checkout has the change and is clean."""
+    """Apply the run, and check that the checkout has the change and is clean."""
     apply(capsys)
     assert (project.path / "app.py").read_text(encoding="utf-8").strip() == "value = 2"
     assert (project.path / "new.py").read_text(encoding="utf-8").strip() == "x = 1"
@@ -64,7 +64,7 @@ def check_applied(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def check_refused(project: GumpProject, result: pytest.RunResult, *lines: str) -> None:
-    """Hold that nothing started, and that the reason is one error without a traceback."""
+    """Check that no run started, and that the reason is one error without a traceback."""
     assert result.ret == 4, result.stdout.str()
     result.stderr.fnmatch_lines([f"ERROR: {line}" if number == 0 else line for number, line in enumerate(lines)])
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
@@ -73,7 +73,7 @@ def check_refused(project: GumpProject, result: pytest.RunResult, *lines: str) -
 
 
 def move(project: GumpProject, place: Path) -> None:
-    """Let project, `run` and `main` live in another checkout."""
+    """Let the project, `run` and `main` use another checkout."""
     project.path = place
     os.chdir(place)
 
@@ -86,9 +86,9 @@ def session(
     spec: str = "spec.md",
     user: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Run the workflow in a process of its own, below a shell that may do something to it first.
+    """Run the workflow in a process of its own, started by a shell that may prepare it.
 
-    `env` changes the environment; None takes a name out. `user` is a command that becomes another user.
+    `env` changes the environment, None removes a name. `user` is the prefix of a command that runs as another user.
     """
     environment = dict(os.environ)
     for name, value in (env or {}).items():
@@ -109,7 +109,7 @@ def session(
 
 
 def check_session(project: GumpProject, done: subprocess.CompletedProcess[str]) -> None:
-    """Hold that a session in a process of its own passed."""
+    """Check that a session in a process of its own passed."""
     assert done.returncode == 0, done.stdout + done.stderr
     assert project.record().status == "passed"
     tree = project.tree(project.record().head)

@@ -1,4 +1,4 @@
-"""Agents that leave odd files: each has its rule, none stops the run, fills the memory or reaches the user."""
+"""Agents that leave unusual files. None stops the run, fills the memory or reaches the user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.kits.rogue import Rogue
 
 BIG = full_size(100, 200) * 1000 * 1000
-"""More than a session may hold in memory."""
+"""More bytes than a session may keep in memory."""
 MANY = full_size(2_000, 20_000)
 LINE = b"a line of a file that no reviewer will ever read to its end\\n"
 BIG_FILES = {
@@ -31,7 +31,7 @@ BIG_FILES = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", BIG_FILES)
-def test_a_very_big_file_is_kept_and_not_shown(rogue: Rogue, kind: str) -> None:
+def test_a_very_large_file_is_kept_and_not_shown(rogue: Rogue, kind: str) -> None:
     rogue.workflow("    gate: [compile, 'untouched: docs/**']\n")
     rogue.agent(
         f"""
@@ -52,7 +52,7 @@ def test_a_very_big_file_is_kept_and_not_shown(rogue: Rogue, kind: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_big_file_that_fails_the_gates_is_told_to_the_next_attempt_in_one_line(rogue: Rogue) -> None:
+def test_a_large_file_that_fails_the_gates_is_one_line_of_the_next_prompt(rogue: Rogue) -> None:
     rogue.workflow("    gate: ['bash: test ! -e big.txt']\n    on_failure: {retry: 2, strategy: [same]}\n")
     rogue.agent(
         f"""
@@ -71,12 +71,12 @@ def test_a_big_file_that_fails_the_gates_is_told_to_the_next_attempt_in_one_line
 
 
 @pytest.mark.slow
-def test_a_huge_hand_over_is_refused_by_its_size(rogue: Rogue) -> None:
+def test_a_huge_output_file_is_refused(rogue: Rogue) -> None:
     rogue.workflow("    output: artifact\n")
     rogue.agent(f"write('.gump/out/artifact.txt', b'0123456789abcde\\n' * {BIG // 16})")
     ran = rogue.run_apart()
     assert ran.result.outcome == "output_invalid"
-    assert ran.told(f"has {BIG} bytes; the limit is 1048576")
+    assert ran.has_one_line(f"has {BIG} bytes; the limit is 1048576")
     assert ran.peak_mb < 150
 
 
@@ -102,7 +102,7 @@ LINKS = {
 }
 
 
-def test_links_out_of_the_tree_fail_the_attempt_by_name(rogue: Rogue) -> None:
+def test_links_out_of_the_tree_fail_the_attempt_and_are_named(rogue: Rogue) -> None:
     rogue.workflow(
         f"    gate: [compile]\n    on_failure: {{retry: {len(LINKS)}, strategy: [same, 'escalate: script']}}\n"
     )
@@ -117,7 +117,7 @@ def test_links_out_of_the_tree_fail_the_attempt_by_name(rogue: Rogue) -> None:
     assert ran.times("left files that cannot be kept") == len(LINKS)
 
 
-def test_a_linked_folder_does_not_lead_gump_out_of_the_tree(rogue: Rogue) -> None:
+def test_gump_does_not_follow_linked_folders_out_of_the_tree(rogue: Rogue) -> None:
     rogue.workflow("    gate: [compile]\n    on_failure: {retry: 2, strategy: [same, 'escalate: script']}\n")
     rogue.agent(
         """
@@ -133,25 +133,25 @@ def test_a_linked_folder_does_not_lead_gump_out_of_the_tree(rogue: Rogue) -> Non
     assert [one.path for one in ran.result.changed] == ["new.py"]
 
 
-def test_sockets_and_fifos_are_left_out_and_named(rogue: Rogue) -> None:
+def test_sockets_and_fifos_are_omitted_and_named(rogue: Rogue) -> None:
     rogue.workflow("    gate: ['bash: cat * > /dev/null 2>&1 || true', 'bash: test ! -e pipe']\n")
     rogue.agent("os.mkfifo('pipe'); import socket; socket.socket(socket.AF_UNIX).bind('sock'); write('new.py')")
     ran = rogue.run()
     assert ran.result.outcome == "passed"
     assert {b"new.py"} == {name for name in rogue.tree(ran.result) if name in {b"pipe", b"sock", b"new.py"}}
-    assert ran.told("left out 2 special files: ")
-    assert all(ran.told(name) for name in ("'pipe'", "'sock'"))
+    assert ran.has_one_line("left out 2 special files: ")
+    assert all(ran.has_one_line(name) for name in ("'pipe'", "'sock'"))
 
 
-def test_a_thousand_fifos_are_told_in_few_lines(rogue: Rogue) -> None:
+def test_a_thousand_fifos_are_reported_in_few_lines(rogue: Rogue) -> None:
     rogue.agent("for n in range(1000): os.mkfifo(f'pipe{n}')")
     ran = rogue.run()
     assert ran.result.outcome == "passed"
     assert len(ran.lines) < 40
-    assert ran.told("left out 1000 special files: 'pipe")
+    assert ran.has_one_line("left out 1000 special files: 'pipe")
 
 
-def test_handover_files_that_are_fifos_do_not_hang(rogue: Rogue) -> None:
+def test_output_files_that_are_fifos_do_not_hang(rogue: Rogue) -> None:
     rogue.workflow("    output: plan\n")
     rogue.agent("os.mkfifo('.gump/out/plan.json')")
     ran = rogue.run()
@@ -173,7 +173,7 @@ ODD_NAMES = {
 }
 
 
-def test_odd_names_are_kept_byte_for_byte(rogue: Rogue) -> None:
+def test_unusual_names_are_kept_byte_for_byte(rogue: Rogue) -> None:
     names = [*ODD_NAMES.values()]
     rogue.workflow(
         "    gate: [compile, 'untouched: docs/**', 'bash: test -e second']\n"
@@ -187,14 +187,14 @@ def test_odd_names_are_kept_byte_for_byte(rogue: Rogue) -> None:
     assert not any("\x1b" in line or line.startswith("::error") for line in ran.lines)
 
 
-def test_odd_names_that_are_out_of_bounds_are_told_in_one_line(rogue: Rogue) -> None:
+def test_unusual_names_that_are_out_of_bounds_are_reported_in_one_line(rogue: Rogue) -> None:
     rogue.agent("write(os.fsdecode(b'.claude/new\\nline\\xe9\\x1b[31m.md'))")
     ran = rogue.run()
     assert ran.result.outcome == "out_of_bounds"
-    assert ran.told("changed protected files: .claude/new line")
+    assert ran.has_one_line("changed protected files: .claude/new line")
 
 
-def test_a_name_that_git_refuses_fails_the_attempt_and_the_rest_is_kept(rogue: Rogue) -> None:
+def test_names_that_git_refuses_do_not_affect_other_files(rogue: Rogue) -> None:
     rogue.agent("write('kept.py'); write('lib/.GIT/config', 'x'); write('lib/git~1', 'x')")
     ran = rogue.run()
     assert ran.result.outcome in {"passed", "out_of_bounds"}
@@ -203,14 +203,14 @@ def test_a_name_that_git_refuses_fails_the_attempt_and_the_rest_is_kept(rogue: R
 
 @pytest.fixture
 def removed(rogue: Rogue) -> Iterator[Rogue]:
-    """Folders so deep that pytest could not remove them later."""
+    """Remove folders afterwards that are too deep for pytest to remove."""
     yield rogue
     subprocess.run(["rm", "-rf", *rogue.project.path.parent.glob(f"{rogue.project.path.name}*")], check=True)
 
 
 @pytest.fixture
 def recursion_limit() -> Iterator[int]:
-    """How deep a function may call itself; the time for deep folders grows with the square of their depth."""
+    """Lower the recursion limit, since the time for deep folders grows with the square of their depth."""
     usual = sys.getrecursionlimit()
     limit = full_size(600, usual)
     sys.setrecursionlimit(limit)
@@ -219,7 +219,7 @@ def recursion_limit() -> Iterator[int]:
 
 
 @pytest.mark.slow
-def test_very_deep_folders_are_kept_or_named_and_go_away(removed: Rogue, recursion_limit: int) -> None:
+def test_very_deep_folders_are_kept_or_named_and_then_removed(removed: Rogue, recursion_limit: int) -> None:
     rogue = removed
     rogue.workflow(
         "    gate: ['bash: test -e second']\n    on_failure: {retry: 2, strategy: [same, 'escalate: script']}\n"
@@ -241,7 +241,7 @@ def test_very_deep_folders_are_kept_or_named_and_go_away(removed: Rogue, recursi
     assert [one.path for one in ran.result.changed] == ["second"]
 
 
-def test_folders_beyond_the_longest_path_do_not_break_the_run(removed: Rogue) -> None:
+def test_folders_beyond_the_maximum_path_length_do_not_break_the_run(removed: Rogue) -> None:
     rogue = removed
     rogue.workflow(
         "    gate: ['bash: test -e second']\n    on_failure: {retry: 2, strategy: [same, 'escalate: script']}\n"
@@ -269,7 +269,7 @@ write('docs/notes.md', 'changed'); os.chmod('docs', 0o500); write('.gump/out/x')
 """
 
 
-def test_unreadable_files_and_folders_fail_the_attempt_and_are_gone_in_the_next(rogue: Rogue) -> None:
+def test_unreadable_files_fail_the_attempt_and_are_missing_in_the_next(rogue: Rogue) -> None:
     rogue.workflow("    gate: [compile]\n    on_failure: {retry: 2, strategy: [same, 'escalate: script']}\n")
     rogue.agent(f"if attempt == 2: write('new.py'); done(); sys.exit()\n{UNREADABLE}")
     ran = rogue.run_apart(prefix=without_powers())
@@ -282,7 +282,7 @@ def test_unreadable_files_and_folders_fail_the_attempt_and_are_gone_in_the_next(
 
 
 def without_powers() -> tuple[str, ...]:
-    """Words that take from root what lets it read everything."""
+    """Return a command prefix that drops the capabilities which let root read everything."""
     if os.geteuid() != 0:
         return ()
     if shutil.which("setpriv") is None:
@@ -290,7 +290,7 @@ def without_powers() -> tuple[str, ...]:
     return ("setpriv", "--bounding-set=-all", "--inh-caps=-all")
 
 
-def test_an_ignored_file_that_a_gate_needs_is_not_seen_by_it_and_that_is_said(rogue: Rogue) -> None:
+def test_an_ignored_file_that_a_gate_needs_is_named(rogue: Rogue) -> None:
     rogue.workflow("    gate: ['bash: test -f needed.py']\n    on_failure: {retry: 2, strategy: [same]}\n")
     rogue.agent(
         """
@@ -300,6 +300,6 @@ def test_an_ignored_file_that_a_gate_needs_is_not_seen_by_it_and_that_is_said(ro
     )
     ran = rogue.run()
     assert [one.outcome for one in ran.results] == ["gate_failed", "passed"]
-    assert ran.told("ignored files are not kept, so the gates did not see them: needed.py")
+    assert ran.has_one_line("ignored files are not kept, so the gates did not see them: needed.py")
     assert "the gates did not see them: needed.py" in rogue.project.prompt("impl", attempt=2)
     assert b"needed.py" in rogue.tree(ran.result)

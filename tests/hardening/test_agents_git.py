@@ -1,4 +1,4 @@
-"""Agents that use git, or ruin it: the tree is the truth, and nothing of the user's is touched."""
+"""Agents that use or damage git. Only their files count, and the user's repository does not change."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ GIT = {
 }
 
 
-def test_what_the_agent_does_with_git_changes_nothing_but_its_files(rogue: Rogue) -> None:
+def test_git_commands_of_the_agent_do_not_affect_its_result(rogue: Rogue) -> None:
     rogue.steps(GIT, "['bash: git rev-parse --verify HEAD && git status']")
     acts = {name: act for name, (act, _) in GIT.items()}
     rogue.agent(f"write(f'{{step}}.new.py', 'x = 1\\n')\nos.utime('app.py')\nexec({acts!r}[step])")
@@ -49,15 +49,15 @@ def test_what_the_agent_does_with_git_changes_nothing_but_its_files(rogue: Rogue
                 path.replace("new", f"{name}.new") for path in changed
             ]
             assert rogue.project.git("rev-parse", f"{attempt.result.snapshot}^") == attempt.step_base
-            assert ran.told(f"✓ {name} ")
+            assert ran.has_one_line(f"✓ {name} ")
 
 
 @pytest.mark.parametrize("act", ["git('switch', '-q', '--orphan', 'b')", "git('reset', '-q', '--hard', 'HEAD~3')"])
-def test_going_back_in_history_is_a_change_like_any_other(rogue: Rogue, act: str) -> None:
+def test_checking_out_an_older_commit_is_a_change_like_any_other(rogue: Rogue, act: str) -> None:
     rogue.agent(act)
     ran = rogue.run()
     assert (ran.code, ran.result.outcome) == (1, "out_of_bounds")
-    assert ran.told("changed protected files: .gump/workflows/rogue.yaml")
+    assert ran.has_one_line("changed protected files: .gump/workflows/rogue.yaml")
     assert ("docs/notes.md", "deleted") in [(one.path, one.status) for one in ran.result.changed]
 
 
@@ -75,7 +75,7 @@ RUIN = {
 USES_GIT = "['bash: git add -A && git stash && git stash pop && git config gump.test 1 && git diff --quiet']"
 
 
-def test_a_ruined_git_folder_harms_neither_gates_nor_the_user(rogue: Rogue) -> None:
+def test_a_damaged_git_folder_harms_neither_gates_nor_the_user(rogue: Rogue) -> None:
     rogue.steps(RUIN, USES_GIT)
     rogue.agent(f"write(f'new-{{step}}.py', 'x = 1\\n')\nexec({RUIN!r}[step])")
     ran = rogue.run()
@@ -86,7 +86,7 @@ def test_a_ruined_git_folder_harms_neither_gates_nor_the_user(rogue: Rogue) -> N
             assert rogue.tree(result).count(f"new-{name}.py".encode()) == 1
 
 
-def test_gates_see_the_change_as_staged_on_the_base_whatever_the_agent_committed(rogue: Rogue) -> None:
+def test_gates_see_the_change_staged_on_the_base_even_if_the_agent_commits(rogue: Rogue) -> None:
     rogue.workflow(
         "    gate: ['bash: test \"$(git diff --cached --name-only HEAD)\" = new.py', 'bash: git diff --quiet']\n"
     )
@@ -94,7 +94,7 @@ def test_gates_see_the_change_as_staged_on_the_base_whatever_the_agent_committed
     assert rogue.run().result.outcome == "passed"
 
 
-def test_an_attempt_after_a_ruined_git_folder_has_a_whole_one(rogue: Rogue) -> None:
+def test_an_attempt_after_a_damaged_git_folder_has_an_intact_one(rogue: Rogue) -> None:
     rogue.workflow("    gate: ['bash: test -f second.py']\n    on_failure: {retry: 2, strategy: [same]}\n")
     rogue.agent(
         "if attempt == 1:\n    write('first.py'); shutil.rmtree('.git')\nelse:\n    git('status'); write('second.py')\n"
@@ -104,7 +104,7 @@ def test_an_attempt_after_a_ruined_git_folder_has_a_whole_one(rogue: Rogue) -> N
     assert [one.path for one in ran.result.changed] == ["first.py", "second.py"]
 
 
-def test_a_gitattributes_filter_of_the_agents_is_never_run(rogue: Rogue) -> None:
+def test_a_gitattributes_filter_of_the_agent_is_not_run(rogue: Rogue) -> None:
     rogue.agent(
         "write('.gitattributes', '*.py filter=evil diff=evil\\n*.md text eol=crlf\\n')\n"
         "for kind in ('clean', 'smudge', 'process'): git('config', f'filter.evil.{kind}', f'touch {user}/filtered')\n"
@@ -116,7 +116,7 @@ def test_a_gitattributes_filter_of_the_agents_is_never_run(rogue: Rogue) -> None
     assert rogue.project.tree(str(ran.result.snapshot))["new.py"] == "x = 1"
 
 
-def test_attributes_that_git_cannot_follow_fail_the_attempt_by_name(rogue: Rogue) -> None:
+def test_attributes_that_git_cannot_apply_fail_the_attempt(rogue: Rogue) -> None:
     rogue.agent(
         "write('.gitattributes', '*.txt working-tree-encoding=UTF-16\\n'); write('a.txt', 'abc'); write('b.py')"
     )
@@ -126,7 +126,7 @@ def test_attributes_that_git_cannot_follow_fail_the_attempt_by_name(rogue: Rogue
     assert b"b.py" in rogue.tree(ran.result)
 
 
-def test_a_nested_repository_is_taken_over_as_files(rogue: Rogue) -> None:
+def test_a_nested_repository_is_kept_as_plain_files(rogue: Rogue) -> None:
     rogue.agent(
         "write('lib/x.py', 'x = 1\\n'); git('init', '-q', 'lib'); git('-C', 'lib', 'add', '-A')\n"
         "git('-C', 'lib', 'commit', '-qm', 'x'); git('add', '-A')\n"
@@ -134,4 +134,4 @@ def test_a_nested_repository_is_taken_over_as_files(rogue: Rogue) -> None:
     ran = rogue.run()
     assert (ran.code, ran.result.outcome) == (0, "passed")
     assert b"lib/x.py" in rogue.tree(ran.result)
-    assert ran.told("nested repositories were kept as plain files: 'lib'")
+    assert ran.has_one_line("nested repositories were kept as plain files: 'lib'")

@@ -1,4 +1,4 @@
-"""Agents that print nonsense, too much or nothing, end oddly, or leave processes behind."""
+"""Agents that print nonsense, too much or nothing, end unexpectedly, or leave processes running."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ LONG = 'sys.stdout.write(\'{"type": "text", "text": "\'); [sys.stdout.write(\'x\
 
 
 @pytest.mark.slow
-def test_a_line_of_50_megabytes_is_kept_on_disk_and_not_read(rogue: Rogue) -> None:
+def test_a_line_of_50_megabytes_is_stored_and_not_read(rogue: Rogue) -> None:
     rogue.agent(LONG + "print('\"}'); write('new.py')")
     ran = rogue.run_apart()
     assert ran.result.outcome == "passed"
-    assert ran.told("a line of 50000028 bytes of the agent's stream was kept on disk")
+    assert ran.has_one_line("a line of 50000028 bytes of the agent's stream was kept on disk")
     assert rogue.artifact("stream.ndjson").stat().st_size > 50_000_000
     assert ran.peak_mb < 150
 
@@ -27,7 +27,7 @@ def test_a_final_event_of_50_megabytes_is_an_agent_error(rogue: Rogue) -> None:
     rogue.agent(LONG.replace("text", "result", 1) + "print('\"}')", ends=False)
     ran = rogue.run_apart()
     assert (ran.code, ran.result.outcome) == (1, "agent_error")
-    assert ran.told("exit code 0 without a result")
+    assert ran.has_one_line("exit code 0 without a result")
     assert ran.peak_mb < 150
 
 
@@ -43,7 +43,7 @@ NOISE = (
 )
 
 
-def test_nonsense_in_the_stream_does_not_matter(rogue: Rogue) -> None:
+def test_nonsense_in_the_stream_is_ignored(rogue: Rogue) -> None:
     rogue.agent(
         f"for noise in ({', '.join(NOISE)}): sys.stdout.buffer.write(noise)\nsys.stdout.flush(); write('new.py')"
     )
@@ -53,7 +53,7 @@ def test_nonsense_in_the_stream_does_not_matter(rogue: Rogue) -> None:
     assert not any("\x1b" in line for line in ran.lines)
 
 
-def test_half_a_line_after_the_result_does_not_matter(rogue: Rogue) -> None:
+def test_half_a_line_after_the_result_is_ignored(rogue: Rogue) -> None:
     rogue.agent("done('All is well.'); sys.stdout.write('{\"type\": \"tex')", ends=False)
     ran = rogue.run()
     assert (ran.result.outcome, ran.result.message) == ("passed", "All is well.")
@@ -70,24 +70,24 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize("case", ENDINGS)
-def test_a_bad_end_is_an_agent_error_that_is_told_in_one_line(rogue: Rogue, case: str) -> None:
-    script, told = ENDINGS[case]
+def test_an_unexpected_end_is_an_agent_error_in_one_line(rogue: Rogue, case: str) -> None:
+    script, reason = ENDINGS[case]
     rogue.agent(f"write('kept.py')\n{script}", ends=False)
     ran = rogue.run()
     assert (ran.code, ran.result.outcome) == (1, "agent_error")
-    assert told in ran.result.reason
-    assert ran.told(told)
+    assert reason in ran.result.reason
+    assert ran.has_one_line(reason)
     assert b"kept.py" in rogue.tree(ran.result)
 
 
-def test_an_agent_that_prints_nothing_at_all_is_an_agent_error(rogue: Rogue) -> None:
+def test_an_agent_that_prints_nothing_is_an_agent_error(rogue: Rogue) -> None:
     rogue.agent("sys.exit()", talks=False, ends=False)
     ran = rogue.run()
     assert ran.result.outcome == "agent_error"
-    assert ran.told("exit code 0 without a result")
+    assert ran.has_one_line("exit code 0 without a result")
 
 
-def test_odd_text_of_an_agent_reaches_the_next_prompt_as_text(rogue: Rogue) -> None:
+def test_unusual_text_of_an_agent_is_text_in_the_next_prompt(rogue: Rogue) -> None:
     rogue.workflow(
         "    output: artifact\n  - name: second\n    agent: script\n    prompt: 'Go on from: {steps.impl.output}'\n"
         "    allow_no_change: true\n"
@@ -104,7 +104,7 @@ def test_a_silent_agent_is_stopped_by_its_guard(rogue: Rogue) -> None:
     rogue.agent("write('kept.py'); time.sleep(600)", talks=False)
     ran = rogue.run("-o", "gump_silence_timeout=1s")
     assert (ran.code, ran.result.outcome, ran.result.guard) == (1, "guard", "silence")
-    assert ran.told("guard silence: printed nothing for 1.0s")
+    assert ran.has_one_line("guard silence: printed nothing for 1.0s")
     assert b"kept.py" in rogue.tree(ran.result)
     assert ran.seconds < 20
 
@@ -112,13 +112,13 @@ def test_a_silent_agent_is_stopped_by_its_guard(rogue: Rogue) -> None:
 @pytest.mark.parametrize(
     "what", ["say('text', text='and on')", "sys.stdout.write('x' * 1000)", "sys.stderr.write('x')"]
 )
-def test_an_agent_that_prints_for_ever_is_stopped_by_its_guard(rogue: Rogue, what: str) -> None:
+def test_an_agent_that_prints_endlessly_is_stopped_by_its_guard(rogue: Rogue, what: str) -> None:
     rogue.workflow("    guard: {max_time: 1s}\n")
     rogue.agent(f"write('kept.py')\nwhile True: {what}")
     # A fast machine prints more than the default limits within a second.
     ran = rogue.run("-o", "gump_stream_bytes=1000000000000", "-o", "gump_stream_lines=1000000000")
     assert (ran.result.outcome, ran.result.guard) == ("guard", "max_time")
-    assert ran.told("guard max_time: still running after 1.0s")
+    assert ran.has_one_line("guard max_time: still running after 1.0s")
     assert b"kept.py" in rogue.tree(ran.result)
     assert ran.seconds < 30
 
@@ -127,7 +127,7 @@ def test_a_child_that_holds_stdout_open_does_not_delay_the_step(rogue: Rogue) ->
     rogue.agent("child = subprocess.Popen(['sleep', '600']); note_pid(child.pid); write('new.py')")
     ran = rogue.run()
     assert ran.result.outcome == "passed"
-    assert ran.told("1 process that the agent left running was ended")
+    assert ran.has_one_line("1 process that the agent left running was ended")
     assert ran.seconds < 20
 
 
@@ -150,11 +150,11 @@ def test_an_orphan_in_its_own_session_that_ignores_term_is_ended(rogue: Rogue) -
     rogue.agent(ORPHAN)
     ran = rogue.run()
     assert ran.result.outcome == "passed", ran.result.reason
-    assert ran.told("1 process that the agent left running was ended")
+    assert ran.has_one_line("1 process that the agent left running was ended")
     assert ran.seconds < 20
 
 
-def test_an_agent_that_ignores_term_is_ended_with_all_that_it_started(rogue: Rogue) -> None:
+def test_an_agent_that_ignores_term_is_ended_with_its_children(rogue: Rogue) -> None:
     rogue.workflow("    guard: {max_time: 2s}\n")
     rogue.agent(
         f"{ORPHAN}\nsignal.signal(signal.SIGTERM, signal.SIG_IGN); note_pid(os.getpid())\nwhile True: time.sleep(9)"
@@ -164,7 +164,7 @@ def test_an_agent_that_ignores_term_is_ended_with_all_that_it_started(rogue: Rog
     assert ran.seconds < 30
 
 
-def test_gates_that_leave_processes_behind_are_cleaned_up_too(rogue: Rogue) -> None:
+def test_processes_that_gates_leave_running_are_ended_too(rogue: Rogue) -> None:
     rogue.workflow('    gate: [\'bash: setsid sleep 600 & echo $! >> "$(dirname "$HOME")/pids"\']\n')
     rogue.agent("write('new.py')")
     ran = rogue.run()

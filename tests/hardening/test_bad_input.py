@@ -1,4 +1,4 @@
-"""Whole sessions on input that was made to do harm: specs, options, settings, plans, verdicts and words of agents."""
+"""Complete sessions with harmful input: specs, options, settings, plans, verdicts and text of agents."""
 
 from __future__ import annotations
 
@@ -61,26 +61,26 @@ def project(gump_project: GumpProject) -> GumpProject:
 
 
 def surroundings(project: GumpProject) -> set[str]:
-    """Every file beside the project and its own folders: a run adds none."""
+    """Return every file outside the project and its own folders. A run adds none."""
     own = {project.path, project.cassette, project.path.parent / f"{project.path.name}-cache"}
     return {str(path) for path in project.path.parent.iterdir() if path not in own}
 
 
 def check_no_traceback(result: pytest.RunResult) -> None:
-    told = result.stdout.str() + result.stderr.str()
-    assert "Traceback" not in told
-    assert "INTERNALERROR" not in told
-    assert result.ret in {0, 1, 4}, told
+    output = result.stdout.str() + result.stderr.str()
+    assert "Traceback" not in output
+    assert "INTERNALERROR" not in output
+    assert result.ret in {0, 1, 4}, output
 
 
 def failing(attempts: int) -> str:
-    """The workflow `again`: its step fails its gate, whatever the agent does, until it has had so many attempts."""
+    """Return the workflow `again`, whose step always fails its gate and has so many attempts."""
     text = ONE.replace("name: one", "name: again").replace("gate: [compile]", "gate: ['touched: never.py']")
     return text.replace("retry: 2", f"retry: {attempts}")
 
 
-def newest_take(project: GumpProject) -> Path:
-    """The folder of what the cassette was given last."""
+def newest_recording(project: GumpProject) -> Path:
+    """Return the folder of the last recording of the cassette."""
     takes = json.loads((project.cassette / "index.json").read_text(encoding="utf-8"))["takes"]
     return project.cassette / str(takes[-1]["folder"])
 
@@ -90,7 +90,7 @@ def outcomes(project: GumpProject) -> list[str]:
 
 
 def check_harmless(text: str) -> None:
-    """Hold that no control sequence and no CI command got through."""
+    """Check that the text contains no control sequence and no CI command."""
     odd = {char for char in text if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0}
     assert not odd, repr([line for line in text.splitlines() if odd & set(line)][:3])
     commands = [line for line in text.splitlines() if line.lstrip().startswith("::") or "##[" in line]
@@ -107,7 +107,7 @@ SPECS_REFUSED: Final = {
 }
 
 
-def test_a_spec_that_says_nothing_or_too_much_is_refused(project: GumpProject) -> None:
+def test_an_empty_or_too_large_spec_is_refused(project: GumpProject) -> None:
     for name, (content, message) in SPECS_REFUSED.items():
         with case(name):
             (project.path / "spec.md").write_bytes(content)
@@ -126,7 +126,7 @@ SPECS: Final = {
 }
 
 
-def test_a_spec_may_hold_anything(project: GumpProject) -> None:
+def test_a_spec_may_contain_any_text(project: GumpProject) -> None:
     for name, content in SPECS.items():
         (project.path / name).write_bytes(content)
     workflow = (project.path / ".gump/workflows/one.yaml").read_text().replace("Do it.", '"Do: {spec}"')
@@ -141,7 +141,7 @@ def test_a_spec_may_hold_anything(project: GumpProject) -> None:
     assert "{spec} {item.name} {{run.id}}" in prompt.read_text(encoding="utf-8")
 
 
-def test_a_spec_that_is_no_file_is_refused(project: GumpProject) -> None:
+def test_a_spec_that_is_not_a_file_is_refused(project: GumpProject) -> None:
     (project.path / "folder.md").mkdir()
     os.mkfifo(project.path / "fifo.md")
     (project.path / "device.md").symlink_to("/dev/zero")
@@ -152,7 +152,7 @@ def test_a_spec_that_is_no_file_is_refused(project: GumpProject) -> None:
             check_refused(project, project.run("one", f"--gump-spec={spec}", spec="--"), "*")
 
 
-# -- words of the command line -------------------------------------------------------------------------------------------
+# -- arguments of the command line ---------------------------------------------------------------------------------------
 
 
 NO_WORKFLOWS: Final = (
@@ -161,7 +161,7 @@ NO_WORKFLOWS: Final = (
 )
 
 
-def test_a_workflow_is_named_by_a_name(project: GumpProject) -> None:
+def test_an_invalid_workflow_name_is_refused(project: GumpProject) -> None:
     for word in NO_WORKFLOWS:
         with case(word):
             check_refused(project, project.run(word), "*")
@@ -173,17 +173,17 @@ NO_COMMITS: Final = (
 )
 
 
-def test_a_base_is_a_commit(project: GumpProject) -> None:
+def test_a_base_that_is_not_a_commit_is_refused(project: GumpProject) -> None:
     before = surroundings(project)
     for ref in NO_COMMITS:
         with case(ref):
             check_refused(project, project.run("one", f"--gump-base={ref}"), "*")
             assert not (project.path / "owned").exists()
             assert surroundings(project) == before
-    check_no_traceback(project.run("one", "--gump-base=:/start"))  # git's own way to name a commit by its message
+    check_no_traceback(project.run("one", "--gump-base=:/start"))  # git's syntax for a commit by its message
 
 
-def test_an_agent_is_named_by_a_name(project: GumpProject) -> None:
+def test_an_invalid_agent_name_is_refused(project: GumpProject) -> None:
     for word in ("--version", "-x", "-x=y", "=", "a=b=c", "../x", "claude-haiku=--help", "", "\x1b[31m"):
         with case(word):
             result = project.run("one", f"--gump-agent={word}")
@@ -191,7 +191,7 @@ def test_an_agent_is_named_by_a_name(project: GumpProject) -> None:
             check_harmless(result.stderr.str())
 
 
-def test_an_input_is_one_that_the_workflow_has(project: GumpProject) -> None:
+def test_an_unknown_input_is_refused(project: GumpProject) -> None:
     for word in ("--a=b", "=", "", "\x1b[31m=x", "__class__=x"):
         with case(word):
             result = project.run("one", f"--gump-input={word}")
@@ -200,7 +200,7 @@ def test_an_input_is_one_that_the_workflow_has(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize("name", ["-spec.md", "--collect-only.md", "-p.md"])
-def test_a_spec_that_begins_with_a_dash_is_only_a_file(project: GumpProject, name: str) -> None:
+def test_a_spec_that_starts_with_a_dash_is_a_file(project: GumpProject, name: str) -> None:
     project.write({name: "# Dash\n"})
     project.run("one", f"--gump-spec={name}", spec="--").assert_outcomes(passed=1)
     assert project.record().spec == name
@@ -221,7 +221,7 @@ SETTINGS_REFUSED: Final = (
 )  # fmt: skip
 
 
-def test_wrong_settings_are_told_before_anything_starts(project: GumpProject) -> None:
+def test_invalid_settings_are_refused_before_the_run_starts(project: GumpProject) -> None:
     for content in SETTINGS_REFUSED:
         with case(content):
             (project.path / "gump.toml").write_bytes(content)
@@ -231,7 +231,7 @@ def test_wrong_settings_are_told_before_anything_starts(project: GumpProject) ->
             check_harmless(result.stderr.str())
 
 
-def test_settings_that_are_no_file_are_told_before_anything_starts(project: GumpProject) -> None:
+def test_settings_that_are_not_a_file_are_refused_before_the_run_starts(project: GumpProject) -> None:
     place = project.path / "gump.toml"
     place.mkdir()
     check_refused(project, project.run("one"), "*gump.toml*")
@@ -243,7 +243,7 @@ def test_settings_that_are_no_file_are_told_before_anything_starts(project: Gump
     check_refused(project, project.run("one"), "*gump.toml*")
 
 
-# -- what agents hand over ----------------------------------------------------------------------------------------------------
+# -- output files of agents ---------------------------------------------------------------------------------------------------
 
 
 WRONG_PLANS: Final = (
@@ -259,7 +259,7 @@ WRONG_PLANS: Final = (
 )  # fmt: skip
 
 
-def test_a_wrong_plan_is_told_to_the_agent(project: GumpProject) -> None:
+def test_an_invalid_plan_fails_the_attempt(project: GumpProject) -> None:
     project.workflow(
         "planned", f"{PLANNED.partition('  - name: build')[0]}    on_failure: {{retry: {len(WRONG_PLANS)}}}\n"
     )
@@ -277,7 +277,7 @@ NAMES: Final = (
 )
 
 
-def test_the_name_of_a_plan_item_is_never_a_path_or_an_option(project: GumpProject) -> None:
+def test_the_name_of_a_plan_item_is_not_used_as_a_path_or_an_option(project: GumpProject) -> None:
     before = surroundings(project)
     project.workflow("planned", PLANNED.replace("cat evil.txt; exit 1", 'test -n \\"$GUMP_ITEM_NAME\\"'))
     project.plan("decompose", *({"name": name, "description": name} for name in NAMES))
@@ -300,7 +300,7 @@ WRONG_VERDICTS: Final = (
 )  # fmt: skip
 
 
-def test_a_wrong_verdict_is_told_to_the_agent(project: GumpProject) -> None:
+def test_an_invalid_verdict_fails_the_attempt(project: GumpProject) -> None:
     project.workflow("reviewed", REVIEWED.replace("retry: 1", f"retry: {len(WRONG_VERDICTS)}"))
     for attempt, verdict in enumerate(WRONG_VERDICTS, start=1):
         project.answer("check", attempt=attempt, out={"review.json": verdict})
@@ -308,18 +308,18 @@ def test_a_wrong_verdict_is_told_to_the_agent(project: GumpProject) -> None:
     assert dict(zip(WRONG_VERDICTS, outcomes(project), strict=True)) == dict.fromkeys(WRONG_VERDICTS, "output_invalid")
 
 
-# -- what agents say -----------------------------------------------------------------------------------------------------------
+# -- text of agents ------------------------------------------------------------------------------------------------------------
 
 
 def commands(project: GumpProject, *words: str) -> str:
-    """What the commands of `gump` print, all of them."""
+    """Return stdout and stderr of a `gump` command."""
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
         main(list(words))
     return printed.getvalue()
 
 
-def test_no_word_of_an_agent_reaches_a_terminal_or_a_ci_log_raw(project: GumpProject) -> None:
+def test_text_of_an_agent_is_cleaned_for_terminals_and_ci_logs(project: GumpProject) -> None:
     project.workflow("planned", PLANNED)
     project.plan(
         "decompose",
@@ -376,11 +376,11 @@ LINES: Final = (
 )  # fmt: skip
 
 
-def test_a_line_of_a_stream_may_be_anything(project: GumpProject) -> None:
+def test_a_stream_may_contain_any_line(project: GumpProject) -> None:
     project.workflow("again", failing(len(LINES)))
     for attempt, line in enumerate(LINES, start=1):
         project.answer("impl", attempt=attempt, writes={"app.py": f"value = {attempt}\n"})
-        stream = newest_take(project) / "stream.ndjson"
+        stream = newest_recording(project) / "stream.ndjson"
         stream.write_bytes(line + b"\n" + stream.read_bytes())
     result = project.run("again", "-vv")
     check_no_traceback(result)
@@ -392,7 +392,7 @@ def test_a_line_of_a_stream_may_be_anything(project: GumpProject) -> None:
 OPTIONS: Final = ("--help", "-x", "a b", "a\0b", "", "x" * 5000, "--dangerously-skip-permissions")
 
 
-def test_a_session_that_could_be_an_option_is_not_resumed(project: GumpProject) -> None:
+def test_a_session_id_that_looks_like_an_option_is_not_resumed(project: GumpProject) -> None:
     project.workflow("again", failing(len(OPTIONS)))
     for attempt, session_id in enumerate(OPTIONS, start=1):
         stream = [{"type": "started", "session_id": session_id}, DONE]
@@ -417,7 +417,7 @@ WRONG_INDEXES: Final = (
 )  # fmt: skip
 
 
-def test_a_wrong_cassette_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_an_invalid_cassette_is_refused_before_the_run_starts(project: GumpProject) -> None:
     for index in WRONG_INDEXES:
         with case(index):
             (project.cassette / "index.json").write_bytes(index)
@@ -433,13 +433,13 @@ WRONG_TAKES: Final = (
 )  # fmt: skip
 
 
-def test_a_wrong_take_is_an_error_of_the_agent_that_says_so(project: GumpProject) -> None:
+def test_an_invalid_recording_is_an_agent_error(project: GumpProject) -> None:
     before = surroundings(project)
     project.workflow("planned", PLANNED.replace("foreach: decompose", "foreach: decompose\n    parallel: true"))
     project.plan("decompose", *(f"item-{number}" for number, _ in enumerate(WRONG_TAKES)))
     for number, (name, content) in enumerate(WRONG_TAKES):
         project.answer(f"build::impl[item-{number}]", writes={"app.py": f"value = {number}\n"})
-        (newest_take(project) / name).write_bytes(content)
+        (newest_recording(project) / name).write_bytes(content)
     check_no_traceback(project.run("planned"))
     _, *results = [one.result for one in project.record().attempts if one.result is not None]
     found = {take: result.outcome for take, result in zip(WRONG_TAKES, results, strict=True)}
@@ -448,7 +448,7 @@ def test_a_wrong_take_is_an_error_of_the_agent_that_says_so(project: GumpProject
     assert surroundings(project) == before
 
 
-def test_a_take_reads_no_file_from_elsewhere(project: GumpProject) -> None:
+def test_a_recording_reads_no_file_outside_the_cassette(project: GumpProject) -> None:
     take = next(path for path in project.cassette.iterdir() if path.is_dir())
     secret = project.cassette.parent / f"{project.path.name}-secret"
     secret.write_text("secret\n", encoding="utf-8")

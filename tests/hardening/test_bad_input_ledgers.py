@@ -1,4 +1,4 @@
-"""Ledgers and headers that something else has written: every command reads them or says what is wrong."""
+"""Ledgers and headers with unexpected content. Every command reads them or reports the error."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ COMMANDS = (
 
 @pytest.fixture
 def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
-    """A project with one finished run."""
+    """Return a project with one finished run."""
     saved.give("one that passed", gump_project, _pass)
     return gump_project
 
@@ -56,21 +56,21 @@ def _pass(project: GumpProject) -> None:
 
 
 def check_commands(project: GumpProject) -> None:
-    """Hold that each command ends with an exit code of its own, and touches nothing."""
+    """Check that each command ends with a documented exit code and changes nothing."""
     head = project.git("rev-parse", "HEAD")
     for words in COMMANDS:
-        told = io.StringIO()
-        with contextlib.redirect_stdout(told), contextlib.redirect_stderr(told):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             code = main(words)
-        assert code in {0, 1, 2}, (words, told.getvalue())
-        assert "\x1b" not in told.getvalue()
-        assert "Traceback" not in told.getvalue()
+        assert code in {0, 1, 2}, (words, output.getvalue())
+        assert "\x1b" not in output.getvalue()
+        assert "Traceback" not in output.getvalue()
     if project.git("rev-parse", "HEAD") != head:  # an apply that could be done
         project.git("reset", "--quiet", "--hard", head)
 
 
 def changed(record: Any, path: tuple[int, ...], value: Any) -> Any:
-    """The same JSON with another value at some place, which `path` picks."""
+    """Return the JSON with another value at the position that `path` selects."""
     if not path or not isinstance(record, dict | list) or not record:
         return value
     keys = list(record) if isinstance(record, dict) else range(len(record))
@@ -82,7 +82,7 @@ def changed(record: Any, path: tuple[int, ...], value: Any) -> Any:
 
 @examples(20, HealthCheck.function_scoped_fixture)
 @given(path=st.lists(st.integers(0, 30), min_size=1, max_size=5), value=ANYTHING)
-def test_a_ledger_with_another_value_somewhere(project: GumpProject, path: list[int], value: Any) -> None:
+def test_commands_handle_a_ledger_with_a_changed_value(project: GumpProject, path: list[int], value: Any) -> None:
     ledger = project.folders()[0].ledger
     whole = ledger.with_suffix(".whole")
     if not whole.exists():
@@ -99,7 +99,7 @@ def test_a_ledger_with_another_value_somewhere(project: GumpProject, path: list[
     [b"", b"\n", b"\x00" * 100, b"{}\n", b"[]\n", b"null\n{}\n", b"\xff\xfe\n", b"[" * 100_000 + b"\n\n", b'{"event": 5, "at": 1}\n',
      b'{"event": "run_started"}\n', b'{"event": "run_started", "at": "x"}\n', b'{"event": "new kind", "at": 1}\n'],
 )  # fmt: skip
-def test_a_ledger_that_is_none(project: GumpProject, content: bytes) -> None:
+def test_commands_handle_an_invalid_ledger(project: GumpProject, content: bytes) -> None:
     project.folders()[0].ledger.write_bytes(content)
     check_commands(project)
 
@@ -117,13 +117,13 @@ def test_a_ledger_that_is_none(project: GumpProject, content: bytes) -> None:
         b'{"format": 1, "workflow": 5, "spec": []}',
     ],
 )
-def test_a_header_that_is_none(project: GumpProject, content: bytes) -> None:
+def test_commands_handle_an_invalid_header(project: GumpProject, content: bytes) -> None:
     (project.folders()[0].path / "run.json").write_bytes(content)
     check_commands(project)
 
 
 @pytest.mark.parametrize("end", range(1, 400, 57))
-def test_a_ledger_that_was_cut_off_is_read_to_its_last_whole_line(project: GumpProject, end: int) -> None:
+def test_commands_handle_a_truncated_ledger(project: GumpProject, end: int) -> None:
     ledger = project.folders()[0].ledger
     ledger.write_bytes(ledger.read_bytes()[:-end])
     check_commands(project)

@@ -1,4 +1,4 @@
-"""Readers of streams, plans, verdicts and cassettes on whatever hypothesis thinks of: they never raise."""
+"""Readers of streams, plans, verdicts and cassettes with random input. They do not raise unexpected errors."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def task() -> Task:
 @pytest.mark.parametrize("cli", [*FAMILIES, neutral.CLI])
 @examples(60)
 @given(lines=LINES, exit_code=st.none() | st.integers(-20, 300), stderr=st.text(max_size=40), stopped=st.booleans())
-def test_a_reader_takes_any_stream(
+def test_a_reader_accepts_any_stream(
     cli: str, lines: list[bytes], exit_code: int | None, stderr: str, *, stopped: bool
 ) -> None:
     reader = neutral.NeutralReader(task(), cli=cli) if cli == neutral.CLI else FAMILIES[cli].reads(task())
@@ -111,7 +111,7 @@ def test_an_index_of_a_cassette_is_read_or_refused(tmp_path_factory: pytest.Temp
 
 
 @given(text=st.text() | st.binary().map(lambda data: data.decode("utf-8", "surrogateescape")))
-def test_cleaned_text_holds_nothing_that_acts(text: str) -> None:
+def test_cleaned_text_contains_no_control_characters_or_ci_commands(text: str) -> None:
     cleaned = clean_text(text + "\x1b[31m\n::error::x\r::warning::y\n##[group]z")
     assert not any(ord(char) < 32 and char not in "\n\t" for char in cleaned)
     assert not any(line.lstrip().startswith("::") or "##[" in line for line in cleaned.splitlines())

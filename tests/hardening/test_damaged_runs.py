@@ -1,4 +1,4 @@
-"""Runs of the past that lost a part of what there was of them, met by what goes on with them: it is told, or made good."""
+"""Earlier runs with missing or damaged parts. Commands that continue them repair the damage or report it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ WAYS: Final = {
 
 @pytest.fixture
 def project(gump_project: GumpProject, saved: Saved) -> GumpProject:
-    """A project with a run whose second step failed, and what the next attempt of it will do."""
+    """Return a project with a run whose second step failed, and an answer for its next attempt."""
     saved.give("to be damaged", gump_project, _fail)
     return gump_project
 
@@ -50,7 +50,7 @@ def _fail(project: GumpProject) -> None:
     project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
 
 
-def go_on(project: GumpProject, way: str) -> pytest.RunResult:
+def continue_run(project: GumpProject, way: str) -> pytest.RunResult:
     replay = [f"--gump-replay={project.cassette}"] if way == "lf" else []
     result = project.pytester.runpytest(*WAYS[way], *replay)
     assert "Traceback" not in result.stdout.str() + result.stderr.str()
@@ -65,7 +65,7 @@ def status(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def everything(project: GumpProject) -> dict[str, bytes | str]:
-    """What there is of all runs: their files, and their refs."""
+    """Return the files and refs of all runs."""
     runs = project.path / ".gump" / "runs"
     files: dict[str, bytes | str] = {str(path): path.read_bytes() for path in runs.rglob("*") if path.is_file()}
     refs = project.git("for-each-ref", "--format=%(refname) %(objectname)", "refs/gump", "refs/heads/gump")
@@ -121,12 +121,12 @@ def change(run: Path, old: str, new: str) -> None:
     ],
     ids=lambda one: getattr(one, "__name__", ""),
 )
-def test_a_run_that_cannot_be_read_is_told_and_left_as_it_is(
+def test_an_unreadable_run_is_an_error_and_stays_unchanged(
     project: GumpProject, capsys: pytest.CaptureFixture[str], damage: Callable[[Path], None], message: str, way: str
 ) -> None:
     damage(project.folders()[0].path)
     before = everything(project)
-    result = go_on(project, way)
+    result = continue_run(project, way)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"ERROR: *{message}", "*hint: ?*"])
     assert everything(project) == before
@@ -134,10 +134,10 @@ def test_a_run_that_cannot_be_read_is_told_and_left_as_it_is(
     assert everything(project) == before
 
 
-def test_a_decision_that_nobody_can_follow_is_told(project: GumpProject) -> None:
+def test_an_impossible_decision_is_an_error(project: GumpProject) -> None:
     odd_decision(project.folders()[0].path)
     for way in WAYS:
-        result = go_on(project, way)
+        result = continue_run(project, way)
         assert result.ret == pytest.ExitCode.USAGE_ERROR
         result.stderr.fnmatch_lines(["ERROR: cannot read the decisions after attempt 1 of impl in the ledger"])
 
@@ -162,12 +162,12 @@ def packed(project: GumpProject) -> None:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("damage", [without_slots, without_branch, without_attempts, packed])
-def test_what_can_be_made_good_is_and_no_passed_step_runs_again(
+def test_repairable_damage_is_repaired_without_repeating_passed_steps(
     project: GumpProject, capsys: pytest.CaptureFixture[str], damage: Callable[[GumpProject], None], way: str
 ) -> None:
     damage(project)
     assert project.folders()[0].run_id in status(capsys)
-    result = go_on(project, way)
+    result = continue_run(project, way)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.stdout.fnmatch_lines(["* tests * reused", "* impl * re-run: *"])
     record = project.record()
@@ -178,15 +178,15 @@ def test_what_can_be_made_good_is_and_no_passed_step_runs_again(
 
 
 @pytest.mark.parametrize("way", ["resume", "lf"])
-def test_a_ledger_that_lost_all_of_it_is_made_good_from_the_snapshots(
+def test_an_empty_ledger_is_restored_from_the_snapshots(
     project: GumpProject, capsys: pytest.CaptureFixture[str], way: str
 ) -> None:
     project.folders()[0].ledger.write_bytes(b"")
     assert " interrupted " in status(capsys)
-    assert go_on(project, way).ret == pytest.ExitCode.TESTS_FAILED
+    assert continue_run(project, way).ret == pytest.ExitCode.TESTS_FAILED
     assert [(one.step, one.attempt) for one in project.record().attempts] == [("tests", 1), ("impl", 1)]
-    assert project.record().total.cost_usd == pytest.approx(0.02), "as it had ended, and nothing was paid again"
-    assert go_on(project, way).ret == pytest.ExitCode.OK
+    assert project.record().total.cost_usd == pytest.approx(0.02), "the recorded cost, without new attempts"
+    assert continue_run(project, way).ret == pytest.ExitCode.OK
     record = project.record()
     assert [(one.step, one.attempt) for one in record.attempts] == [
         ("tests", 1), ("impl", 1), ("impl", 2), ("quality", 1),
@@ -202,10 +202,10 @@ def without_snapshots(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_step_whose_snapshot_is_gone_is_made_again(project: GumpProject, way: str) -> None:
+def test_a_step_whose_snapshot_is_missing_is_repeated(project: GumpProject, way: str) -> None:
     without_snapshots(project)
     project.answer("tests", attempt=2, writes={"test_it.py": "x = 2\n"})
-    result = go_on(project, way)
+    result = continue_run(project, way)
     assert result.ret == pytest.ExitCode.OK, result.stdout.str()
     result.stdout.fnmatch_lines(["* tests * re-run: its commit * is gone from the repository"])
     record = project.record()
@@ -216,7 +216,7 @@ def test_a_step_whose_snapshot_is_gone_is_made_again(project: GumpProject, way: 
 
 
 def without_base(project: GumpProject) -> None:
-    """Let nothing hold the run's commits, as if main had been written anew."""
+    """Remove all refs to the run's commits, as if the history of main had been rewritten."""
     without_branch(project)
     project.git("checkout", "--quiet", "--orphan", "other")
     project.git("commit", "--quiet", "--message", "new")
@@ -225,10 +225,12 @@ def without_base(project: GumpProject) -> None:
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_a_run_whose_base_is_gone_is_told(project: GumpProject, capsys: pytest.CaptureFixture[str], way: str) -> None:
+def test_a_run_whose_base_is_missing_is_an_error(
+    project: GumpProject, capsys: pytest.CaptureFixture[str], way: str
+) -> None:
     without_base(project)
     before = everything(project)
-    result = go_on(project, way)
+    result = continue_run(project, way)
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(
         ["ERROR: run * cannot be resumed or reused: its base * is missing from the repository", "*start a new run"]
@@ -237,7 +239,7 @@ def test_a_run_whose_base_is_gone_is_told(project: GumpProject, capsys: pytest.C
     assert " failed " in status(capsys)
 
 
-def test_git_clears_nothing_away_that_a_killed_parallel_group_had_done(project: GumpProject) -> None:
+def test_git_gc_does_not_prune_results_of_a_killed_parallel_group(project: GumpProject) -> None:
     kill_kit.prepare(project)
     killed = kill_kit.session(project, "-n0", "--gump-workflow=side", "spec.md", kill_at="controller:9")
     assert killed.returncode == -9

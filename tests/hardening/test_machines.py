@@ -1,4 +1,4 @@
-"""Machines that are set up in unusual ways: sessions in processes of their own."""
+"""Sessions in processes of their own on machines with an unusual configuration."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEAVERS = full_size(
     small=[(0, ()), (1, ("-s",)), (3, ("-vv",)), (7, ())],
     full=[*itertools.product((0, 1, 3, 7), ((), ("-s",), ("-vv",)))],
 )
-"""How many lines a reader takes, and options of the session that prints them."""
+"""How many lines a reader reads before it exits, and options of the session that prints them."""
 ASCII = {"LC_ALL": "C", "LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
 
@@ -31,24 +31,24 @@ def project(gump_project: GumpProject) -> GumpProject:
 
 
 def ours(done: subprocess.CompletedProcess[str]) -> str:
-    """What was printed, for the search after tracebacks."""
+    """Return all output, to search it for tracebacks."""
     return done.stdout + done.stderr
 
 
-# Each of these four sessions is in another time zone, on which nothing depends either.
+# Each of these four sessions has another time zone, which must not matter either.
 
 
-def test_without_home_the_account_says_where_the_cache_is(project: GumpProject) -> None:
+def test_without_home_the_cache_is_in_the_home_of_the_account(project: GumpProject) -> None:
     check_session(project, session(project, env={"HOME": None, "TZ": "Pacific/Kiritimati"}))
     check_times(project)
 
 
-def test_a_home_that_does_not_exist_is_no_obstacle(project: GumpProject) -> None:
+def test_a_session_runs_with_a_home_that_does_not_exist(project: GumpProject) -> None:
     check_session(project, session(project, env={"HOME": "/nonexistent/home", "TZ": "America/St_Johns"}))
     check_times(project)
 
 
-def test_without_any_cache_variable_worktrees_are_in_the_home(project: GumpProject) -> None:
+def test_without_cache_variables_worktrees_are_in_the_home(project: GumpProject) -> None:
     home = project.path.parent / f"{project.path.name}-home"
     home.mkdir()
     check_session(project, session(project, env={"XDG_CACHE_HOME": None, "HOME": str(home), "TZ": "UTC+12"}))
@@ -56,7 +56,7 @@ def test_without_any_cache_variable_worktrees_are_in_the_home(project: GumpProje
     check_times(project)
 
 
-def test_a_strict_umask_hinders_nothing(project: GumpProject) -> None:
+def test_a_session_runs_with_a_strict_umask(project: GumpProject) -> None:
     done = session(project, env={"TZ": "No/Such"}, shell='umask 077; exec "$@"')
     check_session(project, done)
     assert project.git("ls-tree", project.record().head, "new.py").startswith("100644")
@@ -64,20 +64,20 @@ def test_a_strict_umask_hinders_nothing(project: GumpProject) -> None:
 
 
 def check_times(project: GumpProject) -> None:
-    """Hold that times are those of UTC."""
+    """Check that times are UTC."""
     header = project.folders()[0].read_header()
     assert header["created"].endswith("+00:00")
     assert header["created"][:10].replace("-", "") == project.folders()[0].run_id[:8]
 
 
-def test_a_locale_without_letters_gets_ascii_marks(project: GumpProject) -> None:
+def test_an_ascii_locale_gets_ascii_marks(project: GumpProject) -> None:
     done = session(project, env=ASCII)
     check_session(project, done)
     assert "+ impl" in done.stdout
     assert done.stdout.isascii()
 
 
-def test_a_locale_without_letters_takes_names_with_letters(project: GumpProject) -> None:
+def test_an_ascii_locale_accepts_non_ascii_names(project: GumpProject) -> None:
     project.write({"Grüße/ünï.md": "# Grüße\n"})
     project.answer(
         "impl", writes={"app.py": "value = 2\n", "new.py": "x = 1\n", "schön/ö.py": "y = 1\n"}, says="Schön."
@@ -90,7 +90,7 @@ def test_a_locale_without_letters_takes_names_with_letters(project: GumpProject)
     assert "schön/ö.py" in files(project, project.record().head)
 
 
-def test_where_no_name_has_letters_what_agents_write_still_may(project: GumpProject) -> None:
+def test_agents_can_write_non_ascii_names_in_an_ascii_locale(project: GumpProject) -> None:
     project.answer(
         "impl", writes={"app.py": "value = 2\n", "new.py": "x = 1\n", "schön/ö.py": "y = 1\n"}, says="Schön."
     )
@@ -99,20 +99,18 @@ def test_where_no_name_has_letters_what_agents_write_still_may(project: GumpProj
     assert done.stdout.isascii()
     assert "schön/ö.py" in files(project, project.record().head)
     for words in (["report"], ["log", "impl"], ["diff"], ["status"], ["apply"]):
-        told = subprocess.run(
+        command = subprocess.run(
             [sys.executable, "-m", "pytest_gump", *words], env={**os.environ, **ASCII}, capture_output=True, check=False
         )
-        assert told.returncode == 0, (words, told.stderr)
-        assert told.stdout.isascii()
+        assert command.returncode == 0, (words, command.stderr)
+        assert command.stdout.isascii()
     assert (project.path / "schön" / "ö.py").exists()
 
 
 @pytest.mark.parametrize(
     ("name", "env"), [(os.fsdecode(b"no\xfftext.md"), {}), ("ünï.md", ASCII)], ids=["not UTF-8", "not ASCII"]
 )
-def test_a_spec_whose_name_is_no_text_is_told_before_anything_starts(
-    project: GumpProject, name: str, env: dict[str, str]
-) -> None:
+def test_a_spec_whose_name_is_invalid_text_is_refused(project: GumpProject, name: str, env: dict[str, str]) -> None:
     (project.path / name).write_text("# Odd\n", encoding="utf-8")
     done = session(project, spec=name, env=env)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, ours(done)
@@ -126,14 +124,12 @@ def files(project: GumpProject, ref: str) -> list[str]:
 
 
 @pytest.mark.parametrize("closed", ["<&-", "</dev/null", "2>/dev/full", "3>&- 4>&-"])
-def test_a_missing_stream_is_not_mistaken_for_a_file(project: GumpProject, closed: str) -> None:
+def test_a_closed_standard_stream_is_not_confused_with_a_file(project: GumpProject, closed: str) -> None:
     check_session(project, session(project, shell=f'exec "$@" {closed}'))
 
 
 @pytest.mark.parametrize(("lines", "options"), LEAVERS)
-def test_a_reader_that_leaves_early_ends_the_run_cleanly(
-    project: GumpProject, lines: int, options: tuple[str, ...]
-) -> None:
+def test_a_closed_output_pipe_ends_the_run_cleanly(project: GumpProject, lines: int, options: tuple[str, ...]) -> None:
     done = session(project, *options, shell=f'"$@" | head -n {lines}; echo "exit ${{PIPESTATUS[0]}}"')
     assert "Traceback" not in ours(done)
     assert "INTERNALERROR" not in ours(done)
@@ -144,7 +140,7 @@ def test_a_reader_that_leaves_early_ends_the_run_cleanly(
     assert not list((project.path.parent / f"{project.path.name}-cache").rglob("*.scratch"))
 
 
-def test_a_reader_that_leaves_while_an_agent_works_loses_no_work(project: GumpProject) -> None:
+def test_a_pipe_that_is_closed_while_an_agent_works_loses_no_work(project: GumpProject) -> None:
     project.answer("impl", writes={"app.py": "value = 2\n", "new.py": "x = 1\n"}, pauses_s=[0.5])
     done = session(project, "--gump-replay-delay=1", shell='"$@" | (read line; read line; sleep 0.2); echo')
     assert "Traceback" not in ours(done)
@@ -156,7 +152,7 @@ def test_a_reader_that_leaves_while_an_agent_works_loses_no_work(project: GumpPr
         assert result.snapshot is not None
 
 
-def test_a_cache_folder_that_is_a_file_is_told_or_left_aside(project: GumpProject) -> None:
+def test_a_session_runs_if_the_cache_folder_is_a_file(project: GumpProject) -> None:
     place = project.path.parent / f"{project.path.name}-file"
     place.write_text("", encoding="utf-8")
     done = session(project, env={"XDG_CACHE_HOME": str(place)})
@@ -164,7 +160,7 @@ def test_a_cache_folder_that_is_a_file_is_told_or_left_aside(project: GumpProjec
     assert project.git("status", "--porcelain") == ""
 
 
-def test_a_gump_folder_that_is_a_file_is_told_before_anything_starts(gump_project: GumpProject) -> None:
+def test_a_gump_folder_that_is_a_file_is_a_usage_error(gump_project: GumpProject) -> None:
     gump_project.write({".gump": "not a folder\n"})
     gump_project.commit()
     done = session(gump_project, "--gump-workflow=freeform")
@@ -172,7 +168,7 @@ def test_a_gump_folder_that_is_a_file_is_told_before_anything_starts(gump_projec
     assert "Traceback" not in ours(done)
 
 
-def test_a_runs_folder_that_is_a_file_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_a_runs_folder_that_is_a_file_is_a_usage_error(project: GumpProject) -> None:
     (project.path / ".gump" / "runs").write_text("", encoding="utf-8")
     done = session(project)
     assert done.returncode == pytest.ExitCode.USAGE_ERROR, ours(done)
@@ -181,7 +177,7 @@ def test_a_runs_folder_that_is_a_file_is_told_before_anything_starts(project: Gu
     assert project.git("for-each-ref", "refs/gump", "refs/heads/gump") == ""
 
 
-def test_variables_of_git_do_not_lead_elsewhere(project: GumpProject) -> None:
+def test_git_variables_of_the_environment_are_ignored(project: GumpProject) -> None:
     lost = {
         "GIT_DIR": "/nowhere",
         "GIT_WORK_TREE": "/nowhere",

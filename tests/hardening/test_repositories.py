@@ -1,4 +1,4 @@
-"""Repositories that are set up in unusual ways: a run works in them, or says before it starts why it does not."""
+"""Repositories with an unusual configuration. A run works in them, or is refused with a reason before it starts."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def project(gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """A project on a machine whose git has no configuration but the repository's own."""
+    """Return a project on a machine without git configuration outside the repository."""
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_SYSTEM", os.devnull)
     return prepare(gump_project)
 
 
 def beside(project: GumpProject, name: str) -> Path:
-    """A path in the test's folder, outside the project."""
+    """Return a path next to the project."""
     return project.path.parent / f"{project.path.name}-{name}"
 
 
 # -- configuration ---------------------------------------------------------------------------------------------------
 
 
-def test_without_an_identity_a_run_and_its_apply_work(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_run_and_apply_work_without_a_git_identity(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     project.git("config", "user.useConfigOnly", "true")
     check_passed(project, project.run("one"))
     check_applied(project, capsys)
 
 
-def test_nothing_of_ours_is_signed(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commits_of_a_run_are_not_signed(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("commit.gpgSign", "tag.gpgSign", "merge.verifySignatures", "log.showSignature"):
         project.git("config", name, "true")
     project.git("config", "gpg.program", "/bin/false")
@@ -71,7 +71,7 @@ def check_applied_without_hooks(project: GumpProject, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize("autocrlf", ["true", "input"])
-def test_line_ends_are_the_users_choice(
+def test_autocrlf_setting_of_the_user_is_respected(
     project: GumpProject, capsys: pytest.CaptureFixture[str], autocrlf: str
 ) -> None:
     project.git("config", "core.autocrlf", autocrlf)
@@ -82,7 +82,7 @@ def test_line_ends_are_the_users_choice(
         assert (project.path / "new.py").read_bytes() == b"x = 1\r\n"
 
 
-def test_an_agent_that_writes_crlf_changes_only_what_it_changed(project: GumpProject) -> None:
+def test_crlf_files_of_an_agent_change_only_the_edited_lines(project: GumpProject) -> None:
     project.write({"long.py": "a = 1\nb = 2\n"})
     project.commit()
     project.git("config", "core.autocrlf", "true")
@@ -92,7 +92,7 @@ def test_an_agent_that_writes_crlf_changes_only_what_it_changed(project: GumpPro
     assert (change.path, change.added, change.removed) == ("long.py", 1, 1)
 
 
-def test_line_ends_by_attribute_survive(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_eol_attributes_are_respected(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     project.write({".gitattributes": "*.py text eol=crlf\n*.sh text eol=lf\n"})
     project.git("add", "--renormalize", ".")
     project.commit()
@@ -100,7 +100,7 @@ def test_line_ends_by_attribute_survive(project: GumpProject, capsys: pytest.Cap
     check_applied(project, capsys)
 
 
-def test_file_modes_do_not_count_where_the_repository_says_so(
+def test_file_modes_are_ignored_with_core_filemode_false(
     project: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.write({"tool.sh": "echo\n"})
@@ -113,7 +113,7 @@ def test_file_modes_do_not_count_where_the_repository_says_so(
     assert project.git("ls-tree", "HEAD", "tool.sh").startswith("100755")
 
 
-def test_a_file_system_monitor_is_never_asked(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_system_monitor_is_not_started(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     monitor = beside(project, "monitor")
     monitor.write_text(f"#!/bin/sh\ntouch {beside(project, 'asked')}\nexit 1\n", encoding="utf-8")
     monitor.chmod(0o755)
@@ -127,7 +127,7 @@ def test_a_file_system_monitor_is_never_asked(project: GumpProject, capsys: pyte
 
 
 @pytest.mark.parametrize("settings", [["index.version=4"], ["core.splitIndex=true"], ["core.untrackedCache=true"]])
-def test_index_formats_are_all_read(
+def test_all_index_formats_are_supported(
     project: GumpProject, capsys: pytest.CaptureFixture[str], settings: list[str]
 ) -> None:
     for setting in settings:
@@ -142,7 +142,7 @@ def test_index_formats_are_all_read(
 
 
 @pytest.mark.parametrize("sparse_index", ["--no-sparse-index", "--sparse-index"])
-def test_a_sparse_checkout_stays_sparse_and_a_run_sees_everything(
+def test_a_sparse_checkout_stays_sparse_and_a_run_has_all_files(
     project: GumpProject, capsys: pytest.CaptureFixture[str], sparse_index: str
 ) -> None:
     project.write({"inside/a.py": "a = 1\n", "outside/b.py": "b = 1\n"})
@@ -157,9 +157,7 @@ def test_a_sparse_checkout_stays_sparse_and_a_run_sees_everything(
     assert project.git("show", "HEAD:outside/b.py") == "b = 2"
 
 
-def test_lfs_attributes_without_lfs_keep_pointers_as_they_are(
-    project: GumpProject, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_lfs_pointers_are_unchanged_without_lfs(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0" * 64 + "\nsize 1\n"
     project.write({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "data.bin": pointer})
     project.commit()
@@ -170,7 +168,7 @@ def test_lfs_attributes_without_lfs_keep_pointers_as_they_are(
 
 @pytest.fixture
 def filtered(project: GumpProject) -> GumpProject:
-    """A checkout that was made with a filter which this machine does not have."""
+    """Return a checkout that needs a filter which is not installed."""
     project.write({".gitattributes": "*.bin filter=lfs diff=lfs merge=lfs -text\n", "data.bin": "pointer\n"})
     project.commit()
     project.git("config", "filter.lfs.smudge", "no-such-git-lfs smudge -- %f")
@@ -178,11 +176,11 @@ def filtered(project: GumpProject) -> GumpProject:
     return project
 
 
-def test_a_required_filter_that_is_missing_is_told_before_anything_starts(filtered: GumpProject) -> None:
+def test_a_missing_required_filter_is_an_error_before_the_run_starts(filtered: GumpProject) -> None:
     check_refused(filtered, filtered.run("one"), "git status failed: data.bin: clean filter 'lfs' failed*")
 
 
-def test_a_required_filter_that_is_only_missed_in_the_worktree_ends_the_run_before_an_agent(
+def test_a_required_filter_missing_only_in_the_worktree_stops_the_run(
     filtered: GumpProject,
 ) -> None:
     filtered.git("config", "filter.lfs.required", "false")
@@ -202,7 +200,7 @@ def test_a_required_filter_that_is_only_missed_in_the_worktree_ends_the_run_befo
 # -- shapes of repositories --------------------------------------------------------------------------------------------
 
 
-def test_submodules_stay_as_they_are(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_submodules_are_unchanged(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     library = beside(project, "library")
     project.git("init", "--quiet", str(library))
     project.git("-C", str(library), "commit", "--quiet", "--allow-empty", "--message", "start")
@@ -215,7 +213,7 @@ def test_submodules_stay_as_they_are(project: GumpProject, capsys: pytest.Captur
     assert project.git("ls-tree", "HEAD", "vendor/library") == link
 
 
-def test_a_shallow_clone_is_enough(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_works_in_a_shallow_clone(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     project.commit("one more")
     clone = beside(project, "shallow")
     project.git("clone", "--quiet", "--depth=1", f"file://{project.path}", str(clone))
@@ -226,7 +224,7 @@ def test_a_shallow_clone_is_enough(project: GumpProject, capsys: pytest.CaptureF
     project.git("fsck", "--connectivity-only")
 
 
-def test_a_partial_clone_needs_no_network_for_what_it_has(
+def test_a_partial_clone_needs_no_network_for_existing_objects(
     project: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     project.git("config", "uploadpack.allowFilter", "true")
@@ -238,7 +236,7 @@ def test_a_partial_clone_needs_no_network_for_what_it_has(
     check_applied(project, capsys)
 
 
-def test_a_detached_head_moves_by_apply_alone(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_detached_head_is_moved_only_by_apply(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     project.git("checkout", "--quiet", "--detach")
     main = project.git("rev-parse", "main")
     check_passed(project, project.run("one"))
@@ -247,13 +245,13 @@ def test_a_detached_head_moves_by_apply_alone(project: GumpProject, capsys: pyte
     assert project.git("rev-parse", "--abbrev-ref", "HEAD") == "HEAD"
 
 
-def test_an_unborn_branch_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_an_unborn_branch_is_refused_before_the_run_starts(project: GumpProject) -> None:
     project.git("checkout", "--quiet", "--orphan", "empty")
     project.git("rm", "--quiet", "-r", "--cached", ".")
     check_refused(project, project.run("one"), "the repository '*' has no commits yet", "  hint: commit *")
 
 
-def test_a_bare_repository_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_a_bare_repository_is_refused_before_the_run_starts(project: GumpProject) -> None:
     bare = beside(project, "bare.git")
     project.git("clone", "--quiet", "--bare", str(project.path), str(bare))
     (bare / "spec.md").write_text("# Spec\n", encoding="utf-8")
@@ -261,7 +259,9 @@ def test_a_bare_repository_is_told_before_anything_starts(project: GumpProject) 
     check_refused(project, project.run("freeform"), "*is a bare repository", "  hint: start in a checkout of it")
 
 
-def test_a_repository_inside_another_is_its_own(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_nested_repository_is_separate_from_the_outer_one(
+    project: GumpProject, capsys: pytest.CaptureFixture[str]
+) -> None:
     outer = project.path
     inner = outer / "inner"
     project.git("clone", "--quiet", str(outer), str(inner))
@@ -294,7 +294,7 @@ def test_a_linked_worktree_is_a_checkout_like_any_other(
     assert project.git("worktree", "list", "--porcelain").count("worktree ") == 2
 
 
-def test_from_a_sub_directory_runs_are_kept_at_the_top(
+def test_runs_of_a_subdirectory_are_stored_at_the_top_of_the_repository(
     project: GumpProject, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write({"sub/deep/spec.md": "# Deep\n"})
@@ -309,7 +309,7 @@ def test_from_a_sub_directory_runs_are_kept_at_the_top(
     check_applied(project, capsys)
 
 
-def test_from_a_sub_directory_of_a_project_with_settings_node_ids_begin_at_its_root(
+def test_node_ids_of_a_subdirectory_start_at_the_root_of_the_project(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project.write({"pytest.ini": "[pytest]\n", "sub/spec.md": "# Deep\n"})
@@ -340,12 +340,12 @@ def test_a_spec_may_have_any_name(project: GumpProject, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["[x].md", "::error.md"])
-def test_a_spec_that_pytest_would_read_as_a_node_id_is_refused(project: GumpProject, name: str) -> None:
+def test_a_spec_that_looks_like_a_node_id_is_refused(project: GumpProject, name: str) -> None:
     project.write({name: "# Odd\n"})
     check_refused(project, project.run("one", spec=f"./{name}"), "*")
 
 
-def test_a_folder_that_pytest_would_read_as_a_node_id_works_from_inside(
+def test_a_folder_that_looks_like_a_node_id_works_from_inside(
     project: GumpProject, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = beside(project, "[x]")
@@ -355,21 +355,21 @@ def test_a_folder_that_pytest_would_read_as_a_node_id_works_from_inside(
     check_applied(project, capsys)
 
 
-def test_a_spec_outside_the_repository_is_read_where_it_is(project: GumpProject) -> None:
+def test_a_spec_outside_the_repository_is_read_in_place(project: GumpProject) -> None:
     spec = beside(project, "else.md")
     spec.write_text("# Elsewhere\n", encoding="utf-8")
     check_passed(project, project.run("one", spec=str(spec)))
     assert project.record().spec == spec.name
 
 
-def test_a_spec_that_is_a_link_is_read_through_it(project: GumpProject) -> None:
+def test_a_spec_can_be_a_symbolic_link(project: GumpProject) -> None:
     (project.path / "link.md").symlink_to("spec.md")
     project.run("one", spec="link.md").assert_outcomes(passed=1)
     header = json.loads((project.folders()[0].path / "run.json").read_text(encoding="utf-8"))
     assert header["spec"] == "link.md"
 
 
-def test_a_merge_in_progress_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_a_merge_in_progress_is_refused_before_the_run_starts(project: GumpProject) -> None:
     project.git("checkout", "--quiet", "-b", "side")
     project.write({"app.py": "value = 3\n"})
     project.commit()
@@ -382,24 +382,22 @@ def test_a_merge_in_progress_is_told_before_anything_starts(project: GumpProject
     check_refused(project, result, "a merge is unfinished: app.py", "  hint: finish or abort it first")
 
 
-def test_references_in_a_table_are_written_by_git_itself(
-    project: GumpProject, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_works_with_packed_refs(project: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
     project.git("pack-refs", "--all")
     check_passed(project, project.run("one"))
     project.git("pack-refs", "--all")
     check_applied(project, capsys)
 
 
-def test_a_branch_named_gump_is_told_before_anything_starts(project: GumpProject) -> None:
+def test_a_branch_named_gump_is_refused_before_the_run_starts(project: GumpProject) -> None:
     project.git("branch", "gump")
     result = project.run("one")
     check_refused(project, result, "git update-ref failed: *'refs/heads/gump' exists*")
     assert project.git("for-each-ref", "refs/gump", "refs/heads/gump/") == ""
 
 
-def test_a_change_of_the_same_second_and_size_as_a_commit_is_taken_along(project: GumpProject) -> None:
-    """Git compares whole seconds; what a copied index says of such a file is true only with the index's own time."""
+def test_a_change_of_the_same_second_and_size_as_a_commit_is_included(project: GumpProject) -> None:
+    """Git compares whole seconds, so a copied index is only reliable if it keeps its modification time."""
     for _ in range(5):
         time.sleep(1.01 - time.time() % 1)
         project.write({"app.py": "value = 1\n"})

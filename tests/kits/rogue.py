@@ -78,7 +78,7 @@ class Ran:
     def result(self) -> AttemptResult:
         return self.results[-1]
 
-    def told(self, text: str) -> bool:
+    def has_one_line(self, text: str) -> bool:
         """True if exactly one line of the terminal contains the text."""
         return self.times(text) == 1
 
