@@ -64,7 +64,7 @@ else:
     write(f"{{step.rpartition(':')[2]}}{{item}}_{{number}}.py", "x = (\\n" if is_broken else f"x = {{number}}\\n")
 """
 COMMANDS: Final = '''\
-"""Runs commands of gump one after the other until a file is there; tells of each that goes wrong."""
+"""Runs commands of gump one after another until a file exists, and prints every failure."""
 
 import contextlib
 import io

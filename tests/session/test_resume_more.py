@@ -572,10 +572,10 @@ def test_a_repeated_step_does_not_resume_its_old_conversation(project: GumpProje
 @pytest.mark.parametrize(
     "changes",
     [
-        {"own_attempts": {"base": "HEAD"}}, {"own_attempts": {"base": "--output=x", "step_base": "-"}}, {"own_attempts": {"slot": "../../x"}},
+        {"made": {"base": "HEAD"}}, {"made": {"base": "--output=x", "step_base": "-"}}, {"made": {"slot": "../../x"}},
         {"step": "../../x"}, {"step": "last[x/y]"}, {"step": "[x]"}, {"attempt": -1}, {"attempt": 10**30},
         {"snapshot": "--exec=x"}, {"tree": "HEAD"}, {"session": {"cli": "replay", "id": "-x", "slot": "../w", "host": "h"}},
-        {"own_attempts": {"mode": "merge"}}, {"own_attempts": {"identity": {"prompt": "x"}}}, {"timings": {"started": 1e300, "total_s": 1}},
+        {"made": {"mode": "merge"}}, {"made": {"identity": {"prompt": "x"}}}, {"timings": {"started": 1e300, "total_s": 1}},
     ],
 )  # fmt: skip
 def test_a_planted_result_is_ignored_and_the_ledger_stays_readable(stuck: GumpProject, changes: dict[str, Any]) -> None:
@@ -583,8 +583,8 @@ def test_a_planted_result_is_ignored_and_the_ledger_stays_readable(stuck: GumpPr
     started = next(one for one in stuck.ledger() if one["event"] == "attempt_started")
     finished = next(one for one in stuck.ledger() if one["event"] == "attempt_finished")
     made_for = {name: started[name] for name in ("mode", "entry", "base", "step_base", "slot", "identity")}
-    planted = {**finished["result"], "step": "last", "attempt": 7, "own_attempts": made_for, "scratch": None}
-    planted = {**planted, **changes, "own_attempts": {**made_for, **changes.get("own_attempts", {})}}
+    planted = {**finished["result"], "step": "last", "attempt": 7, "made": made_for, "scratch": None}
+    planted = {**planted, **changes, "made": {**made_for, **changes.get("made", {})}}
     place = folder.attempts / "0099-last-a7"
     place.mkdir()
     (place / "result.json").write_text(json.dumps(planted))
