@@ -177,7 +177,7 @@ class _Listener:
     def oversize(self, size: int) -> None:
         self._note_time()
         self.guards.on_output()
-        self.notes.append(f"a line of {size} bytes in the agent's stream is too long to be read; it is kept on disk")
+        self.notes.append(f"a line of {size} bytes in the agent's stream is stored, but not read")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
         text = ""
