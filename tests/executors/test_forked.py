@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import signal
 import stat
@@ -103,9 +104,10 @@ class Driver:
 def driver(tmp_path: Path) -> Iterator[Driver]:
     driver = Driver(tmp_path)
     yield driver
-    for forked in psutil.Process().children():
-        if str(tmp_path) not in " ".join(forked.cmdline()):
-            forked.send_signal(signal.SIGCONT)
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # a zombie until the driver closes, or already gone
+            if str(tmp_path) not in " ".join(child.cmdline()):
+                child.send_signal(signal.SIGCONT)
     driver.forked.close()
     os.close(driver.wake)
     os.close(driver.woken)

@@ -75,6 +75,13 @@ append = Ledger.append
 events = 0
 
 
+def command(process):
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 def append_and_kill(self, event, **fields):
     global events
     written = append(self, event, **fields)
@@ -85,7 +92,7 @@ def append_and_kill(self, event, **fields):
         elif what == "group":
             os.killpg(os.getpgid(0), signal.SIGKILL)
         else:
-            workers = [one for one in psutil.Process().children() if "execnet" in " ".join(one.cmdline())]
+            workers = [one for one in psutil.Process().children() if "execnet" in command(one)]
             if workers:
                 workers[-1].kill()
     return written
