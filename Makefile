@@ -14,7 +14,7 @@
 # make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
 # make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour
 # make test-remote       workers without a shared disk: in a mount namespace, and over ssh to a local server; needs root
-# make test-mutants      mutation testing of the modules that decide; half an hour. MUTANTS='*retry*': only these mutants
+# make test-mutants      mutation testing of the modules that decide; about ten minutes. MUTANTS='*retry*': only these mutants
 # make test-matrix       tests that depend on pytest, with each installed Python and each supported pytest
 # make bench             measure speed and compare it with the targets; use an idle machine. BENCH=streams: only these
 # make clean             remove everything that the other targets created, except docs/demo.svg
