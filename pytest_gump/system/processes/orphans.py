@@ -38,30 +38,33 @@ class AdoptedOrphans:
             become_subreaper(wanted=False)
 
     def end(self) -> int:
-        """Kill all orphans and their descendants. Return the number of processes left after 5 seconds."""
+        """Kill all orphans and their descendants. Return the number of processes left after 5 seconds.
+
+        An orphan counts until it is reaped: its own children become orphans when it ends, not when it gets the signal.
+        """
         deadline = time.monotonic() + _KILL_S
-        alive: list[Process] = []
-        while self._adopts and (orphans := self._orphans()):
-            alive = [process for orphan in orphans for process in (orphan, *below(orphan.pid))]
-            if time.monotonic() > deadline:
-                break
+        while orphans := self._orphans():
+            alive = [process for pid in orphans for process in (read_process(pid), *below(pid)) if process is not None]
+            if not self._adopts or time.monotonic() > deadline:
+                return len(alive) if self._adopts else 0
             for process in alive:
                 send(process, signal.SIGKILL)
-        else:
-            alive = []
-        self._reap()
-        return len(alive)
-
-    def _reap(self) -> None:
-        """Reap the orphans that have ended."""
-        for pid in set(child_pids(os.getpid())) - {process.pid for process in self._known}:
-            with suppress(OSError):
-                if os.getsid(pid) != os.getsid(0):
+            for pid in orphans:
+                with suppress(OSError):
                     os.waitpid(pid, os.WNOHANG)
+        return 0
 
-    def _orphans(self) -> list[Process]:
-        session = os.getsid(0)
-        return [process for process in _children() if process not in self._known and process.session != session]
+    def _orphans(self) -> list[int]:
+        """Return the pids of the orphans, zombies included."""
+        known, session = {process.pid for process in self._known}, os.getsid(0)
+        return [pid for pid in child_pids(os.getpid()) if pid not in known and _session(pid) not in {session, None}]
+
+
+def _session(pid: int) -> int | None:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return None
 
 
 def _children() -> list[Process]:
