@@ -26,8 +26,8 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH ?=
 MUTANTS ?=
-# Most tests wait for child processes, so two workers are faster even on one core.
-WORKERS ?= -n 2 --dist worksteal
+# Many tests wait for child processes, so three workers keep two cores busy.
+WORKERS ?= -n 3 --dist worksteal
 RUN ?= $(BIN)/python
 # Tests start thousands of Python processes, which would otherwise compile the standard plugins each time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -7,9 +7,12 @@ import re
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.docs.conftest import CASSETTE, Demo, play, run
 
 ROOT = Path(__file__).parents[2]
+pytestmark = pytest.mark.session
 
 
 def lines_about(text: str, *words: str) -> list[str]:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from pytest_gump.gates.base import GateResult
 
+pytestmark = pytest.mark.session
+
 COMMAND = f"{shlex.quote(sys.executable)} -m pytest"
 TEST = "from app import value\n\n\ndef test_value():\n    assert value == 1\n"
 
