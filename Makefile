@@ -83,10 +83,9 @@ picture: $(DEMO)/.installed .cache/picture/.installed
 test: lint
 	$(RUN) -m pytest $(WORKERS) $(PYTEST_ARGS)
 
-coverage: RUN = $(BIN)/coverage run
 coverage: $(INSTALLED)
 	$(BIN)/coverage erase
-	$(MAKE) test RUN='$(RUN)'
+	$(MAKE) test RUN='$(BIN)/coverage run'
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 

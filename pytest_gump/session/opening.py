@@ -39,7 +39,7 @@ def open_run(config: pytest.Config, context: RunContext, owned: ExitStack) -> Ru
     """Open the run of a job. Its folder is locked until `owned` is closed.
 
     Raises:
-        GumpError: A file cannot be written, or another session has resumed the run in the meantime.
+        GumpError: A file cannot be written, or another session has resumed the run.
     """
     prepared = context.prepared
     previous = prepared.job.previous

@@ -67,7 +67,7 @@ def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options
     """Resume a run in its folder, with the same id.
 
     Raises:
-        RunError: A file cannot be written, or another session has resumed the run in the meantime.
+        RunError: A file cannot be written, or another session has resumed the run.
     """
     prepared, tools, folder = context.prepared, context.tools, previous.run.folder
     owned.enter_context(folder.owned())

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import os
 from typing import TYPE_CHECKING, Any, Final
@@ -11,11 +9,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 from pytest_gump.agents.cassettes import neutral
-from pytest_gump.cli.program import main
 from pytest_gump.workflow.path import slugify
 
 from tests.hardening.plain_runs import ONE, check_refused, prepare
 from tests.kits.cases import case
+from tests.kits.commands import gump
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -311,14 +309,6 @@ def test_an_invalid_verdict_fails_the_attempt(project: GumpProject) -> None:
 # -- text of agents ------------------------------------------------------------------------------------------------------------
 
 
-def commands(project: GumpProject, *words: str) -> str:
-    """Return stdout and stderr of a `gump` command."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        main(list(words))
-    return printed.getvalue()
-
-
 def test_text_of_an_agent_is_cleaned_for_terminals_and_ci_logs(project: GumpProject) -> None:
     project.workflow("planned", PLANNED)
     project.plan(
@@ -352,7 +342,8 @@ def test_text_of_an_agent_is_cleaned_for_terminals_and_ci_logs(project: GumpProj
         ["diff", "impl"],
         ["report", "--json"],
     ):
-        check_harmless(commands(project, *words))
+        done = gump(*words)
+        check_harmless(done.stdout + done.stderr)
 
 
 def test_a_comment_of_a_reviewer_is_harmless(project: GumpProject) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -11,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
-from pytest_gump.cli.program import main
 
 from tests.hardening.plain_runs import prepare
+from tests.kits.commands import gump
 from tests.kits.examples import examples
 
 if TYPE_CHECKING:
@@ -59,12 +57,11 @@ def check_commands(project: GumpProject) -> None:
     """Check that each command ends with a documented exit code and changes nothing."""
     head = project.git("rev-parse", "HEAD")
     for words in COMMANDS:
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            code = main(words)
-        assert code in {0, 1, 2}, (words, output.getvalue())
-        assert "\x1b" not in output.getvalue()
-        assert "Traceback" not in output.getvalue()
+        done = gump(*words)
+        output = done.stdout + done.stderr
+        assert done.returncode in {0, 1, 2}, (words, output)
+        assert "\x1b" not in output
+        assert "Traceback" not in output
     if project.git("rev-parse", "HEAD") != head:  # an apply that could be done
         project.git("reset", "--quiet", "--hard", head)
 

@@ -180,12 +180,9 @@ class JsonReader:
         unfinished = self._unfinished()
         if unfinished is None and exit_code == 0:
             return "ok", ""
-        reason = self._bad_end(ndjson.describe_exit(exit_code), unfinished)
+        reason = f"{ndjson.describe_exit(exit_code)} {unfinished or f'after {self.GOOD_END}'}"
         tail = self._last_words(stderr)
         return "agent_error", f"{reason}: {tail}" if tail else reason
-
-    def _bad_end(self, ended: str, unfinished: str | None) -> str:
-        return f"{ended} {unfinished or f'after {self.GOOD_END}'}"
 
     def _lost_session(self, errors: str) -> bool:
         """True if the CLI did not find the conversation. False after the start, when an agent may write such words."""

@@ -12,6 +12,7 @@ from pytest_gump.system.processes.keeper import become_subreaper
 from pytest_gump.system.processes.process_table import Process, below, child_pids, marked, read_process, send
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 _KILL_S: Final = 5.0
@@ -43,21 +44,27 @@ class AdoptedOrphans:
         An orphan counts until it is reaped: its own children become orphans when it ends, not when it gets the signal.
         """
         deadline = time.monotonic() + _KILL_S
-        while orphans := self._orphans():
+        while self._adopts and (orphans := self._orphans()):
             alive = [process for pid in orphans for process in (read_process(pid), *below(pid)) if process is not None]
-            if not self._adopts or time.monotonic() > deadline:
-                return len(alive) if self._adopts else 0
+            if time.monotonic() > deadline:
+                return len(alive)
             for process in alive:
                 send(process, signal.SIGKILL)
-            for pid in orphans:
-                with suppress(OSError):
-                    os.waitpid(pid, os.WNOHANG)
+            _reap(orphans)
+        _reap(self._orphans())
         return 0
 
     def _orphans(self) -> list[int]:
-        """Return the pids of the orphans, zombies included."""
-        known, session = {process.pid for process in self._known}, os.getsid(0)
+        """Return the pids of the orphans, zombies included. A known pid that a new process has counts as one."""
+        session = os.getsid(0)
+        known = {process.pid for process in self._known if read_process(process.pid) in {process, None}}
         return [pid for pid in child_pids(os.getpid()) if pid not in known and _session(pid) not in {session, None}]
+
+
+def _reap(pids: Sequence[int]) -> None:
+    for pid in pids:
+        with suppress(OSError):
+            os.waitpid(pid, os.WNOHANG)
 
 
 def _session(pid: int) -> int | None:
