@@ -84,6 +84,7 @@ class ClaudeReader(ResultReader):
 
     def feed(self, line: bytes) -> Iterable[Event]:
         if len(line) > _LONG and line.startswith(_USER) and line.endswith(b"}"):
+            self._conversation.add_tool_output(len(line))
             return _skim_user(line)
         return super().feed(line)
 
@@ -109,14 +110,14 @@ class ClaudeReader(ResultReader):
         answer = self._answers.get(key)
         if answer is None:
             tokens = input_tokens(ndjson.section(message, "usage"))
-            answer = Answer(self._since, model, tokens)
+            if main:
+                self._model = self._conversation.model = model or self._model
+                self._record_context(tokens)
+                events.append(self._turn())
+            answer = Answer(self._since, model, tokens if tokens.read else self._conversation.last_answer())
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:
                 self._answers.popitem(last=False)
-            if main:
-                self._model = model or self._model
-                self._record_context(tokens)
-                events.append(self._turn())
         return answer
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -146,8 +147,11 @@ class ClaudeReader(ResultReader):
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._summed += result_tokens(record)
-        self._reported = self._reported_usage(record)
-        self._since = Meter()
+        reported = self._reported_usage(record)
+        if reported.tokens.suffice(self._turns):
+            self._reported, self._since = reported, Meter()
+        else:
+            self._is_doubted = True
         return super()._read_result(record)
 
     # -- usage -----------------------------------------------------------------------------------------------------
@@ -170,6 +174,8 @@ class ClaudeReader(ResultReader):
         if total_usd is None or (before is not None and before.cost_usd is None):
             return prices.estimated_usage(self._model, tokens)
         cost_usd = grown(total_usd, before.cost_usd if before is not None else None)
+        if not cost_usd and tokens.total:
+            return Usage.estimated(tokens, self._price(self._model, tokens, self._turns))
         provenance: Provenance = "estimated" if is_guess(result) else "reported"
         return Usage(tokens, cost_usd, provenance)
 

@@ -112,7 +112,7 @@ class CodexReader(EstimatedReader):
     def _answer(self, phase: _Phase, *, continues: bool) -> list[Event]:
         """Enter a phase. Return the event of a new answer, unless the current answer continues."""
         self._phase = phase
-        return [] if continues else [self._begin_answer()]
+        return [] if continues else [self._turn()]
 
     def _read_tool(self, kind: str, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
         key = ndjson.text(item, "id") or UNNAMED
@@ -178,8 +178,9 @@ class CodexReader(EstimatedReader):
         """Return the running total of the thread, estimated if the run did not report one."""
         before = self._task.session
         earlier = before.tokens if before is not None else Tokens()
-        total = self._reported if self._reported is not None else earlier + self._conversation.tokens
-        return None, total
+        if self._reported is not None and self._reported.suffice(self._turns):
+            return None, self._reported
+        return None, earlier + self._conversation.tokens
 
 
 def _error_text(failure: str) -> str:

@@ -74,9 +74,7 @@ class GeminiReader(EstimatedReader):
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        events = self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
-        self._conversation.model = prices.priced_as(self._model, self.CLI)
-        return events
+        return self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
 
     def _answer(self) -> list[Event]:
         """Return the event of a new answer, unless the current answer continues."""
@@ -84,7 +82,7 @@ class GeminiReader(EstimatedReader):
         if continues:
             return []
         self._pieces = []
-        return [self._begin_answer()]
+        return [self._turn()]
 
     def _read_message(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("role") != "assistant":
@@ -138,9 +136,6 @@ class GeminiReader(EstimatedReader):
 
     def _usage_of(self, stats: ndjson.JsonObject) -> Usage:
         tokens = _tokens(stats)
-        if tokens.total == 0 and self._turns:
-            # A run that ends during its first answer does not report its usage.
-            return self._conversation.usage(*self._counts)
         models = ndjson.section(stats, "models")
         parts: list[tuple[str | None, Tokens]] = [(name, _tokens(ndjson.section(models, name))) for name in models]
         parts = parts or [(self._model, tokens)]

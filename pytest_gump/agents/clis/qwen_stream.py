@@ -56,6 +56,8 @@ class QwenReader(ResultReader):
         self._meter = Meter()
         self._grown: Tokens | None = None
         """Growth of the conversation's running total; None until a result reports it."""
+        self._uncounted = Meter()
+        """Estimate of the answers that ended without a usage."""
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -83,8 +85,14 @@ class QwenReader(ResultReader):
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("parent_tool_use_id") is None:
-            self._answering = False
+            self._end_answer()
         return super()._read_user(record)
+
+    def _end_answer(self) -> None:
+        if self._answering:
+            tokens = self._conversation.last_answer()
+            self._uncounted.add(tokens, self._price(self._model, tokens))
+        self._answering = False
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("subtype") != "retry":
@@ -95,12 +103,17 @@ class QwenReader(ResultReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        self._grown = self._growth(_tokens(ndjson.section(record, "usage")))
+        self._end_answer()
+        grown = self._growth(_tokens(ndjson.section(record, "usage")))
+        if grown.suffice(self._turns):
+            self._grown, self._uncounted = grown, Meter()
+        elif self._uncounted.answers:
+            self._is_doubted = True
         return super()._read_result(record)
 
     def _usage(self) -> Usage:
         """Return the usage of the answers on the stream, plus what only the result counts."""
-        seen, cost_usd = self._meter.tokens, self._meter.cost_usd
+        seen, cost_usd = self._meter.tokens + self._uncounted.tokens, _sum(self._meter, self._uncounted)
         total = seen if self._grown is None else each(max, seen, self._grown)
         beyond = Tokens() if total == seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
@@ -135,6 +148,10 @@ class QwenReader(ResultReader):
             counted = (before.tokens if before is not None else Tokens()) + self._meter.tokens
             total = total if total.total >= counted.total else counted
         return None, total
+
+
+def _sum(first: Meter, second: Meter) -> float | None:
+    return None if first.cost_usd is None or second.cost_usd is None else first.cost_usd + second.cost_usd
 
 
 def _tokens(usage: ndjson.JsonObject) -> Tokens:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Event, Text, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
+from pytest_gump.agents.streams.conversation_reader import ConversationReader
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, denial
 
 if TYPE_CHECKING:
     import re
@@ -20,7 +22,7 @@ QUOTA_STATUS: Final = (429, 503, 529)
 """HTTP status codes: 429 too many requests; 503 and 529 overloaded."""
 
 
-class ResultReader(JsonReader):
+class ResultReader(ConversationReader):
     """A run succeeds if its last result has the subtype `success` and no `is_error`. Neither is reliable alone."""
 
     TOOLS: ClassVar[ToolNames]
@@ -48,15 +50,20 @@ class ResultReader(JsonReader):
             text = ndjson.text(block, "text") or ""
             if main:
                 self._message = text
+            self._conversation.add_output(len(text))
             return (Text(text),)
         if kind == "tool_use":
             self._tool_calls += 1
+            self._conversation.add_output(characters_of(ndjson.section(block, "input")))
             return (self.TOOLS.call(ndjson.text(block, "name") or "?", ndjson.section(block, "input")),)
         return NO_EVENTS
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
         blocks = ndjson.sections(ndjson.section(record, "message"), "content")
-        return [ToolResult(is_error=b.get("is_error") is True) for b in blocks if b.get("type") == "tool_result"]
+        results = [block for block in blocks if block.get("type") == "tool_result"]
+        for result in results:
+            self._conversation.add_tool_output(characters_of(result.get("content")))
+        return [ToolResult(is_error=result.get("is_error") is True) for result in results]
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("subtype") != "init":

@@ -24,6 +24,7 @@ from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
 from pytest_gump.system.worktrees.folder import HANDOVER
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -189,6 +190,7 @@ class _Listener:
         broken = None if finished is None else finished.error or too_much(finished, self.tools.settings)
         if broken is not None:
             ending = replace(ending, outcome="agent_error", reason=broken)
+        ending = self._with_credible_usage(ending)
         ending = with_login_error(ending, cli=self.cli, agent=self.order.agent or "")
         if hangs:
             self.notes.append("the CLI did not exit after its final event and was ended; its result counts")
@@ -203,6 +205,16 @@ class _Listener:
             tool_use=self.calls.use,
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
+
+    def _with_credible_usage(self, ending: Ending) -> Ending:
+        reported, usage = ending.usage, ending.usage.if_credible
+        if reported.cost_usd is not None and usage.cost_usd is None:
+            answers = plural(usage.turns, "answer")
+            self.notes.append(f"the cost is unknown: {usage.tokens.total} tokens cannot be those of {answers}")
+        is_limited = self.order.limits.max_budget is not None and self.tools.settings.unknown_cost == "refuse"
+        if is_limited and usage.cost_usd is None and not usage.is_empty:
+            self.notes.append("max_budget does not include this attempt, because its cost is unknown")
+        return replace(ending, usage=usage)
 
     def _name_withheld(self, output: str) -> None:
         if names := withheld.likely(self.passed, output):

@@ -106,7 +106,11 @@ ENDS = {
         usd=0.0010075,
     ),
     "stream-cut": failed(
-        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, notes=("3 API retries",)
+        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)",
+        turns=1,
+        tokens=(10000, 0, 0, 57),
+        usd=0.00668525,
+        notes=("3 API retries",),
     ),
     "turn-limit": failed(
         (

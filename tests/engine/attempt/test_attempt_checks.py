@@ -381,3 +381,24 @@ def test_no_write_guard_of_a_diff_step_allows_nothing(kit: Kit) -> None:
 def test_worktree_lies_outside_the_checkout(kit: Kit) -> None:
     result = kit.run('write("where.txt", os.getcwd())')
     assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")
+
+
+# -- usage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cost_usd", [0.0, None])
+def test_cost_of_an_answer_without_tokens_is_unknown_and_max_budget_says_so(kit: Kit, cost_usd: float | None) -> None:
+    usage = f'say("usage", tokens={{"input": 0, "output": 0}}, cost_usd={cost_usd})'
+    kit.script(f'say("started", model="claude-opus-4-6"); write("a.py", "1"); say("text", text="Done."); {usage}')
+    result = kit.run(limits=Limits(max_budget=0.01))
+    assert result.passed
+    assert (result.usage.cost_usd, result.usage.provenance) == (None, "unknown")
+    assert "the cost is unknown: 0 tokens cannot be those of 1 answer" in result.notes
+    assert "max_budget does not include this attempt, because its cost is unknown" in result.notes
+
+
+def test_cost_without_tokens_and_free_tokens_are_believed(kit: Kit) -> None:
+    paid = kit.run('write("a.py", "1"); say("usage", tokens={}, cost_usd=0.25)', limits=Limits(max_budget=1.0))
+    free = kit.run('write("a.py", "1"); say("usage", tokens={"input": 900, "output": 20}, cost_usd=0.0)')
+    assert (paid.usage.cost_usd, free.usage.cost_usd) == (0.25, 0.0)
+    assert (paid.notes, free.notes) == ((), ())

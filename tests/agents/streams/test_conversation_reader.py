@@ -1,0 +1,61 @@
+"""Streams of which the CLI reports no tokens, or too few: their cost is estimated from the text, or unknown."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from pytest_gump.agents.streams.conversation_reader import ESTIMATED
+
+from tests.agents.recordings import RECORDED
+
+if TYPE_CHECKING:
+    from tests.agents.stream_kit import Recorded
+
+each_cli = pytest.mark.parametrize("recorded", RECORDED, ids=[recorded.cli for recorded in RECORDED])
+
+COUNTS = ("token", "cost", "input", "output", "cached", "read", "write", "reasoning", "total", "thinking")
+REPORTS = ("usage", "stats", "modelUsage", "total_cost_usd", "tokens", "cost")
+
+
+def uncounted(value: Any) -> Any:
+    """The same document with 0 for every number of tokens or dollars."""
+    if isinstance(value, list):
+        return [uncounted(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: 0 if is_count(key, part) else uncounted(part) for key, part in value.items()}
+
+
+def is_count(key: str, value: Any) -> bool:
+    return type(value) in (int, float) and any(word in key.lower() for word in COUNTS)
+
+
+def unreported(value: Any) -> Any:
+    """The same document without reports of usage."""
+    if isinstance(value, list):
+        return [unreported(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: unreported(part) for key, part in value.items() if key not in REPORTS}
+
+
+@each_cli
+@pytest.mark.parametrize("change", [uncounted, unreported])
+def test_answers_without_tokens_do_not_cost_nothing(recorded: Recorded, change: Any) -> None:
+    lines = [json.dumps(change(json.loads(line))).encode() for line in recorded.lines("basic")]
+    ending = recorded.end(lines)
+    usage = ending.usage
+    assert ending.outcome == "ok"
+    assert usage.provenance in {"estimated", "unknown"}
+    assert usage.cost_usd is None or usage.cost_usd > 0
+    assert usage.tokens.suffice(usage.turns)
+
+
+@each_cli
+def test_a_note_says_that_the_tokens_are_estimated(recorded: Recorded) -> None:
+    lines = [json.dumps(uncounted(json.loads(line))).encode() for line in recorded.lines("basic")]
+    assert ESTIMATED in recorded.end(lines).notes
+    _, counted = recorded.play("basic")
+    assert ESTIMATED not in counted.notes
