@@ -84,14 +84,15 @@ class QwenReader(ResultReader):
         return events
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        if record.get("parent_tool_use_id") is None:
-            self._end_answer()
+        if record.get("parent_tool_use_id") is None and self._answering:
+            self._estimate_answer()
+            return [UsageSeen(self._usage()), *super()._read_user(record)]
         return super()._read_user(record)
 
-    def _end_answer(self) -> None:
-        if self._answering:
-            tokens = self._conversation.last_answer()
-            self._uncounted.add(tokens, self._price(self._model, tokens))
+    def _estimate_answer(self) -> None:
+        """End an answer that had no usage."""
+        tokens = self._conversation.last_answer()
+        self._uncounted.add(tokens, self._price(self._model, tokens))
         self._answering = False
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -103,7 +104,8 @@ class QwenReader(ResultReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        self._end_answer()
+        if self._answering:
+            self._estimate_answer()
         grown = self._growth(_tokens(ndjson.section(record, "usage")))
         if grown.suffice(self._turns):
             self._grown, self._uncounted = grown, Meter()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, has_ended
+from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, Turn, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.attempt.prompt import prompt_key
@@ -40,7 +40,7 @@ STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
 STDERR_CHARS = 20_000
 HANGS = "it hangs after its final event"
-TOOL_EVENTS = (ToolCall, ToolResult)
+TOOL_EVENTS = (Turn, ToolCall, ToolResult)
 TIME_GUARDS = frozenset({"max_time", "silence"})
 
 
@@ -181,7 +181,7 @@ class _Listener:
         self.notes.append(f"a line of {size} bytes in the agent's stream is too long to be read; it is kept on disk")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
-        text = ""
+        text, longest_silence_s = "", self.guards.longest_silence_s
         with suppress(OSError):  # an agent can remove its stderr file
             text = bounded_output(stderr, STDERR_CHARS)
         hangs = finished is not None and finished.stopped == HANGS
@@ -202,7 +202,7 @@ class _Listener:
             ending=ending,
             breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
             trespass=self.trespass.written(),
-            tool_use=self.calls.use,
+            tool_use=self.calls.use(longest_silence_s),
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
 

@@ -6,9 +6,11 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pytest_gump.agents.base import UsageSeen
 from pytest_gump.agents.streams.conversation_reader import ESTIMATED
 
 from tests.agents.recordings import RECORDED
+from tests.agents.stream_kit import TASK, feed
 
 if TYPE_CHECKING:
     from tests.agents.stream_kit import Recorded
@@ -51,6 +53,14 @@ def test_answers_without_tokens_do_not_cost_nothing(recorded: Recorded, change: 
     assert usage.provenance in {"estimated", "unknown"}
     assert usage.cost_usd is None or usage.cost_usd > 0
     assert usage.tokens.suffice(usage.turns)
+
+
+@each_cli
+def test_the_estimate_grows_while_the_cli_runs(recorded: Recorded) -> None:
+    lines = [json.dumps(uncounted(json.loads(line))).encode() for line in recorded.lines("basic")]
+    live = [event.usage.tokens.total for event in feed(recorded.reader(TASK), lines) if isinstance(event, UsageSeen)]
+    assert live == sorted(live)
+    assert 0 < live[0] < live[-1]
 
 
 @each_cli
