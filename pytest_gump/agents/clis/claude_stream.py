@@ -23,8 +23,9 @@ from pytest_gump.agents.base import Note, SessionRef, ToolResult, UsageSeen
 from pytest_gump.agents.clis.claude_usage import Answer, input_tokens, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.estimate import characters_of
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames, denial
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, grown, tokens_grown
+from pytest_gump.agents.streams.refusals import Refusals
 from pytest_gump.agents.streams.result_reader import ResultReader
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 
@@ -71,7 +72,8 @@ class ClaudeReader(ResultReader):
         """Sum over all results: each reports its own part."""
         self._since = Meter()
         """Answers after the last result, or all answers if there was none."""
-        self._refusals = ndjson.Notes()
+        self._refused_so_far = Refusals()
+        """Refusals that the CLI reports while it runs, with its reasons in place of the commands."""
         self._closed: dict[str, float | None] = {}
         """Exhausted limits of the account, each with its reset time."""
         self._in_place_of_answer: str | None = None
@@ -126,8 +128,10 @@ class ClaudeReader(ResultReader):
             return self._read_retry(record)
         if kind == "permission_denied":
             why = ndjson.text(record, "decision_reason") or ndjson.text(record, "message") or "no reason given"
-            note = denial(ndjson.text(record, "tool_name") or "?", why)
-            return (Note(note),) if self._refusals.add(note) else NO_EVENTS
+            tool = ndjson.text(record, "tool_name") or "?"
+            refused = f"{tool}: {ndjson.first_line(why, limit=120)}"
+            self._refused_so_far.add(refused, is_command=tool in self.TOOLS.commands)
+            return (Note(f"permission denied: {refused}"),)
         return super()._read_system(record)
 
     def _read_retry(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -194,7 +198,7 @@ class ClaudeReader(ResultReader):
         if is_guess(self._result or {}):
             self._notes.add(f"the CLI has no price for {self._model}: the cost is a guess")
         if self._result is None:
-            self._notes.extend(self._refusals)
+            self._refusals = self._refused_so_far
 
     def _failure(self) -> CliFailure | None:
         failure = super()._failure()

@@ -172,7 +172,7 @@ class CodexReader(EstimatedReader):
         for line in stderr.splitlines():
             _, found, why = line.partition("codex_core::tools::router: error=")
             if found:
-                self._notes.add(f"tool refused: {ndjson.first_line(why, limit=160)}")
+                self._refusals.add(why)
 
     def _session_totals(self) -> tuple[None, Tokens]:
         """Return the running total of the thread, estimated if the run did not report one."""

@@ -14,11 +14,12 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Text, ToolResult, UsageSeen
+from pytest_gump.agents.base import Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.streams.refusals import called
 from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ TOOLS: Final = ToolNames(
 )
 
 LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
+
+REFUSED: Final = ("policy_violation", "tool_not_registered")
+"""Types of the errors of refused calls."""
+_REFUSED: Final = re.compile(r"Path not in workspace|Access denied")
 
 # Printed as a warning on the stream, and followed by a successful result.
 HALTED: Final = "Loop detected"
@@ -51,6 +56,8 @@ class GeminiReader(EstimatedReader):
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
+        self._calls: dict[str, ToolCall] = {}
+        """Calls that have not returned."""
         self._speaking = False
         """True if an answer has started and no tool result has arrived since."""
         self._pieces: list[str] = []
@@ -88,6 +95,7 @@ class GeminiReader(EstimatedReader):
         if record.get("role") != "assistant":
             return NO_EVENTS
         if not self._speaking:
+            self._calls.clear()
             self._running.clear()  # the model has continued: a tool result was lost, or too long to read
         text = ndjson.text(record, "content") or ""
         events = self._answer()
@@ -97,21 +105,32 @@ class GeminiReader(EstimatedReader):
 
     def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._answer()
-        self._running.add(ndjson.text(record, "tool_id") or UNNAMED)
+        tool_id = ndjson.text(record, "tool_id") or UNNAMED
+        self._running.add(tool_id)
         self._tool_calls += 1
         arguments = ndjson.section(record, "parameters")
         self._conversation.add_output(characters_of(arguments))
-        return [*events, TOOLS.call(ndjson.text(record, "tool_name") or "?", arguments), *self._seen()]
+        call = self._calls[tool_id] = TOOLS.call(ndjson.text(record, "tool_name") or "?", arguments)
+        return [*events, call, *self._seen()]
 
     def _read_tool_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        self._running.discard(ndjson.text(record, "tool_id") or UNNAMED)
+        tool_id = ndjson.text(record, "tool_id") or UNNAMED
+        self._running.discard(tool_id)
+        call = self._calls.pop(tool_id, None)
         self._speaking = False
         self._conversation.add_tool_output(len(ndjson.text(record, "output") or ""))
         failed = record.get("status") != "success"
         events: list[Event] = [ToolResult(is_error=failed)]
         if failed:
-            why = ndjson.text(ndjson.section(record, "error"), "message") or ndjson.text(record, "output") or "unknown"
-            events += self._note(f"tool refused or failed: {ndjson.first_line(why, limit=160)}")
+            error = ndjson.section(record, "error")
+            why = ndjson.text(error, "message") or ndjson.text(record, "output") or "unknown"
+            if error.get("type") not in REFUSED and _REFUSED.match(why) is None:
+                events += self._note(f"tool failed: {ndjson.first_line(why, limit=160)}")
+            elif call is None:
+                self._refusals.add(why)
+            else:
+                what = called(call.tool, call.command or call.path)
+                self._refusals.add(what, is_command=call.command is not None)
         return events
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:

@@ -18,8 +18,9 @@ from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.conversation_reader import ConversationReader
 from pytest_gump.agents.streams.estimate import characters_of
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, denial
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
 from pytest_gump.agents.streams.meter import Meter
+from pytest_gump.agents.streams.refusals import called
 from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -119,10 +120,11 @@ class OpencodeReader(ConversationReader):
         failed = state.get("status") != "completed"
         if tool == "invalid":
             tool, failed = ndjson.text(arguments, "tool") or tool, True
-            self._notes.add(denial(tool, "not an available tool"))
+            self._refusals.add(f"{tool}: not an available tool")
         command = ndjson.text(arguments, "command") if tool == "bash" else None
         if failed and _REFUSED.search(error):
-            self._notes.add(denial(tool, command or ndjson.text(arguments, "filePath") or ""))
+            what = command or ndjson.text(arguments, "filePath") or ""
+            self._refusals.add(called(tool, what), is_command=command is not None)
         paths = _paths(tool, arguments) if not failed else []
         exit_code = ndjson.section(state, "metadata").get("exit")
         calls = [ToolCall(tool, path=path) for path in paths] or [ToolCall(tool, command=command)]
@@ -136,8 +138,8 @@ class OpencodeReader(ConversationReader):
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _conclude(self, stderr: str) -> None:
-        for asked in _ASKED.findall(stderr):
-            self._notes.add(f"permission denied: {ndjson.first_line(asked, limit=150)}")
+        for asked in () if self._refusals else _ASKED.findall(stderr):
+            self._refusals.add(asked)
         if self._step is not None:
             self._notes.add("the last answer was cut off: its tokens are not counted")
 

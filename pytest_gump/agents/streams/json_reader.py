@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
 from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.refusals import Refusals
 from pytest_gump.agents.streams.resets import stated_reset
 from pytest_gump.agents.usage import Tokens
 
@@ -57,12 +58,6 @@ class ToolNames(NamedTuple):
         return ToolCall(tool, command=ndjson.text(arguments, "command") if tool in self.commands else None)
 
 
-def denial(tool: str, what: str = "") -> str:
-    """Return the note on a denied tool call."""
-    what = ndjson.first_line(what, limit=120)
-    return f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}"
-
-
 class JsonReader:
     """Reads a stream of JSON objects with a `type`, with one method for each known type.
 
@@ -89,6 +84,7 @@ class JsonReader:
         self._retries = 0
         self._message = ""
         self._notes = ndjson.Notes()
+        self._refusals = Refusals()
         self._kinds = self._handlers()
         self._by_bytes = {kind.encode(): read for kind, read in self._kinds.items()}
 
@@ -157,6 +153,8 @@ class JsonReader:
         failure = None if stopped else self._failure()
         outcome, reason = self._decide(failure, exit_code, stderr, stopped=stopped)
         self._conclude(stderr)
+        if self._refusals:
+            self._notes.add(self._refusals.note(may_run=not self._task.read_only))
         return Ending(
             outcome=outcome,
             reason=reason,

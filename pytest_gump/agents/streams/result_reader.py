@@ -8,7 +8,8 @@ from pytest_gump.agents.base import Event, Text, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.conversation_reader import ConversationReader
 from pytest_gump.agents.streams.estimate import characters_of
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, denial
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
+from pytest_gump.agents.streams.refusals import called
 
 if TYPE_CHECKING:
     import re
@@ -32,6 +33,8 @@ class ResultReader(ConversationReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._result: ndjson.JsonObject | None = None
+        self._denied: set[str] = set()
+        """Ids of the refused calls."""
 
     def _handlers(self) -> Handlers:
         return {
@@ -74,10 +77,19 @@ class ResultReader(ConversationReader):
         self._session_id = ndjson.text(record, "session_id") or self._session_id
         self._result = record
         for denied in ndjson.sections(record, "permission_denials"):
-            tool, wanted = ndjson.text(denied, "tool_name") or "?", ndjson.section(denied, "tool_input")
-            texts = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
-            self._notes.add(denial(tool, next(filter(None, texts), "")))
+            self._read_denial(denied)
         return (UsageSeen(self._usage()),)
+
+    def _read_denial(self, denied: ndjson.JsonObject) -> None:
+        """Count a refused call once; several results may list it."""
+        call_id = ndjson.text(denied, "tool_use_id")
+        if call_id in self._denied:
+            return
+        if call_id is not None:
+            self._denied.add(call_id)
+        tool, wanted = ndjson.text(denied, "tool_name") or "?", ndjson.section(denied, "tool_input")
+        texts = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
+        self._refusals.add(called(tool, next(filter(None, texts), None)), is_command=tool in self.TOOLS.commands)
 
     def _final_message(self) -> str:
         return ndjson.text(self._result or {}, "result") or self._message

@@ -42,7 +42,15 @@ def test_a_refused_tool_is_an_error_of_the_tool_and_a_note_of_the_run() -> None:
     events, ending = GEMINI.play("readonly")
     assert events.count(ToolResult(is_error=True)) == 2
     assert ending.outcome == "ok"
-    assert ending.notes[0].startswith("tool refused or failed: Access denied: plan path")
+    (note,) = ending.notes
+    assert note.startswith("permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', ")
+
+
+def test_a_tool_that_failed_for_another_reason_is_not_refused() -> None:
+    failed = line(
+        type="tool_result", tool_id="a", status="error", error={"type": "x", "message": "0 occurrences found"}
+    )
+    assert GEMINI.end([failed, result_line()]).notes == ("tool failed: 0 occurrences found",)
 
 
 def test_a_warning_is_a_note_and_an_error_event_is_told_where_there_is_no_result() -> None:
