@@ -128,7 +128,7 @@ class ToolUse:
     repeated: int = 0
     """Calls that are the same as the call before."""
     first_write_s: float | None = None
-    """Seconds from the start of the agent to its first tool call that writes a file of the project."""
+    """Seconds from the start of the agent to its first tool call that writes a project file and does not fail."""
     first_write_turn: int | None = None
     """Number of the turn with that call."""
     corrected: int = 0

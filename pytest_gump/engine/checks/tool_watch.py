@@ -32,6 +32,8 @@ class ToolWatch:
         self._last: ToolCall | None = None
         self._repeated = 0
         self._first_write: tuple[float, int] | None = None
+        """Time and turn of the first write that has not failed."""
+        self._first_call: ToolCall | None = None
         self._turn = 0
         self._kind = ""
         """Kind of the current turn; empty before the first turn."""
@@ -58,7 +60,9 @@ class ToolWatch:
         if isinstance(event, ToolCall):
             self._call(event)
         elif isinstance(event, ToolResult):
-            self._results.end(is_error=event.is_error)
+            call = self._results.end(is_error=event.is_error)
+            if event.is_error and call is not None and call is self._first_call:
+                self._first_write = self._first_call = None  # for example, the CLI refused it
         elif isinstance(event, Turn):
             self._turn = event.number
             self._kinds.update([self._kind] if self._kind else ())
@@ -72,7 +76,7 @@ class ToolWatch:
         if self._kind:
             self._kind = min(self._kind, _kind(call), key=_ORDER.index)
         if self._first_write is None and call.path is not None and not self._is_handed_over(call.path):
-            self._first_write = self._clock() - self._began, self._turn
+            self._first_write, self._first_call = (self._clock() - self._began, self._turn), call
 
 
 class _Results:
@@ -93,7 +97,8 @@ class _Results:
         """Forget calls without a result: the model has continued."""
         self._open.clear()
 
-    def end(self, *, is_error: bool) -> None:
+    def end(self, *, is_error: bool) -> ToolCall | None:
+        """Count a result, and return its call."""
         self.failed += is_error
         call = self._open.popleft() if self._open else None
         if call is None or not _says_what(call):
@@ -104,6 +109,7 @@ class _Results:
             self.corrected += call in self._failing
             self._failing.pop(call, None)
             self._series = None, 0
+        return call
 
     def _fail(self, call: ToolCall) -> None:
         if len(self._failing) < _MOST:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
+from pytest_gump.engine.checks.trespass import LEFT
 from pytest_gump.order import Outcome, PlanItem
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of
@@ -99,6 +100,7 @@ def test_tool_call_into_the_users_checkout_stops_the_agent(kit: Kit) -> None:
     result = kit.run(gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
     assert result.reason == f"the agent wrote into the user's checkout: {target}"
+    assert f"{LEFT}: {target}" in result.notes
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------------
