@@ -139,7 +139,7 @@ assert started == ["git"] * 8, started
 
 def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
-    loaded.check(modules=114, dataclasses=40, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+    loaded.check(modules=117, dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
 def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) -> None:
@@ -151,12 +151,12 @@ def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) ->
 
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
-    loaded.check(modules=156, dataclasses=72, without="pydantic git pytest_gump.engine.run.run")
+    loaded.check(modules=159, dataclasses=74, without="pydantic git pytest_gump.engine.run.run")
 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(project: GumpProject) -> None:
     loaded = Loaded.read((session(project) / "loaded.main").read_text())
-    loaded.check(modules=237, dataclasses=103, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
+    loaded.check(modules=242, dataclasses=105, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(project: GumpProject) -> None:

@@ -27,7 +27,7 @@ WITHOUT_A_MODULE = {
     "test_dependencies", "test_imports", "test_names", "test_shape",
     # what all agent CLIs have in common
     "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
-    "agents/clis/test_recorded_streams",
+    "agents/clis/test_recorded_streams", "agents/shell/test_rules",
     # several commands
     "cli/test_wrong_arguments",
     # the real agent CLIs

@@ -48,7 +48,7 @@ COMMANDS: Final = (
     ("test", "sh copy.sh"),
     ("lint", "sh wait.sh"),
     ("compile", "sh flood.sh"),
-    ("coverage", "sh env.sh"),
+    ("environment", "sh env.sh"),
 )
 """Commands that the agent may run without a permission prompt."""
 

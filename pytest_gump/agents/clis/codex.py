@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -50,6 +51,12 @@ class CodexAgent(CliAgent):
         get="npm install -g @openai/codex",
         tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
+    )
+    shell: ClassVar = Shell(
+        sandbox="Every shell command may run, in a sandbox: it can write only in the current directory (but not in "
+        "`.git`) and in `/tmp`, and has no network.",
+        sandbox_read_only="Every shell command may run, in a sandbox: it can write only in `.gump/out`, and has no "
+        "network.",
     )
     stream: ClassVar = "pytest_gump.agents.clis.codex_stream:CodexReader"
     models: ClassVar = {
@@ -93,6 +100,7 @@ def _settings(task: Task) -> Iterator[str]:
     yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
+    yield "allow_login_shell=false"  # a login shell would replace PATH, and with it python and pytest
     yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
     folder = json.dumps(str(task.worktree), ensure_ascii=False)
     yield f'projects={{{folder}={{trust_level="untrusted"}}}}'

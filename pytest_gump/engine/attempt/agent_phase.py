@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, Turn, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.attempt.permitted import permitted
 from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.engine.attempt.tools import SHOWN
 from pytest_gump.engine.checks import withheld
@@ -18,7 +19,7 @@ from pytest_gump.engine.checks.command_end import left_behind, too_much
 from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.engine.checks.trespass import Trespass
-from pytest_gump.gates.tools.environment import gate_environment
+from pytest_gump.gates.tools.environment import gate_environment, own_python
 from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
@@ -61,7 +62,8 @@ class AgentRun:
     """Pause before each printed line and before the end of the process; empty unless the attempt is recorded."""
 
 
-def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
+def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: Path | None = None) -> Task:
+    """Return the task of an attempt. `folder` is the attempt's scratch folder."""
     limits = order.limits
     return Task(
         step=order.step,
@@ -75,7 +77,8 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
         fork=order.fork,
         max_turns=limits.max_turns,
         max_budget=limits.max_budget,
-        allowed_commands=(*(command for _, command in order.commands), *tools.settings.allow_commands),
+        permissions=permitted(order.mode, order.commands, order.gates, tools.settings.allow_commands),
+        folder=folder,
         prompt_key=prompt_key(order),
     )
 
@@ -89,9 +92,12 @@ def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, ta
         AgentError: the adapter cannot build a command.
     """
     command = agent.command(task)
+    for name, text in command.files.items():
+        workplace.files.write(name, text.encode())
     names = (*command.env_names, *tools.settings.agent_env)
     # Includes the gates' variables, so that tests run by the agent import from the worktree, like those of the gates.
-    added = {**gate_environment(workplace.worktree), **command.env, **workplace.environment}
+    # With the gates' Python on PATH, `python` and `pytest` mean the same for the agent as for the gates.
+    added = {**gate_environment(workplace.worktree), **own_python(), **command.env, **workplace.environment}
     environment = child_environment(names, added)
     listener = _Listener(order, tools, workplace, agent.reader(task), agent.cli, environment)
     request = Request(

@@ -176,7 +176,7 @@ class _Attempt:
         prompt = compose(order.head, conventions=material.conventions, context=material.context)
         self.workplace.files.write("prompt.md", prompt.encode("utf-8", "surrogateescape"))
         self.slot.empty_handover()
-        task = make_task(order, self.tools, self.slot.path, prompt)
+        task = make_task(order, self.tools, self.slot.path, prompt, self.workplace.files.path)
         self.secrets = Secrets.named({*self.secrets.values, *agent.command(task).env_names})
         self.facts.task = task
         tools = replace(self.tools, listen=self._listen) if self.secrets else self.tools

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.attempt.feedback import describe_failures, fenced
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.attempt.shell_rules import code
 from pytest_gump.engine.checks.no_change import NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
@@ -66,8 +67,8 @@ class PromptParts:
     max_items: int = 100
     error_chars: int = 2000
     """Limit for the output of all failing gates together."""
-    commands: Sequence[tuple[str, str]] = ()
-    """Commands that the agent may run: name of the gate (may be empty) and shell text."""
+    shell_rules: Sequence[str] = ()
+    """Rules on shell commands, for the CLI of the agent."""
 
 
 def head_sections(parts: PromptParts) -> tuple[Section, ...]:
@@ -80,7 +81,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(FAILED, _failed(parts)),
         _blast_radius(parts),
         _output(parts),
-        Section(RULES, rules(parts.mode) + _commands(parts), key=rules(parts.mode)),
+        Section(RULES, rules(parts.mode, parts.shell_rules), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
     )
     return tuple(section for section in sections if section.text)
@@ -131,21 +132,10 @@ def expectations(mode: Mode, *, max_items: int) -> str:
             return _DIFF
 
 
-def rules(mode: Mode) -> str:
+def rules(mode: Mode, shell_rules: Sequence[str] = ()) -> str:
+    """Return the rules of a step. Cassettes compare them without the rules on the shell."""
     writes = _READ_ONLY_RULE if mode in HANDOVER_FILES else _DIFF_RULE
-    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes))
-
-
-def _commands(parts: PromptParts) -> str:
-    """List the allowed commands. Without it, agents try others (`python -m pytest -q`), which are refused."""
-    if not parts.commands or parts.mode in HANDOVER_FILES:
-        return ""
-    entries = (f"  - {name}: {_code(command)}" if name else f"  - {_code(command)}" for name, command in parts.commands)
-    return "\n".join(("", f"- {_COMMANDS_RULE}", *entries))
-
-
-def _code(command: str) -> str:
-    return f"`` {command} ``" if "`" in command else f"`{command}`"
+    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes, *shell_rules))
 
 
 def standing(message: str) -> str:
@@ -212,7 +202,7 @@ def _blast_radius(parts: PromptParts) -> Section:
         closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
     except ValueError:  # the gate reports the invalid pattern
         closed = set()
-    names = " or ".join("a test file" if pattern == "@tests" else _code(pattern) for pattern in parts.protected)
+    names = " or ".join("a test file" if pattern == "@tests" else code(pattern) for pattern in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
     allowed = [pattern for pattern in parts.item.files if pattern not in closed]
     text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files."
@@ -291,8 +281,5 @@ _COMMON_RULES: Final = (
 _DIFF_RULE: Final = (
     "Do not touch the configuration of coding agents (`.claude/`, `.codex/`, `.gemini/`, `.qwen/`, `.cursor/`, "
     "`opencode.json`, `.mcp.json`), `.gump/` or `gump.toml`. Files that git ignores do not count as changes."
-)
-_COMMANDS_RULE: Final = (
-    "Of the shell, these commands may be run exactly as they are written here; others may be refused:"
 )
 _READ_ONLY_RULE: Final = "Read as much as you need; write only the one file that is asked for."
