@@ -26,7 +26,7 @@ from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, grown, tokens_grown
 from pytest_gump.agents.streams.refusals import Refusals
-from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.streams.result_reader import QUOTA_STATUS, ResultReader
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 
 if TYPE_CHECKING:
@@ -139,6 +139,10 @@ class ClaudeReader(ResultReader):
         error = ndjson.text(record, "error") or "unknown error"
         status = record.get("error_status")
         cause = f"{error}, {status}" if isinstance(status, int) else error
+        if status in QUOTA_STATUS:
+            reason = f"waited for a usage limit: API retry {ndjson.count(record, 'attempt')}: {cause}"
+            next_try = time.time() + ndjson.count(record, "retry_delay_ms") / 1000
+            self._waiting = CliFailure(reason, quota=True, resets_at=resets.sane(next_try, time.time()))
         return (Note(f"API retry {ndjson.count(record, 'attempt')}: {cause}"),)
 
     def _read_limit(self, record: ndjson.JsonObject) -> Iterable[Event]:

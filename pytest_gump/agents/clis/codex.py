@@ -27,6 +27,9 @@ READ_ONLY: Final = (
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
 
+LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn"}
+"""Lets the CLI log how long it waits before it tries again. The stream does not contain this."""
+
 # As settings and not as `--sandbox`, so that the user's own arguments can still set `--sandbox`.
 WORKSPACE_WRITE: Final = (
     'sandbox_mode="workspace-write"',
@@ -79,6 +82,7 @@ class CodexAgent(CliAgent):
         "CODEX_SQLITE_HOME",
         "CODEX_CA_CERTIFICATE",
     )
+    environment: ClassVar = LOG
     grants: ClassVar = Grants(
         options=frozenset({"-s", "--sandbox", "--add-dir"}),
         flags=frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"}),
@@ -101,6 +105,6 @@ def _settings(task: Task) -> Iterator[str]:
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
     yield "allow_login_shell=false"  # a login shell would replace PATH, and with it python and pytest
-    yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
+    yield f"shell_environment_policy.exclude={json.dumps([*SECRETS, *LOG])}"
     folder = json.dumps(str(task.worktree), ensure_ascii=False)
     yield f'projects={{{folder}={{trust_level="untrusted"}}}}'

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
@@ -38,6 +40,11 @@ _QUOTA: Final = re.compile(
     re.IGNORECASE,
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
+_WAIT: Final = re.compile(
+    r"^(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{1,9}Z +WARN "
+    r".{0,4000}? \(\d{1,4}/\d{1,4} in (?P<pause>\d{1,9}(?:\.\d{1,9})?)(?P<unit>m?s)\)",
+    re.MULTILINE | re.ASCII,
+)
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
 _PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
@@ -48,7 +55,7 @@ class CodexReader(EstimatedReader):
     CLI: ClassVar = "codex"
     GOOD_END: ClassVar = "turn.completed"
     LOST_SESSION: ClassVar = ("no rollout found",)
-    NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.")
+    NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.|\d{4}-\S+ +WARN ")
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
@@ -81,6 +88,8 @@ class CodexReader(EstimatedReader):
             self._last_error = message
             return NO_EVENTS
         self._retries += 1
+        if _QUOTA.search(message) is not None:
+            self._waiting = CliFailure(f"waited for a usage limit: {message}", quota=True)
         return (Note(message),)
 
     def _read_started(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -164,6 +173,10 @@ class CodexReader(EstimatedReader):
         reason = _error_text(message) or "the turn failed without a reason"
         return CliFailure(reason, quota=_QUOTA.search(reason) is not None, message=message)
 
+    def _limit_waited_for(self, stderr: str) -> CliFailure | None:
+        waiting = super()._limit_waited_for(stderr)
+        return None if waiting is None else replace(waiting, resets_at=_next_try(stderr))
+
     def _unfinished(self) -> str | None:
         return "without turn.completed" if self._ended is None else None
 
@@ -181,6 +194,15 @@ class CodexReader(EstimatedReader):
         if self._reported is not None and self._reported.suffice(self._turns):
             return None, self._reported
         return None, earlier + self._conversation.tokens
+
+
+def _next_try(stderr: str) -> float | None:
+    """Return when the CLI tries again, in seconds since the epoch. It prints this only to its log."""
+    last = max(_WAIT.finditer(stderr), key=lambda found: found.start(), default=None)
+    if last is None:
+        return None
+    seconds = float(last["pause"]) / (1000 if last["unit"] == "ms" else 1)
+    return datetime.fromisoformat(last["at"]).replace(tzinfo=UTC).timestamp() + seconds
 
 
 def _error_text(failure: str) -> str:

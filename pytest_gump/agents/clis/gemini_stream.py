@@ -40,6 +40,9 @@ REFUSED: Final = ("policy_violation", "tool_not_registered")
 """Types of the errors of refused calls."""
 _REFUSED: Final = re.compile(r"Path not in workspace|Access denied")
 
+_RETRY: Final = re.compile(r"^Attempt \d+ failed with status (\d{3})\. Retrying", re.MULTILINE)
+QUOTA_STATUS: Final = ("429", "503")
+
 # Printed as a warning on the stream, and followed by a successful result.
 HALTED: Final = "Loop detected"
 
@@ -181,6 +184,13 @@ class GeminiReader(EstimatedReader):
         if self._trouble and self._trouble not in reason:
             reason = f"{reason}: {self._trouble}"
         return CliFailure(reason, quota=_QUOTA.search(whole) is not None, message=whole)
+
+    def _limit_waited_for(self, stderr: str) -> CliFailure | None:
+        """Return the limit of the last retry on stderr, if there was no answer yet: an answer prints nothing there."""
+        retries = _RETRY.findall(stderr)
+        if not retries or self._turns or self._result is not None or retries[-1] not in QUOTA_STATUS:
+            return None
+        return CliFailure(f"waited for a usage limit: {retries[-1]} after {len(retries)} requests", quota=True)
 
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None

@@ -82,6 +82,8 @@ class JsonReader:
         self._context_tokens = 0
         """Largest context of an answer."""
         self._retries = 0
+        self._waiting: CliFailure | None = None
+        """The usage limit that the CLI waits for, if that is its last record."""
         self._message = ""
         self._notes = ndjson.Notes()
         self._refusals = Refusals()
@@ -96,6 +98,7 @@ class JsonReader:
             read = self._by_bytes.get(line[_KIND : line.find(b'"', _KIND)])
             if read is None and self._started and line.endswith(b"}"):
                 return NO_EVENTS  # not parsed: with a CLI that prints answers in pieces, most lines are ignored
+        self._waiting = None
         record = ndjson.parse_object(line)
         if record is None:
             return self._stray(line) if line.strip() else NO_EVENTS
@@ -150,7 +153,7 @@ class JsonReader:
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         stderr = _CONTROL.sub("", stderr)
-        failure = None if stopped else self._failure()
+        failure = self._limit_waited_for(stderr) if stopped else self._failure()
         outcome, reason = self._decide(failure, exit_code, stderr, stopped=stopped)
         self._conclude(stderr)
         if self._refusals:
@@ -171,7 +174,7 @@ class JsonReader:
     def _decide(
         self, failure: CliFailure | None, exit_code: int | None, stderr: str, *, stopped: bool
     ) -> tuple[Outcome, str]:
-        if stopped:
+        if stopped and failure is None:
             return "agent_error", "stopped before it finished"
         if failure is not None:
             return ("quota" if failure.quota else "agent_error"), failure.reason
@@ -184,6 +187,10 @@ class JsonReader:
 
     def _bad_end(self, ended: str, unfinished: str | None) -> str:
         return f"{ended} {unfinished or f'after {self.GOOD_END}'}"
+
+    def _limit_waited_for(self, _stderr: str) -> CliFailure | None:
+        """Return the usage limit that a stopped CLI was waiting for; None if it was doing something else."""
+        return self._waiting
 
     def _lost_session(self, errors: str) -> bool:
         """True if the CLI did not find the conversation. False after the start, when an agent may write such words."""

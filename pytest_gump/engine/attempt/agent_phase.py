@@ -206,11 +206,17 @@ class _Listener:
             self._name_withheld(f"{ending.reason}\n{ending.message}\n{text}")
         return AgentRun(
             ending=ending,
-            breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
+            breach=self._breach(ending),
             trespass=self.trespass.written(),
             tool_use=self.calls.use(longest_silence_s),
             notes=(*self.notes, *self.trespass.notes(), *ending.notes),
         )
+
+    def _breach(self, ending: Ending) -> Breach | None:
+        """Return the breach. A CLI that was silent because it waits for a usage limit has breached none."""
+        is_waiting = self.breach is not None and self.breach.guard == "silence" and ending.outcome == "quota"
+        breach = None if is_waiting else self.breach
+        return breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending)
 
     def _with_credible_usage(self, ending: Ending) -> Ending:
         reported, usage = ending.usage, ending.usage.if_credible

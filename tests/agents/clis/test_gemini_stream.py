@@ -46,6 +46,15 @@ def test_a_refused_tool_is_an_error_of_the_tool_and_a_note_of_the_run() -> None:
     assert note.startswith("permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', ")
 
 
+def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:
+    retry = "Attempt {} failed with status {}. Retrying with backoff... _ApiError: {{}}\n    at x\n"
+    limited = retry.format(1, 500) + retry.format(2, 429)
+    ending = GEMINI.end([], stderr=limited, stopped=True)
+    assert (ending.outcome, ending.reason) == ("quota", "waited for a usage limit: 429 after 2 requests")
+    assert GEMINI.end([], stderr=limited + retry.format(3, 500), stopped=True).outcome == "agent_error"
+    assert GEMINI.end([said("Hi.")], stderr=limited, stopped=True).outcome == "agent_error"
+
+
 def test_a_tool_that_failed_for_another_reason_is_not_refused() -> None:
     failed = line(
         type="tool_result", tool_id="a", status="error", error={"type": "x", "message": "0 occurrences found"}

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
+from pytest_gump.agents.clis.codex_stream import CodexReader
 from pytest_gump.engine.checks.trespass import LEFT
 from pytest_gump.order import Outcome, PlanItem
 
-from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of
+from tests.engine.attempt_kit import GateSpec, Kit, Limits, ScriptAgent, bash, scratch_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pytest_gump.agents.base import StreamReader, Task
     from pytest_gump.gates.view import StepView
     from pytest_gump.system.processes.process import Supervisor
 
@@ -383,6 +385,22 @@ def test_no_write_guard_of_a_diff_step_allows_nothing(kit: Kit) -> None:
 def test_worktree_lies_outside_the_checkout(kit: Kit) -> None:
     result = kit.run('write("where.txt", os.getcwd())')
     assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")
+
+
+@dataclass(frozen=True)
+class CodexScript(ScriptAgent):
+    def reader(self, task: Task) -> StreamReader:
+        return CodexReader(task)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("429 Too Many Requests", Outcome.QUOTA), ("500 Internal Server Error", Outcome.GUARD)]
+)
+def test_an_agent_that_silently_waits_for_a_limit_is_out_of_quota(kit: Kit, status: str, outcome: Outcome) -> None:
+    message = f"Reconnecting... 1/5 (exceeded retry limit, last status: {status})"
+    kit.agent = CodexScript(f'say("error", message={message!r}); time.sleep(60)')
+    result = kit.run(limits=Limits(silence_s=0.5))
+    assert (result.outcome, result.guard) == (outcome, "silence" if outcome is Outcome.GUARD else None)
 
 
 # -- usage -----------------------------------------------------------------------------------------------------------
