@@ -17,6 +17,7 @@ from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
 from pytest_gump.order import TurnKinds
+from pytest_gump.units import USD_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,7 +72,7 @@ def _total(total: Total) -> Data:
 def cost_data(total: Total) -> Data:
     provenance = "estimated" if total.estimated else "reported"
     return {
-        "usd": round(total.cost_usd, 6),
+        "usd": round(total.cost_usd, USD_DIGITS),
         "provenance": "partly_unknown" if total.unknown else provenance,
         "unknown_attempts": total.unknown,
     }

@@ -130,6 +130,12 @@ def test_a_status_that_is_not_success_is_an_error() -> None:
     assert GEMINI.end([result_line(status=None)]).outcome == "agent_error"
 
 
+def test_the_cause_of_an_empty_stream_is_the_reason() -> None:
+    trouble = line(type="error", severity="warning", message="The model returned an empty response")
+    ending = GEMINI.end([trouble, result_line()])
+    assert (ending.outcome, ending.reason) == ("agent_error", "The model returned an empty response")
+
+
 def test_an_agent_that_talks_about_quota_is_not_out_of_it() -> None:
     words = said("429 RESOURCE_EXHAUSTED: quota exceeded")
     assert GEMINI.end([words, result_line()]).outcome == "ok"
