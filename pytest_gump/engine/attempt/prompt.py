@@ -60,6 +60,8 @@ class PromptParts:
     """Patterns of the step's `untouched` gates."""
     test_patterns: Sequence[str] = ()
     """Patterns that `@tests` stands for in `protected`; empty = the built-in table."""
+    writes_tests: bool = False
+    """True if the step may change test files that the item does not list."""
     spec: str | None = None
     """The spec as a section of its own; set only for plan steps."""
     must_change: bool = False
@@ -197,7 +199,8 @@ def _blast_radius(parts: PromptParts) -> Section:
         return Section(BLAST_RADIUS, "")
     every = _patterns_text(parts.item.files, parts.blast_radius)
     if not parts.protected:
-        return Section(BLAST_RADIUS, every)
+        text = _patterns_text(parts.item.files, parts.blast_radius, tests=True) if parts.writes_tests else every
+        return Section(BLAST_RADIUS, text, key=None if text == every else every)
     try:
         closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
     except ValueError:  # the gate reports the invalid pattern
@@ -209,13 +212,13 @@ def _blast_radius(parts: PromptParts) -> Section:
     return Section(BLAST_RADIUS, f"{text}\n\n{rule}" if allowed else f"{rule} {text}", key=every)
 
 
-def _patterns_text(patterns: Sequence[str], blast_radius: str) -> str:
+def _patterns_text(patterns: Sequence[str], blast_radius: str, *, tests: bool = False) -> str:
     consequence = (
         "A change of any other file makes this attempt fail."
         if blast_radius == "enforce"
         else "Changes of other files are possible where they are needed, and are reported."
     )
-    listed = "\n".join(f"- `{pattern}`" for pattern in patterns)
+    listed = "\n".join((*(f"- `{pattern}`" for pattern in patterns), *(["- any test file"] if tests else [])))
     return f"Change only files that match these patterns:\n\n{listed}\n\n{consequence}"
 
 

@@ -11,6 +11,7 @@ from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.permitted import gate_texts, permitted
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.attempt.shell_rules import shell_rules
+from pytest_gump.engine.checks.bounds import writes_tests
 from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import limits_of
@@ -245,6 +246,7 @@ class OrderBuilder:
                 item=ready.keep_item,
                 blast_radius=self._inputs.workflow.blast_radius,
                 protected=_protected(ready),
+                writes_tests=writes_tests(ready.step.gate),
                 test_patterns=(*TEST_PATTERNS, *settings.test_files),
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
                 must_change=_must_change(ready),

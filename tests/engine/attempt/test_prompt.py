@@ -120,6 +120,14 @@ def test_blast_radius_leaves_out_files_that_the_step_must_not_change() -> None:
     assert prompt_key(order(head_sections(closed_parts))) == prompt_key(order(head_sections(open_parts)))
 
 
+def test_test_files_are_open_in_a_step_that_must_add_tests() -> None:
+    item = PlanItem("i", "i", files=("src/a.py",))
+    parts = PromptParts("x", "diff", item=item, blast_radius="enforce", writes_tests=True)
+    assert "- `src/a.py`\n- any test file\n" in text(parts, "Files you may change")
+    keys = [prompt_key(order(head_sections(one))) for one in (parts, replace(parts, writes_tests=False))]
+    assert keys[0] == keys[1]
+
+
 def test_an_item_of_protected_files_only_allows_none_of_them() -> None:
     item = replace(ITEM, files=("tests/test_units.py",))
     parts = PromptParts("x", "diff", item=item, blast_radius="enforce", protected=("@tests",))
