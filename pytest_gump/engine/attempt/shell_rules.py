@@ -45,7 +45,8 @@ def _allowed(permissions: Permissions, shell: Shell | None, gates: dict[str, str
             label = labels.get(command, "")
             shown = f" ({label})" if label and not label.startswith("bash") else ""
             yield f"exactly as it is written here: {code(command)}{shown}"
-    others = "and others that only read" if shell and shell.reads_more else _listed(permissions.reading_exact)
+    plain = f"without arguments of your own: {_listed(permissions.reading_exact)}"
+    others = "and others that only read" if shell and shell.reads_more else plain
     yield f"to read: {_listed(permissions.reading)}, {others}"
     yield f"for files in the current directory: {_listed(permissions.files)}"
 

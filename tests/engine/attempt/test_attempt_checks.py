@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
 from pytest_gump.agents.clis.codex_stream import CodexReader
 from pytest_gump.engine.checks.trespass import LEFT
+from pytest_gump.gates.tools.environment import own_python
 from pytest_gump.order import Outcome, PlanItem
 
 from tests.engine.attempt_kit import GateSpec, Kit, Limits, ScriptAgent, bash, scratch_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from pytest_gump.agents.base import StreamReader, Task
+    from pytest_gump.agents.base import Command, StreamReader, Task
     from pytest_gump.gates.view import StepView
     from pytest_gump.system.processes.process import Supervisor
 
@@ -385,6 +385,29 @@ def test_no_write_guard_of_a_diff_step_allows_nothing(kit: Kit) -> None:
 def test_worktree_lies_outside_the_checkout(kit: Kit) -> None:
     result = kit.run('write("where.txt", os.getcwd())')
     assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")
+
+
+@dataclass(frozen=True)
+class WithRules(ScriptAgent):
+    """Its program reads rules from a file, whose path is a variable."""
+
+    def command(self, task: Task) -> Command:
+        command = super().command(task)
+        return replace(command, env={**command.env, "RULES": f"{task.folder}/rules"}, files={"rules": "größe"})
+
+
+def test_files_of_a_command_are_in_the_attempts_folder_when_it_starts(kit: Kit) -> None:
+    kit.agent = WithRules('write("seen.txt", os.environ["RULES"] + "\\n" + open(os.environ["RULES"]).read())')
+    result = kit.run()
+    place, _, rules = kit.files(result.snapshot)["seen.txt"].partition("\n")
+    assert (Path(place).parent, rules) == (Path(str(result.scratch)), "größe")
+
+
+def test_the_gates_python_comes_first_on_the_path_of_an_agent(kit: Kit) -> None:
+    result = kit.run('write("path.txt", os.environ["PATH"])')
+    first = kit.files(result.snapshot)["path.txt"].split(os.pathsep)[0]
+    expected = own_python().get("PATH", os.environ["PATH"])
+    assert first == expected.split(os.pathsep)[0]
 
 
 @dataclass(frozen=True)
