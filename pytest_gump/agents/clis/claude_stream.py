@@ -116,6 +116,7 @@ class ClaudeReader(ResultReader):
                 self._model = self._conversation.model = model or self._model
                 self._record_context(tokens)
                 events.append(self._turn())
+            self._is_doubted = self._is_doubted or (main and not tokens.read)
             answer = Answer(self._since, model, tokens if tokens.read else self._conversation.last_answer())
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:
@@ -156,10 +157,9 @@ class ClaudeReader(ResultReader):
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._summed += result_tokens(record)
         reported = self._reported_usage(record)
-        if reported.tokens.suffice(self._turns):
+        self._is_doubted = self._is_doubted or not reported.tokens.suffice(self._turns)
+        if not self._is_doubted:
             self._reported, self._since = reported, Meter()
-        else:
-            self._is_doubted = True
         return super()._read_result(record)
 
     # -- usage -----------------------------------------------------------------------------------------------------

@@ -107,10 +107,10 @@ class QwenReader(ResultReader):
         if self._answering:
             self._estimate_answer()
         grown = self._growth(_tokens(ndjson.section(record, "usage")))
-        if grown.suffice(self._turns):
+        is_whole = not self._uncounted.answers or grown.total > self._meter.tokens.total
+        if is_whole and grown.suffice(self._turns):
             self._grown, self._uncounted = grown, Meter()
-        elif self._uncounted.answers:
-            self._is_doubted = True
+        self._is_doubted = self._uncounted.answers > 0
         return super()._read_result(record)
 
     def _usage(self) -> Usage:

@@ -209,7 +209,7 @@ class _Listener:
             breach=self._breach(ending),
             trespass=self.trespass.written(),
             tool_use=self.calls.use(longest_silence_s),
-            notes=(*self.notes, *self.trespass.notes(), *ending.notes),
+            notes=(*self.notes, *self.trespass.notes(), *self.calls.notes(), *ending.notes),
         )
 
     def _breach(self, ending: Ending) -> Breach | None:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOOP: Final = 3
 """Consecutive failures of the same call that count as a loop."""
+MANY: Final = 5
+"""Failed calls that get a note, if they are at least half of all calls."""
 _MOST: Final = 1000
 """Calls to remember, because a stream may have any number of them."""
 
@@ -56,6 +58,11 @@ class ToolWatch:
             longest_silence_s=longest_silence_s,
         )
 
+    def notes(self) -> list[str]:
+        """Return a note if most calls failed, for example because the CLI's sandbox does not work on this machine."""
+        failed, ended = self._results.failed, self._results.ended
+        return [f"{failed} of {ended} tool calls failed"] if failed >= MANY and 2 * failed >= ended else []
+
     def feed(self, event: Event) -> None:
         if isinstance(event, ToolCall):
             self._call(event)
@@ -83,7 +90,7 @@ class _Results:
     """Results of tool calls. A result belongs to the oldest call without one, because events have no ids."""
 
     def __init__(self) -> None:
-        self.failed = self.corrected = self.loops = 0
+        self.ended = self.failed = self.corrected = self.loops = 0
         self._open: deque[ToolCall] = deque(maxlen=_MOST)
         self._failing: dict[ToolCall, None] = {}
         """Calls that have failed and not succeeded since."""
@@ -99,6 +106,7 @@ class _Results:
 
     def end(self, *, is_error: bool) -> ToolCall | None:
         """Count a result, and return its call."""
+        self.ended += 1
         self.failed += is_error
         call = self._open.popleft() if self._open else None
         if call is None or not _says_what(call):

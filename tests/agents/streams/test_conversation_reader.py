@@ -10,6 +10,9 @@ from pytest_gump.agents.base import UsageSeen
 from pytest_gump.agents.streams.conversation_reader import ESTIMATED
 
 from tests.agents.recordings import RECORDED
+from tests.agents.recordings.claude import CLAUDE
+from tests.agents.recordings.opencode import OPENCODE
+from tests.agents.recordings.qwen import QWEN
 from tests.agents.stream_kit import TASK, feed
 
 if TYPE_CHECKING:
@@ -53,6 +56,23 @@ def test_answers_without_tokens_do_not_cost_nothing(recorded: Recorded, change: 
     assert usage.provenance in {"estimated", "unknown"}
     assert usage.cost_usd is None or usage.cost_usd > 0
     assert usage.tokens.suffice(usage.turns)
+
+
+SECOND_ANSWER = {"claude": (4, 5), "opencode": (7,), "qwen": (6,)}
+"""Lines of `basic` with the tokens of the second of three answers, for the CLIs that report them for each answer."""
+
+
+@pytest.mark.parametrize("recorded", [CLAUDE, OPENCODE, QWEN], ids=[*SECOND_ANSWER])
+def test_a_single_answer_without_tokens_is_estimated(recorded: Recorded) -> None:
+    records = [json.loads(line) for line in recorded.lines("basic")]
+    for number in SECOND_ANSWER[recorded.cli]:
+        records[number] = uncounted(records[number])
+    if recorded is QWEN:
+        records[-1]["usage"] = {"input_tokens": 3620, "output_tokens": 102, "cache_read_input_tokens": 1020}
+    ending = recorded.end(json.dumps(record).encode() for record in records)
+    assert ESTIMATED in ending.notes
+    assert ending.usage.provenance in {"estimated", "unknown"}
+    assert ending.usage.tokens.read > 10_000
 
 
 @each_cli

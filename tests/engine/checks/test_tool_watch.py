@@ -94,6 +94,18 @@ def test_three_failures_in_succession_are_one_loop_and_another_call_ends_it() ->
     assert played(*fails * 3, TEST, BAD, *fails * 3).failure_loops == 2
 
 
+def test_many_failed_calls_are_a_note() -> None:
+    def notes(*events: Event) -> list[str]:
+        calls = watch(Clock())
+        for event in events:
+            calls.feed(event)
+        return calls.notes()
+
+    assert notes(*(MAKE, BAD) * 40, *(TEST, GOOD) * 2) == ["40 of 42 tool calls failed"]
+    assert notes(*(MAKE, BAD) * 4) == []
+    assert notes(*(MAKE, BAD) * 6, *(TEST, GOOD) * 7) == []
+
+
 def test_results_belong_to_parallel_calls_in_their_order() -> None:
     use = played(Turn(1), MAKE, TEST, BAD, GOOD, Turn(2), MAKE, GOOD, Turn(3), TEST, GOOD)
     assert use.corrected == 1
