@@ -156,7 +156,8 @@ test-agents: $(AGENTS)/.installed
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut" tests/conformance/test_scenarios.py $(PYTEST_ARGS)
+		-k "status or overload or refused or cut or workflow" tests/conformance/test_scenarios.py \
+		tests/conformance/test_workflows.py $(PYTEST_ARGS)
 
 test-matrix:
 	test -x $(MATRIX)/bin/nox || { $(PYTHON) -m venv $(MATRIX) && $(MATRIX)/bin/python -m pip install --quiet nox; }
