@@ -126,6 +126,7 @@ NOT_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             *("make build > build.txt", "PYTHONPATH=. pytest -q -rx", ORDINARY[-1].command),
         }
     ),
+    "copilot": frozenset({"PYTHONPATH=. pytest -q -rx", ORDINARY[-1].command}),
 }
 """Ordinary commands that a CLI refuses, because it has no rule for them or none that is narrow enough."""
 

@@ -27,6 +27,7 @@ OVERLOAD: Final = {
     "gemini": Fault(503, message="The model is overloaded. Please try again later."),
     "qwen": Fault(503, message="The engine is currently overloaded, please try again later"),
     "opencode": Fault(503, message="The engine is currently overloaded, please try again later"),
+    "copilot": Fault(503, message="Our servers are currently overloaded. Please try again later."),
 }
 """The error of each provider."""
 SLACK_S: Final = 5.0

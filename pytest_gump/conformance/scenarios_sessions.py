@@ -94,7 +94,7 @@ def lost_session(bench: Bench) -> str:
         results = [bench.attempt(attempt=2, session=gone, fork=fork) for fork in (False, True)]
     for result in results:
         expect_passed(result)
-        expect_that(any("lost its session" in note for note in result.notes), f"no note about it: {result.notes}")
+        expect_that(any("lost the conversation" in note for note in result.notes), f"no note about it: {result.notes}")
         expect_usage(bench, result.usage, answers=3)
     return ""
 

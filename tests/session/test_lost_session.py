@@ -68,7 +68,7 @@ def forgetful(project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str) 
     return folder
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "qwen", "opencode"])
+@pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini", "qwen", "opencode"])
 def test_an_attempt_whose_session_is_gone_is_made_with_a_fresh_one(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

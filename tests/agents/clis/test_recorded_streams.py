@@ -144,7 +144,7 @@ def test_resuming_keeps_the_session_and_forking_makes_another(recorded: Recorded
     assert (first.session.id == second.session.id) == resumed.same_id
 
 
-TELL_THE_CONTEXT = {"claude", "opencode", "qwen"}
+TELL_THE_CONTEXT = {"claude", "copilot", "opencode", "qwen"}
 
 
 @each_recorded_cli
@@ -172,6 +172,8 @@ def test_tokens_with_those_from_the_cache_add_up_to_the_clis_own_total(recorded:
 # The CLI guessed the price, two models worked, the model is another one.
 OTHER_RATES = {
     ("claude", "unknown-model"),
+    ("copilot", "apply-patch"),
+    ("copilot", "no-tokens"),
     ("gemini", "x-auto-model"),
     ("qwen", "diff-step"),
     ("qwen", "read-only-step"),
