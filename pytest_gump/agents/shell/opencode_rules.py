@@ -46,7 +46,7 @@ def _rules(permissions: Permissions) -> Iterator[Rule]:
     yield "*", "deny"
     beginnings = (*permissions.reading, *permissions.tools)
     yield from ((f"{beginning} *", "allow") for beginning in (*beginnings, *permissions.files))
-    yield from ((command, "allow") for command in permissions.reading_exact)
+    yield from ((command, "allow") for command in (*permissions.reading_exact, *permissions.exact))
     yield from ((pattern, "deny") for pattern in _DANGEROUS)
     for end in _HARMLESS_ENDS:
         yield from ((f"{beginning} {end}", "allow") for beginning in beginnings)
@@ -54,7 +54,8 @@ def _rules(permissions: Permissions) -> Iterator[Rule]:
     yield from ((pattern, "deny") for pattern in ("*>*>*", *_DANGEROUS[1:]))
     for command in permissions.files:
         yield from _file_rules(command)
-    yield from ((command, "allow") for command in permissions.exact)
+    # As a pattern, `make test-*` would also match `make test-a > FILE`, so it does not come after the refusals.
+    yield from ((command, "allow") for command in permissions.exact if not {"*", "?"} & {*command})
 
 
 def _file_rules(command: str) -> Iterator[Rule]:

@@ -24,6 +24,9 @@ _SUBSTITUTIONS: Final = ("*$*", "*`*", "*(*")
 # Only `>&` is a word of its own, so `2>&1` becomes `2 >& 1`. It could also be followed by a file.
 _REDIRECTIONS: Final = ("*> *", "*>", "*>& */*", "*>& *~*")
 
+_NOT_IN_RULES: Final = (",", "\n", "$", "`", "(", ">")
+"""A rule with one of these would have no effect, or a wrong one: the CLI splits the option at commas."""
+
 _OUTSIDE: Final = ("* /*", "*..*", "*~*", "*{*", "*  *", "* glob *", "*>*", "*<*")
 """Arguments of file commands that may name files outside of the worktree; two spaces stand around a variable."""
 
@@ -36,18 +39,15 @@ def allowed_commands(permissions: Permissions) -> Iterator[str]:
         yield TOOL
         return
     for command in (*permissions.exact, *permissions.tools, *permissions.files):
-        # The CLI splits the option at commas, and the second part would become a separate rule.
-        if "," not in command and "\n" not in command:
+        if not any(sign in command for sign in _NOT_IN_RULES):
             yield f"{TOOL}({command})"
 
 
 def refused_commands(permissions: Permissions) -> Iterator[str]:
-    """Yield rules against dangerous text, except those that a command needs that may run as it is written."""
+    """Yield rules against dangerous text. They also refuse a command with such text that may run as it is written."""
     if permissions.everything:
         return
-    needed = "".join(permissions.exact)
-    patterns = [pattern for pattern in _SUBSTITUTIONS if pattern.strip("*") not in needed]
-    patterns += () if ">" in needed else _REDIRECTIONS
+    patterns = [*_SUBSTITUTIONS, *_REDIRECTIONS]
     for command in permissions.files:
         patterns += [f"{command} {pattern}" for pattern in _OUTSIDE]
         patterns += [f"{command} * -*"] if command in _WITH_TARGET else []

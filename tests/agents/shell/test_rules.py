@@ -215,6 +215,20 @@ def test_a_command_runs_as_it_is_written_whatever_it_contains(command: str) -> N
     assert opencode(command, may)
 
 
+@pytest.mark.parametrize("command", ["make > log", "x $(date)", "(make)"])
+def test_qwen_refuses_a_command_rather_than_allow_its_form_for_all_commands(command: str) -> None:
+    may = permissions("diff", [command, "pytest"])
+    assert not qwen(command, may)
+    assert not qwen("pytest > /etc/a", may)
+    assert qwen("pytest -q", may)
+
+
+def test_opencode_lets_no_redirection_through_because_a_command_has_a_pattern_of_files() -> None:
+    may = permissions("diff", ["make test-*"])
+    assert opencode("make test-a", may)
+    assert not opencode("make test-a > /etc/a", may)
+
+
 @every_cli
 def test_everything_may_run_in_a_sandbox(lets: Callable[[str, Permissions], bool]) -> None:
     may = permissions("diff", [], sandboxed=True)
