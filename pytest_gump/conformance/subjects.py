@@ -102,7 +102,5 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         begins_alone=True,
         strays=_PLUGINS,
     ),
-    "copilot": Subject(
-        "copilot", "copilot-gpt54-mini", _copilot, ("COPILOT_PROVIDER_BASE_URL", "COPILOT_OFFLINE"), begins_alone=True
-    ),
+    "copilot": Subject("copilot", "copilot-gpt54-mini", _copilot, ("COPILOT_PROVIDER_BASE_URL", "COPILOT_OFFLINE")),
 }

@@ -231,6 +231,6 @@ def _tokens(attributes: ndjson.JsonObject) -> Tokens:
 
     read, written = counted("input_tokens"), counted("output_tokens")
     cached = min(read, counted("cache_read.input_tokens"))
-    stored = min(read - cached, counted("cache_creation.input_tokens"))
+    stored = min(read - cached, counted("cache_write.input_tokens"))
     reasoning = min(written, counted("reasoning.output_tokens"))
     return Tokens(read - cached - stored, cached, stored, written - reasoning, reasoning)

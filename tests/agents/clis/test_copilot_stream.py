@@ -66,7 +66,7 @@ def test_tokens_written_to_the_cache_and_reasoning_are_counted_once() -> None:
     record["attributes"] |= {
         "gen_ai.usage.input_tokens": 1000,
         "gen_ai.usage.cache_read.input_tokens": 600,
-        "gen_ai.usage.cache_creation.input_tokens": 300,
+        "gen_ai.usage.cache_write.input_tokens": 300,
         "gen_ai.usage.output_tokens": 50,
         "gen_ai.usage.reasoning.output_tokens": 20,
     }

@@ -28,6 +28,7 @@ ENDS = {
     "apply-patch": End(turns=3, calls=2, tokens=(3900, 1530, 0, 123, 30), context=1920, usd=0.00372825),
     "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 123, 30), context=1920, usd=0.014454),
     "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 81, 20), context=1810, usd=0.009318),
+    "cache-write": End(turns=2, calls=1, tokens=(2500, 1010, 300, 101), context=1910, usd=0.010443),
     "connection-refused": failed(
         "Could not connect to local model provider at http://127.0.0.1:9/v1. Check that the service is running and the port is correct.",
         notes=("5 API retries",),
