@@ -97,6 +97,8 @@ class Shell:
     """True if the CLI itself finds out which further commands only read, such as `git log -p`."""
     refuses: str = ""
     """Forms of an allowed command that the CLI refuses. A list for the prompt."""
+    no_rule_with: tuple[str, ...] = ()
+    """Signs that no rule of the CLI can contain: it also refuses a command with them that may run as it is written."""
     answer: str = ""
     """What the CLI answers to a refused command, in its own words."""
 

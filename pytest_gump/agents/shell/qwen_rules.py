@@ -24,7 +24,7 @@ _SUBSTITUTIONS: Final = ("*$*", "*`*", "*(*")
 # Only `>&` is a word of its own, so `2>&1` becomes `2 >& 1`. It could also be followed by a file.
 _REDIRECTIONS: Final = ("*> *", "*>", "*>& */*", "*>& *~*")
 
-_NOT_IN_RULES: Final = (",", "\n", "$", "`", "(", ">")
+NO_RULE_WITH: Final = (",", "\n", "$", "`", "(", ">")
 """A rule with one of these would have no effect, or a wrong one: the CLI splits the option at commas."""
 
 _OUTSIDE: Final = ("* /*", "*..*", "*~*", "*{*", "*  *", "* glob *", "*>*", "*<*")
@@ -39,7 +39,7 @@ def allowed_commands(permissions: Permissions) -> Iterator[str]:
         yield TOOL
         return
     for command in (*permissions.exact, *permissions.tools, *permissions.files):
-        if not any(sign in command for sign in _NOT_IN_RULES):
+        if not any(sign in command for sign in NO_RULE_WITH):
             yield f"{TOOL}({command})"
 
 

@@ -40,8 +40,9 @@ def _allowed(permissions: Permissions, shell: Shell | None, gates: dict[str, str
     if tools:
         yield f"with any arguments: {_listed(tools)}"
     labels = {command.strip(): label for label, command in gates.items()}
+    refused = (str(BYTECOMPILE), *(shell.no_rule_with if shell else ()))
     for command in permissions.exact:
-        if str(BYTECOMPILE) not in command and not _is_covered(command, permissions.tools):
+        if not any(text in command for text in refused) and not _is_covered(command, permissions.tools):
             label = labels.get(command, "")
             shown = f" ({label})" if label and not label.startswith("bash") else ""
             yield f"exactly as it is written here: {code(command)}{shown}"

@@ -60,6 +60,12 @@ def test_the_command_of_a_bash_gate_may_run() -> None:
     assert "exactly as it is written here: `sh check.sh`" in rules("claude", GateSpec("bash", "sh check.sh"))
 
 
+def test_a_command_for_which_a_cli_has_no_rule_is_not_named() -> None:
+    gate = GateSpec("bash", "sh check.sh > log")
+    assert "check.sh" not in rules("qwen", gate)
+    assert "`sh check.sh > log`" in rules("gemini", gate)
+
+
 def test_the_program_that_compiles_python_is_not_named() -> None:
     commands = tuple(detect(["a.py"], lambda _: b"", "/opt/bin/python").items())
     text = "\n".join(shell_rules(permitted("diff", commands, (), ()), None, commands))
