@@ -59,7 +59,7 @@ class CodexAgent(CliAgent):
         sandbox="Every shell command may run, in a sandbox: it can write only in the current directory (but not in "
         "`.git`) and in `/tmp`, and has no network.",
         sandbox_read_only="Every shell command may run, in a sandbox: it can write only in `.gump/out`, and has no "
-        "network.",
+        "network. Run no tests and no other code of the project: it could change your result there.",
     )
     stream: ClassVar = "pytest_gump.agents.clis.codex_stream:CodexReader"
     models: ClassVar = {
