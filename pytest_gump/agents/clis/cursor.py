@@ -39,8 +39,8 @@ class CursorAgent(CliAgent):
     )
     shell: ClassVar = Shell(
         sandbox="Every shell command may run, in a sandbox that lets it write only in the current directory.",
-        sandbox_read_only="Every shell command may run. It must not write anything outside of `.gump/out`. Run no tests "
-        "and no other code of the project: it could change your result there.",
+        sandbox_read_only="Every shell command may run. It must not write anything outside of `.gump/out`. Run no "
+        "tests and no other code of the project: it could change your result there.",
     )
     stream: ClassVar = "pytest_gump.agents.clis.cursor_stream:CursorReader"
     models: ClassVar = {
