@@ -30,6 +30,8 @@ _COMMENT: Final = re.compile(r"(?:^|[\s;&|(])#.*\n")
 """A quote in a comment would hide the next line."""
 _UNSEEN: Final = re.compile(r"[$~{`]")
 """The CLI does not see a path in a word with one of these characters."""
+_HOME: Final = re.compile(r"~|\$\{?HOME\b")
+"""Beginning of a path in the home folder."""
 _SAFE_OPTION: Final = re.compile(r"-[rRafpvn]+|--")
 """Other options of commands for files may contain a path."""
 _GIT: Final = ("--ou", "--ext", "--op", "--textc", "--no-index", "-c", "-O", "--exec-path")
@@ -108,6 +110,8 @@ def _refused_command(
             if len(arguments) == 1 and not re.search(r"[$~{`]|^-", arguments[0])
             else "a folder that cannot be checked"
         )
+    if any(map(_HOME.match, arguments)):
+        return "a path in the home folder"
     if program in files:
         return next((f"the argument {word!r}" for word in arguments if not _is_safe(word)), None)
     if program == "git":

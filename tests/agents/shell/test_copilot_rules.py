@@ -60,7 +60,7 @@ def test_a_sandbox_allows_the_whole_shell() -> None:
         *("timeout 60 pytest -q", "cd pkg && pytest", "pytest; git status", "pytest -k 'a and b; c'", "just docs"),
         *("make lint > log.txt", "  make lint > log.txt ", "cd web && make lint", "if true; then pytest; fi"),
         *("mkdir -p a/b", "touch a b", "cp -r a b", "mv -f 'a b' c", "rm -rf a", "rm *.pyc", "rm -- x"),
-        *("ls", "grep -n '{' f.py", "echo $HOME", "git diff", "git log -n 3 --stat", "sed -n 1p f", "", "pytest # all"),
+        *("ls", "grep -n '{' f.py", "echo $PATH", "git diff", "git log -n 3 --stat", "sed -n 1p f", "", "pytest # all"),
     ],
 )
 def test_what_a_step_needs_is_left_to_the_cli(command: str) -> None:
@@ -94,7 +94,7 @@ def test_what_a_step_needs_is_left_to_the_cli(command: str) -> None:
             "git grep -Ox y",
             "git log --ext-diff",
         ),
-        *("ls # '\ntouch /x #'", "ls '", "pytest && rm -rf ~"),
+        *("cat ~/.ssh/id", "head $HOME/x", "grep x ${HOME}/y", "ls # '\ntouch /x #'", "ls '", "pytest && rm -rf ~"),
     ],
 )
 def test_what_the_cli_does_not_see_is_refused(command: str) -> None:
@@ -121,7 +121,7 @@ def test_the_plugin_runs_the_hook_without_the_package() -> None:
     assert hooked({"toolName": "apply_patch", "toolArgs": "*** Begin Patch"}) == {}
     refused = hooked({"toolName": "bash", "toolArgs": json.dumps({"command": "touch ~/x"})})
     assert refused["permissionDecision"] == "deny"
-    assert "the argument '~/x'" in refused["permissionDecisionReason"]
+    assert "a path in the home folder" in refused["permissionDecisionReason"]
 
 
 @pytest.mark.parametrize("call", [{}, [], "x", {"toolName": "bash"}, {"toolName": "bash", "toolArgs": "x"}])
