@@ -139,7 +139,7 @@ assert started == ["git"] * 8, started
 
 def test_doctor_loads_what_runs_attempts_only_for_a_workflow(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
-    loaded.check(modules=117, dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+    loaded.check(modules=120, dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
 def test_a_dry_run_loads_nothing_that_carries_out_a_run(project: GumpProject) -> None:

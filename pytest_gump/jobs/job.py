@@ -64,7 +64,7 @@ class Job:
         return self.agent(name).cli
 
     def shell_of(self, name: str) -> Shell | None:
-        return shell_of(registry.find(name, self.agents) or self.agent(name))
+        return shell_of(self.agent(name))
 
     def describe_agent(self, name: str) -> str:
         """Return program, model and `gump_agents` definition of an agent name."""
