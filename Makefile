@@ -157,7 +157,8 @@ test-agents: $(AGENTS)/.installed
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut" tests/conformance/test_scenarios.py $(PYTEST_ARGS)
+		-k "status or overload or refused or cut or workflow" tests/conformance/test_scenarios.py \
+		tests/conformance/test_workflows.py $(PYTEST_ARGS)
 
 test-mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py $(if $(MUTANTS),'$(MUTANTS)')

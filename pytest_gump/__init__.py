@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     )
     from pytest_gump.agents.cassettes.neutral import NeutralReader
     from pytest_gump.agents.prices import estimated_usage
+    from pytest_gump.agents.shell.permissions import Permissions, Shell
     from pytest_gump.agents.usage import Tokens, Usage
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.decision import Failure, Retry, Stop
@@ -43,9 +44,11 @@ __all__ = [
     "Note",
     "Order",
     "Outcome",
+    "Permissions",
     "Retry",
     "RunRecord",
     "SessionRef",
+    "Shell",
     "Started",
     "Step",
     "StepView",
@@ -71,8 +74,10 @@ _ELSEWHERE = {
     "NeutralReader": "agents.cassettes.neutral",
     "Order": "order",
     "Outcome": "order",
+    "Permissions": "agents.shell.permissions",
     "Retry": "engine.schedule.decision",
     "RunRecord": "engine.record.records",
+    "Shell": "agents.shell.permissions",
     "Step": "workflow.model",
     "StepView": "gates.view",
     "Stop": "engine.schedule.decision",

@@ -6,7 +6,7 @@ for messages between processes, the ledger and the messages of snapshot commits.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, astuple, dataclass, field
 from enum import StrEnum
 from typing import Any, Literal, TypeVar
 
@@ -28,6 +28,7 @@ __all__ = [
     "Section",
     "Timings",
     "ToolUse",
+    "TurnKinds",
     "Verdict",
     "from_wire",
     "to_wire",
@@ -98,19 +99,59 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnKinds:
+    """Number of turns by what the model did: for each turn, the first of these kinds that applies."""
+
+    write: int = 0
+    """It called a tool that writes a file."""
+    command: int = 0
+    """It ran a command."""
+    other: int = 0
+    """It called other tools."""
+    text: int = 0
+    """It called no tool."""
+
+    def __add__(self, later: TurnKinds) -> TurnKinds:
+        pairs = zip(astuple(self), astuple(later), strict=True)
+        return TurnKinds(*(earlier + added for earlier, added in pairs))
+
+
+@dataclass(frozen=True, slots=True)
 class ToolUse:
-    """Statistics of an attempt's tool calls, as far as the CLI reports them."""
+    """Statistics of an attempt's turns and tool calls, as far as the CLI reports them.
+
+    Two calls are the same if they have the same tool and the same file or command.
+    """
 
     failed: int = 0
     """Calls that ended with an error."""
     repeated: int = 0
-    """Calls with the same tool and the same file or command as the call before."""
+    """Calls that are the same as the call before."""
     first_write_s: float | None = None
-    """Seconds from the start of the agent to its first tool call that writes a file of the project."""
+    """Seconds from the start of the agent to its first tool call that writes a project file and does not fail."""
+    first_write_turn: int | None = None
+    """Number of the turn with that call."""
+    corrected: int = 0
+    """Calls that failed, and the same call succeeded later."""
+    failure_loops: int = 0
+    """Series of three or more failures of the same call, without another call between them."""
+    kinds: TurnKinds = TurnKinds()
+    longest_silence_s: float = 0.0
+    """Longest time without output of the agent."""
 
     def __add__(self, later: ToolUse) -> ToolUse:
-        first = later.first_write_s if self.first_write_s is None else self.first_write_s
-        return ToolUse(self.failed + later.failed, self.repeated + later.repeated, first)
+        """Return the sum over two starts of the agent."""
+        first = later if self.first_write_s is None else self
+        return ToolUse(
+            failed=self.failed + later.failed,
+            repeated=self.repeated + later.repeated,
+            first_write_s=first.first_write_s,
+            first_write_turn=first.first_write_turn,
+            corrected=self.corrected + later.corrected,
+            failure_loops=self.failure_loops + later.failure_loops,
+            kinds=self.kinds + later.kinds,
+            longest_silence_s=max(self.longest_silence_s, later.longest_silence_s),
+        )
 
 
 @dataclass(frozen=True, slots=True)

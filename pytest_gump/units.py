@@ -8,6 +8,8 @@ from typing import Final
 
 MAX_SECONDS: Final = 366 * 24 * 3600
 """The longest duration that a workflow or a setting may have."""
+USD_DIGITS: Final = 6
+"""Decimals of a sum of costs. A shown amount is rounded to these first, so that a sum of one cost is equal to it."""
 _DAY_S: Final = 86_400
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
 
@@ -69,6 +71,7 @@ def format_usd(amount: float | None, *, estimated: bool = False) -> str:
     """
     if amount is None:
         return "$?"
+    amount = round(amount, USD_DIGITS)
     cents, fine = f"{amount:.2f}", f"{amount:.4f}"
     is_whole = fine == f"{cents}00" and (amount == 0 or fine != "0.0000")
     text = f"${cents}" if amount >= 0.99995 or is_whole else f"${fine}"

@@ -151,7 +151,7 @@ assert started == ["git"] * 8, started
 
 def test_doctor_without_a_workflow_does_not_load_attempts(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
-    loaded.check(modules=114, dataclasses=40, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+    loaded.check(modules=120, dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
 
 
 def test_a_dry_run_does_not_load_the_modules_of_a_run(ran: GumpProject) -> None:
@@ -162,12 +162,12 @@ def test_a_dry_run_does_not_load_the_modules_of_a_run(ran: GumpProject) -> None:
 
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
     loaded = Loaded.read((session(project, "-n1") / "loaded.gw0").read_text())
-    loaded.check(modules=156, dataclasses=72, without="pydantic git pytest_gump.engine.run.run")
+    loaded.check(modules=159, dataclasses=74, without="pydantic git pytest_gump.engine.run.run")
 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(ran: GumpProject) -> None:
     loaded = Loaded.read((ran.path / "loaded.main").read_text())
-    loaded.check(modules=237, dataclasses=103, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
+    loaded.check(modules=242, dataclasses=105, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(ran: GumpProject) -> None:

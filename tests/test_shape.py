@@ -27,11 +27,12 @@ WITHOUT_A_MODULE = {
     "test_dependencies", "test_imports", "test_names", "test_shape",
     # all agent CLIs
     "agents/test_own_prices", "agents/clis/test_forks", "agents/clis/test_lost_sessions",
-    "agents/clis/test_recorded_streams",
+    "agents/clis/test_recorded_streams", "agents/shell/test_rules",
     # several commands
     "cli/test_wrong_arguments",
     # the real agent CLIs
     "conformance/test_live", "conformance/test_record", "conformance/test_scenarios", "conformance/test_tdd",
+    "conformance/test_workflows",
     # whole attempts, random schedules, random and wrong workflows, a process that replaces folders
     "engine/attempt/test_attempt_checks", "engine/attempt/test_attempt_replay",
     "engine/schedule/test_schedule_properties", "system/worktrees/test_swapped_folders", "workflow/test_builtins",

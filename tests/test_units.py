@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_gump.units import (
     clock_text,
     format_bytes,
@@ -70,6 +72,12 @@ def test_dollars_below_one_have_four_decimals_except_whole_cents(amount: float, 
 def test_a_sum_is_written_like_its_parts() -> None:
     parts = (0.0094, 0.0095)
     assert [format_usd(one) for one in (*parts, sum(parts))] == ["$0.0094", "$0.0095", "$0.0189"]
+
+
+@given(st.floats(0, 10))
+def test_a_sum_of_one_cost_is_shown_like_that_cost(amount: float) -> None:
+    assert format_usd(0.00944975) == format_usd(round(0.00944975, 6)) == "$0.0095"
+    assert format_usd(amount) == format_usd(round(amount, 6))
 
 
 def test_a_time_on_another_day_has_its_date() -> None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from pytest_gump.agents.shell.permissions import Permissions, Shell
+
 # -- events: read from the stream while the CLI runs ---------------------------------------------------------------
 
 
@@ -78,6 +80,12 @@ class SessionRef:
     tokens: Tokens = Tokens()
 
 
+def _no_shell() -> Permissions:
+    from pytest_gump.agents.shell.permissions import NO_SHELL  # loaded only where an agent runs
+
+    return NO_SHELL
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """The input of an adapter for one attempt."""
@@ -96,8 +104,10 @@ class Task:
     """Start with a copy of `session` instead of continuing it; `session` itself does not change."""
     max_turns: int | None = None
     max_budget: float | None = None
-    allowed_commands: tuple[str, ...] = ()
-    """Shell commands that the agent may run without a permission prompt."""
+    permissions: Permissions = field(default_factory=_no_shell)
+    """What the agent may run. An adapter translates it into the rules of its CLI as well as the CLI allows."""
+    folder: Path | None = None
+    """Folder of `Command.files`, outside of the worktree; None if the command will not be started."""
     prompt_key: str = ""
     """The text that a cassette compares: the declared parts of the prompt, without the reports of failures."""
 
@@ -114,6 +124,8 @@ class Command:
     """Added to the allow-listed environment."""
     env_names: tuple[str, ...] = ()
     """Variables passed on from the user's environment if they are set, secrets included."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Files for the CLI to read, by name. They are written to `Task.folder` before the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +195,12 @@ class Agent(Protocol):
     def command(self, task: Task) -> Command: ...
 
     def reader(self, task: Task) -> StreamReader: ...
+
+
+def shell_of(agent: Agent) -> Shell | None:
+    """Return the `shell` attribute of an adapter; None if it does not describe the shell of its CLI."""
+    shell: Shell | None = getattr(agent, "shell", None)
+    return shell
 
 
 def forks_of(agent: Agent) -> Forks:

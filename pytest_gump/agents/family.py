@@ -19,6 +19,7 @@ FAMILIES: Final[Mapping[str, type[CliAgent]]] = LazyMapping(
         "gemini": "pytest_gump.agents.clis.gemini:GeminiAgent",
         "qwen": "pytest_gump.agents.clis.qwen:QwenAgent",
         "opencode": "pytest_gump.agents.clis.opencode:OpencodeAgent",
+        "copilot": "pytest_gump.agents.clis.copilot:CopilotAgent",
         "cursor": "pytest_gump.agents.clis.cursor:CursorAgent",
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ class Tokens:
     def written(self) -> int:
         return self.output + self.reasoning
 
+    def suffice(self, answers: int) -> bool:
+        """False if they cannot be those of this many answers. Each answer reads a prompt and writes a token or more."""
+        return not answers or (self.read > 0 and self.written >= answers)
+
     @property
     def total(self) -> int:
         return self.read + self.written
@@ -67,6 +71,18 @@ class Usage:
     @property
     def is_estimated(self) -> bool:
         return self.provenance == "estimated"
+
+    @property
+    def is_credible(self) -> bool:
+        """False for a cost of 0, or a cost computed from tokens, with fewer tokens than the answers must have."""
+        if self.cost_usd is None or (self.provenance == "reported" and self.cost_usd > 0):
+            return True
+        return self.tokens.suffice(self.turns)
+
+    @property
+    def if_credible(self) -> Usage:
+        """This usage, with an unknown cost if it is not credible."""
+        return self if self.is_credible else replace(self, cost_usd=None, provenance="unknown")
 
     @property
     def is_empty(self) -> bool:

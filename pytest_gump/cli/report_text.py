@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
@@ -29,13 +29,22 @@ HOW = {
     "recheck": "gates run again",
 }
 
+TURN_KINDS: Final = ("write", "command", "other", "text")
+STALLS: Final = {
+    "tools_failed": "failed",
+    "tools_repeated": "repeated",
+    "tools_corrected": "corrected",
+    "failure_loops": "loops",
+}
+TURNS_HEAD: Final = ("step", "no", "turns", *TURN_KINDS, *STALLS.values(), "first write", "silence")
+
 
 def write_report(data: Data, out: Out) -> None:
     _head(data, out)
     _work(data, out)
     _tokens(data, out)
     _contexts(data, out)
-    _tools(data, out)
+    _turns(data, out)
     _agents(data, out)
     _marks(data, out)
     _reservations(data, out)
@@ -209,24 +218,33 @@ def _attempts(data: Data) -> Iterator[tuple[str, Data]]:
     return ((step["path"], attempt) for step in data["steps"] for attempt in step["attempts"])
 
 
-def _tools(data: Data, out: Out) -> None:
-    """Write the attempts with failed or repeated tool calls."""
-    head = ("step", "no", "tools", "failed", "repeated", "first write")
-    rows = [
-        (
-            path,
-            str(attempt["attempt"]),
-            str(attempt["tool_calls"]),
-            str(attempt["tools_failed"]),
-            str(attempt["tools_repeated"]),
-            "" if attempt["first_write_s"] is None else format_duration(attempt["first_write_s"]),
-        )
-        for path, attempt in _attempts(data)
-        if not attempt["reused"] and (attempt.get("tools_failed") or attempt.get("tools_repeated"))
-    ]
+def _turns(data: Data, out: Out) -> None:
+    """Write a row for each attempt with turns. Columns without a value are left out."""
+    rows = [row for step in data["steps"] for row in _turn_rows(step)]
     if rows:
-        out.heading("failed and repeated tool calls")
-        out.table(head, rows, right=head[1:])
+        out.heading("turns and tool calls")
+        out.table(TURNS_HEAD, rows, right=TURNS_HEAD[1:], optional=("silence", "other", "text"))
+
+
+def _turn_rows(step: Data) -> Iterator[tuple[str, ...]]:
+    worked = [attempt for attempt in step["attempts"] if attempt.get("turns") and not attempt["reused"]]
+    for number, attempt in enumerate(worked):
+        yield (
+            "" if number else step["path"],
+            str(attempt["attempt"]),
+            str(attempt["turns"]),
+            *(str(attempt["turn_kinds"][kind] or "") for kind in TURN_KINDS),
+            *(str(attempt[name] or "") for name in STALLS),
+            _first_write(attempt),
+            format_duration(attempt["longest_silence_s"]),
+        )
+
+
+def _first_write(attempt: Data) -> str:
+    if attempt["first_write_s"] is None:
+        return ""
+    turn = attempt["first_write_turn"]
+    return format_duration(attempt["first_write_s"]) + (f" (turn {turn})" if turn else "")
 
 
 def _agents(data: Data, out: Out) -> None:

@@ -48,7 +48,7 @@ COMMANDS: Final = (
     ("test", "sh copy.sh"),
     ("lint", "sh wait.sh"),
     ("compile", "sh flood.sh"),
-    ("coverage", "sh env.sh"),
+    ("environment", "sh env.sh"),
 )
 """Commands that the agent may run without a permission prompt."""
 
@@ -98,7 +98,7 @@ class Bench:
     def prepare(self) -> None:
         for folder in (self.project, self.slots, self.outside, self.folder / "attempts", self.folder / "tmp"):
             folder.mkdir(parents=True)
-        self._git("init", "--quiet", "--initial-branch=main")
+        self.git("init", "--quiet", "--initial-branch=main")
         self.base = self.commit(FILES)
 
     def commit(self, files: Mapping[str, str]) -> str:
@@ -106,12 +106,12 @@ class Bench:
             path = self.project / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(content, encoding="utf-8")
-        self._git("add", "--all", "--force")
-        self._git(*_USER, "commit", "--quiet", "--message", "change")
-        self.base = self._git("rev-parse", "HEAD").strip()
+        self.git("add", "--all", "--force")
+        self.git(*_USER, "commit", "--quiet", "--message", "change")
+        self.base = self.git("rev-parse", "HEAD").strip()
         return self.base
 
-    def _git(self, *arguments: str) -> str:
+    def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", *arguments], cwd=self.project, capture_output=True, text=True, check=True)
         return done.stdout
 

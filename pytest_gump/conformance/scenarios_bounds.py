@@ -192,7 +192,26 @@ def _opencode(command: str) -> dict[str, str]:
     return {"opencode.json": json.dumps({"mcp": {"mine": server}})}
 
 
-SETTINGS: Final = {"claude": _claude, "codex": _codex, "gemini": _gemini, "qwen": _qwen, "opencode": _opencode}
+def _copilot(command: str) -> dict[str, str]:
+    hook = [{"type": "command", "bash": command}]
+    hooks = {"version": 1, "hooks": dict.fromkeys(("sessionStart", "preToolUse", "userPromptSubmitted"), hook)}
+    settings = {"hooks": hooks["hooks"], "env": {FROM_TREE: "set"}}
+    return {
+        ".github/hooks/mine.json": json.dumps(hooks),
+        ".github/copilot/settings.json": json.dumps(settings),
+        ".github/mcp.json": json.dumps(_servers(command)),
+        ".mcp.json": json.dumps(_servers(command)),
+    }
+
+
+SETTINGS: Final = {
+    "claude": _claude,
+    "codex": _codex,
+    "gemini": _gemini,
+    "qwen": _qwen,
+    "opencode": _opencode,
+    "copilot": _copilot,
+}
 """By CLI: files of a project whose settings start a command."""
 
 SCENARIOS: Final = (

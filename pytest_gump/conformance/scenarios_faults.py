@@ -27,6 +27,7 @@ OVERLOAD: Final = {
     "gemini": Fault(503, message="The model is overloaded. Please try again later."),
     "qwen": Fault(503, message="The engine is currently overloaded, please try again later"),
     "opencode": Fault(503, message="The engine is currently overloaded, please try again later"),
+    "copilot": Fault(503, message="Our servers are currently overloaded. Please try again later."),
 }
 """The error of each provider."""
 SLACK_S: Final = 5.0
@@ -116,6 +117,17 @@ def _remark(result: AttemptResult) -> str:
     return f"{result.outcome} after {took}: {result.reason}"
 
 
+def retry_after(bench: Bench) -> str:
+    """The provider is at its limit and names a time: if the CLI waits, the silence does not end it as a guard."""
+    fault = Fault(429, message=WORDS, retry_after_s=120)
+    with bench.serving(script(*WORK, fault=fault)):
+        result = bench.attempt(limits=Limits(silence_s=8.0, max_time_s=PATIENCE_S))
+        left = living(bench.folder)
+    expect_outcome(result, Outcome.QUOTA)
+    expect_none(left)
+    return _remark(result)
+
+
 def one_failure(bench: Bench) -> str:
     """The CLI itself handles a single 500."""
     result = bench.play(*WORK, fault=Fault(500, times=1, message=WORDS))
@@ -144,6 +156,12 @@ SCENARIOS: Final = (
         for status in (400, 401, 429, 500)
     ),
     Scenario("overload", "the model's service is overloaded", overload),
+    Scenario(
+        "retry-after",
+        "the account is at its limit, and the service names the end",
+        retry_after,
+        left_out=dict.fromkeys(("qwen", "opencode"), "it waits without a sign of the limit"),
+    ),
     Scenario("one-failure", "a single 500 does not end the run", one_failure),
     Scenario("refused", "no server listens at the model's address", refused),
     Scenario("cut", "every answer of the model is cut off", cut),

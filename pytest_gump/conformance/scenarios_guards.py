@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.agents.base import Turn, UsageSeen
@@ -13,6 +14,7 @@ from pytest_gump.conformance.scenario import Scenario, expect_none, expect_outco
 from pytest_gump.conformance.subjects import KEY
 from pytest_gump.conformance.watch import POLL_S, Watch, living
 from pytest_gump.order import Limits, Outcome
+from pytest_gump.units import format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,6 +68,18 @@ def budget(bench: Bench) -> str:
         return isinstance(event, UsageSeen) and (event.usage.cost_usd or 0) > MAX_BUDGET
 
     return _endless(bench, limits, "max_budget", over)
+
+
+def uncounted(bench: Bench) -> str:
+    """The provider reports no tokens. The cost is estimated, so that `max_budget` still ends the run, or unknown."""
+    free = Spent(0, 0, 0, 0, 0)
+    steps = tuple(replace(answer, spent=free) for answer in ENDLESS.scenes[0].answers)
+    limits = Limits(max_turns=MAX_TURNS, max_budget=MAX_BUDGET, max_time_s=SAFETY_S)
+    result = bench.play(*steps, endless=True, limits=limits)
+    expect_outcome(result, Outcome.GUARD)
+    cost_usd = result.usage.cost_usd
+    expect_that(cost_usd is None or cost_usd > 0, "the cost is 0")
+    return f"{result.usage.provenance}: {format_usd(cost_usd, estimated=True)}, stopped by {result.guard}"
 
 
 def _endless(bench: Bench, limits: Limits, guard: str, over: Callable[[Event], bool]) -> str:
@@ -177,6 +191,7 @@ SCENARIOS: Final = (
     Scenario("turn-limit", "max_turns ends a run that never stops", turn_limit),
     Scenario("token-limit", "max_tokens ends a run that never stops", token_limit),
     Scenario("budget", "max_budget ends a run that never stops", budget),
+    Scenario("uncounted", "without reported tokens, the cost is estimated or unknown", uncounted),
     Scenario("circles", "a model that repeats a call is stopped, and the attempt fails", circles),
     Scenario("silence", "gump_silence_timeout ends a run that prints nothing", silence),
     Scenario("time-limit", "max_time during a command: all processes end within 5 s", breach_in_tool),

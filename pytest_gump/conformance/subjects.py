@@ -76,6 +76,15 @@ def _opencode(_home: Path, url: str) -> dict[str, str]:
     return {"OPENCODE_CONFIG_CONTENT": json.dumps(settings), "OPENCODE_DISABLE_MODELS_FETCH": "1"}
 
 
+def _copilot(_home: Path, url: str) -> dict[str, str]:
+    return {
+        "COPILOT_PROVIDER_BASE_URL": f"{url}/v1",
+        "COPILOT_PROVIDER_WIRE_API": "responses",
+        "COPILOT_PROVIDER_API_KEY": KEY,
+        "COPILOT_OFFLINE": "true",
+    }
+
+
 # At every start, OpenCode tries to install its plugin package into its configuration folder.
 _PLUGINS: Final = frozenset({"registry.npmjs.org:443"})
 
@@ -93,4 +102,5 @@ SUBJECTS: Final[Mapping[str, Subject]] = {
         begins_alone=True,
         strays=_PLUGINS,
     ),
+    "copilot": Subject("copilot", "copilot-gpt54-mini", _copilot, ("COPILOT_PROVIDER_BASE_URL", "COPILOT_OFFLINE")),
 }

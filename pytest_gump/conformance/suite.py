@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pytest_gump.agents.registry import resolve
 from pytest_gump.conformance import (
     scenarios_bounds,
+    scenarios_commands,
     scenarios_faults,
     scenarios_guards,
     scenarios_sessions,
@@ -36,6 +37,7 @@ _ALL: Final = (
     *scenarios_work.SCENARIOS,
     *scenarios_sessions.SCENARIOS,
     *scenarios_bounds.SCENARIOS,
+    *scenarios_commands.SCENARIOS,
     *scenarios_guards.SCENARIOS,
     *scenarios_faults.SCENARIOS,
 )

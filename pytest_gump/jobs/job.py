@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents import registry
+from pytest_gump.agents.base import shell_of
 from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
 from pytest_gump.jobs.files import job_sources, project_root, read_spec, refuse_odd_name
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.agents.base import Agent
+    from pytest_gump.agents.shell.permissions import Shell
     from pytest_gump.jobs.agents import CassetteReplay
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
@@ -60,6 +62,9 @@ class Job:
 
     def cli_of(self, name: str) -> str:
         return self.agent(name).cli
+
+    def shell_of(self, name: str) -> Shell | None:
+        return shell_of(self.agent(name))
 
     def describe_agent(self, name: str) -> str:
         """Return program, model and `gump_agents` definition of an agent name."""

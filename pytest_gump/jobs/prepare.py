@@ -64,6 +64,7 @@ class PreparedJob:
             commands=tuple(sorted(gate_commands(repository, base.commit, job.settings, folder).items())),
             settings=job.settings,
             cli_of=job.cli_of,
+            shell_of=job.shell_of,
             inputs=job.inputs,
             describe_agent=job.describe_agent,
         )

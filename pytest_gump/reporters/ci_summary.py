@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import html
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import reason_of_no_change
+from pytest_gump.reporters.ci_turns import turns_table
 from pytest_gump.reporters.lines import run_facts
 from pytest_gump.reporters.located_run import short
 from pytest_gump.system.git.ref_names import branch_name
@@ -49,6 +51,7 @@ def _section(run: LocatedRun) -> Iterator[str]:
     yield ""
     yield from _result(run)
     yield from _table(record)
+    yield from turns_table(record, partial(code, in_table=True))
     yield from _remarks(record)
     yield from _failures(record)
 

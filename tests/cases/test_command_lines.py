@@ -41,6 +41,18 @@ def test_spec_in_a_folder_of_tests_is_not_a_doctest_on_a_worker(project: GumpPro
     assert result.parseoutcomes() == {"passed": 2}
 
 
+@pytest.mark.parametrize("name", ["spec.txt", "spec.rst", "test_spec.txt"])
+def test_spec_in_a_text_file_is_no_doctest(project: GumpProject, name: str) -> None:
+    """pytest runs doctests of such files if the command line names them."""
+    project.write({name: "Spec\n\n>>> 1 / 0\n"})
+    project.commit()
+    project.answer("impl", writes={"new.py": "x = 1\n"})
+    options = ["--gump-workflow=one", f"--gump-replay={project.cassette}", "-p", "no:xdist"]
+    result = project.pytester.runpytest_inprocess(*options, name)
+    assert result.ret == pytest.ExitCode.OK
+    assert result.parseoutcomes() == {"passed": 1}
+
+
 def test_arguments_are_read_from_a_file(project: GumpProject) -> None:
     project.answer("impl", writes={"new.py": "x = 1\n"})
     lines = ["--gump-workflow=one", f"--gump-replay={project.cassette}", "spec.md"]

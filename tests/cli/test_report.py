@@ -91,6 +91,25 @@ def test_the_largest_context_is_shown_with_the_window_of_its_model(gump: Gump) -
     assert json.loads(gump.good("report", "--json"))["totals"]["context_tokens"] == 300_000
 
 
+def test_kinds_of_turns_and_stalls_are_shown(gump: Gump) -> None:
+    call, failed = {"type": "tool_call", "tool": "Bash", "command": "make"}, {"type": "tool_result", "is_error": True}
+    turn: dict[str, Any] = {"type": "turn"}
+    stuck: list[dict[str, Any]] = [turn, call, failed]
+    started, *others = conversation(writes=["first.py"])
+    gump.project.answer("first", writes={"first.py": ""}, stream=[started, turn, *stuck * 3, *others])
+    gump.project.answer("second", writes={"second.py": ""})
+    gump.project.run("pair").assert_outcomes(passed=2)
+    table = gump.good("report").partition("turns and tool calls\n")[2].partition("\n\n")[0]
+    head, first, *_ = [re.split(r"\s{2,}", line.strip()) for line in table.splitlines()]
+    row = dict(zip(head, first, strict=True))
+    assert [row[name] for name in ("turns", "write", "command", "text")] == ["6", "1", "3", "2"]
+    assert [row[name] for name in ("failed", "repeated", "loops")] == ["3", "2", "1"]
+    assert row["first write"].endswith("(turn 5)")
+    data = json.loads(gump.good("report", "--json"))
+    assert data["steps"][0]["attempts"][0]["turn_kinds"] == {"write": 1, "command": 3, "other": 0, "text": 2}
+    assert data["totals"]["turn_kinds"]["command"] == 3
+
+
 def test_no_context_is_shown_if_no_agent_reported_one(passed: Gump) -> None:
     assert "context" not in passed.good("report")
 

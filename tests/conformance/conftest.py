@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 collect_ignore = (
-    [] if "GUMP_AGENTS" in os.environ else ["test_live.py", "test_record.py", "test_scenarios.py", "test_tdd.py"]
+    []
+    if "GUMP_AGENTS" in os.environ
+    else ["test_live.py", "test_record.py", "test_scenarios.py", "test_tdd.py", "test_workflows.py"]
 )
 
 

@@ -20,7 +20,14 @@ from pytest_gump.conformance.subjects import KEY, SUBJECTS
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
-NEXT = {"claude": "codex", "codex": "gemini", "gemini": "qwen", "qwen": "opencode", "opencode": "claude"}
+NEXT = {
+    "claude": "codex",
+    "codex": "gemini",
+    "gemini": "qwen",
+    "qwen": "opencode",
+    "opencode": "copilot",
+    "copilot": "claude",
+}
 """The CLI that each CLI is escalated to."""
 
 PLAN = [{"name": "double", "description": "double(x) gives 2 * x.", "files": ["double.py", "tests/test_double.py"]}]

@@ -15,6 +15,7 @@ PLANTED = [
     *(".claude/settings.json", ".codex/config.toml", ".gemini/settings.json", ".qwen/settings.json", ".cursor/rules"),
     *("opencode.json", ".mcp.json", ".gump/workflows/tdd.yaml", ".gump/conventions.md", "gump.toml"),
     *(".githooks/pre-commit", ".gitmodules", ".husky/pre-commit", ".opencode/x.json", "sub/.claude/settings.json"),
+    *(".github/copilot-instructions.md", ".github/hooks/x.json"),
 ]
 
 

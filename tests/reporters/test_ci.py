@@ -70,6 +70,8 @@ def test_github_gets_a_table_of_the_steps(project: GumpProject, summary: Path, m
     cells = [cell.strip() for cell in row.strip("|").split("|")]
     assert cells[:6] == ["✓", "`impl`", "passed", "claude-haiku", "2", "$0.30"]
     assert cells[-1] == "compile"
+    assert "<details><summary>Turns and tool calls</summary>\n\n| step | attempt | turns | write |" in text
+    assert len(re.findall(r"^\| `impl` \| [12] \| 2 \| 1 \| 0 \| 0 \| 1 \|", text, re.MULTILINE)) == 2
     result.stdout.no_fnmatch_line("::error*")
 
 

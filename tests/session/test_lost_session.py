@@ -68,7 +68,7 @@ def install_forgetful_cli(project: GumpProject, monkeypatch: pytest.MonkeyPatch,
     return folder
 
 
-@pytest.mark.parametrize("name", ["claude", "codex", "gemini", "qwen", "opencode"])
+@pytest.mark.parametrize("name", ["claude", "codex", "copilot", "gemini", "qwen", "opencode"])
 def test_an_attempt_with_a_lost_conversation_starts_a_new_one(
     project: GumpProject, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:

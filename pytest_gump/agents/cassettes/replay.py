@@ -9,7 +9,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of, has_ended
+from pytest_gump.agents.base import Command, Ending, Event, StreamReader, forks_of, has_ended, shell_of
 from pytest_gump.agents.cassettes import cassette as cassettes
 from pytest_gump.agents.cassettes import neutral, player
 from pytest_gump.agents.family import FAMILIES
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Agent, Forks, Task
     from pytest_gump.agents.cassettes.cassette import Cassette, Take
+    from pytest_gump.agents.shell.permissions import Shell
     from pytest_gump.agents.usage import Provenance
 
 
@@ -41,6 +42,14 @@ class ReplayAgent:
     @property
     def forks(self) -> Forks:
         return "anywhere" if self.live is None else forks_of(self.live)
+
+    @property
+    def shell(self) -> Shell | None:
+        """The shell of the recorded CLI: the estimated usage depends on the length of the prompt."""
+        family = FAMILIES.get(self.cli)
+        if family is not None:
+            return family.shell
+        return None if self.live is None else shell_of(self.live)
 
     def missing(self) -> str | None:
         return None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Forks, StreamReader, Task
     from pytest_gump.agents.program import Program
+    from pytest_gump.agents.shell.permissions import Shell
     from pytest_gump.agents.streams.json_reader import JsonReader
     from pytest_gump.agents.usage import Provenance
 
@@ -53,6 +54,7 @@ class CliAgent:
     forks: ClassVar[Forks] = "anywhere"
     grants: ClassVar[Grants] = Grants()
     """Arguments of the user that a read-only step does not get."""
+    shell: ClassVar[Shell]
     environment: ClassVar[Mapping[str, str]] = {}
     environment_names: ClassVar[tuple[str, ...]] = ()
     """Variables passed on from the user's environment if they are set."""
@@ -103,6 +105,7 @@ class CliAgent:
             stdin=task.prompt.encode("utf-8", "replace"),
             env={**self._environment(task), **self.env},
             env_names=(*self._environment_names(), *self.env_names),
+            files=self._files(task),
         )
 
     @classmethod
@@ -122,6 +125,10 @@ class CliAgent:
 
     def _environment_names(self) -> Iterable[str]:
         return self.environment_names
+
+    def _files(self, _task: Task) -> Mapping[str, str]:
+        """Return the files that the command line names, by their name in the task's folder."""
+        return {}
 
     def _granted(self, task: Task) -> tuple[str, ...]:
         """Return the user's own arguments, in a read-only step without those that grant more."""

@@ -11,11 +11,13 @@ from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.claude_clouds import cloud_names
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from pytest_gump.agents.base import Task
+    from pytest_gump.agents.shell.permissions import Permissions
 
 NEWEST: Final[Mapping[str, str]] = {
     "opus": "claude-opus-5-5",
@@ -38,11 +40,12 @@ class ClaudeAgent(CliAgent):
     """One name bound to a model.
 
     Confinement by the CLI, tested with 2.1.330: files are written only inside the worktree (`acceptEdits`, with Write
-    and Edit left out of the allowed tools). Bash runs commands that the CLI considers harmless, and exactly the allowed
-    commands. Settings, hooks and MCP servers in the worktree are not loaded: an agent could have written them, and by
-    default they run. In read-only steps (plan, artifact, review) there is no Bash, and only `.gump/out` can be written.
-    This is not a sandbox: the check of the tree after the attempt covers what an allowed command does, and changes in
-    the CLI.
+    and Edit left out of the allowed tools). Bash runs commands that the CLI considers harmless, including file commands
+    inside the worktree, and the allowed commands. The CLI parses a command and checks each part, so a rule for a
+    beginning allows neither a second command nor a redirection to another folder. Settings, hooks and MCP servers in
+    the worktree are not loaded: an agent could have written them, and by default they run. In read-only steps (plan,
+    artifact, review) there is no Bash, and only `.gump/out` can be written. This is not a sandbox: the check of the
+    tree after the attempt covers what an allowed command does, and changes in the CLI.
     """
 
     cli: ClassVar = "claude"
@@ -56,6 +59,11 @@ class ClaudeAgent(CliAgent):
             home=("CLAUDE_CONFIG_DIR", "~/.claude"),
             file=".credentials.json",
         ),
+    )
+    shell: ClassVar = Shell(
+        reads_more=True,
+        refuses="an assignment before the command, `$(...)`, `cp` and `mv` with options",
+        answer="This command requires approval",
     )
     stream: ClassVar = "pytest_gump.agents.clis.claude_stream:ClaudeReader"
     models: ClassVar = {
@@ -121,7 +129,16 @@ def _permissions(task: Task) -> list[str]:
     if task.read_only:
         return ["--permission-mode", "dontAsk", "--tools", ",".join(READ_ONLY_TOOLS), *_allow(OUTPUT_RULE)]
     argv = ["--permission-mode", "acceptEdits", "--disallowedTools", ",".join(REFUSED_TOOLS)]
-    return argv + _allow(*(f"Bash({command})" for command in task.allowed_commands))
+    return argv + _allow(*_shell_rules(task.permissions))
+
+
+def _shell_rules(permissions: Permissions) -> Iterator[str]:
+    """Yield rules for the shell. Reading and file commands have none: the CLI's own check is stricter than a rule."""
+    if permissions.everything:
+        yield "Bash"
+        return
+    yield from (f"Bash({command})" for command in permissions.exact)
+    yield from (f"Bash({beginning} *)" for beginning in permissions.tools)  # the rule includes "no arguments"
 
 
 def _allow(*rules: str) -> list[str]:

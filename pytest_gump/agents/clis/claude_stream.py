@@ -23,9 +23,10 @@ from pytest_gump.agents.base import Note, SessionRef, ToolResult, UsageSeen
 from pytest_gump.agents.clis.claude_usage import Answer, input_tokens, is_guess, model_tokens, result_tokens
 from pytest_gump.agents.streams import ndjson, resets
 from pytest_gump.agents.streams.estimate import characters_of
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames, denial
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, grown, tokens_grown
-from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.streams.refusals import Refusals
+from pytest_gump.agents.streams.result_reader import QUOTA_STATUS, ResultReader
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class ClaudeReader(ResultReader):
         """Sum over all results: each reports its own part."""
         self._since = Meter()
         """Answers after the last result, or all answers if there was none."""
-        self._refusals = ndjson.Notes()
+        self._refused_so_far = Refusals()
+        """Refusals that the CLI reports while it runs, with its reasons in place of the commands."""
         self._closed: dict[str, float | None] = {}
         """Exhausted limits of the account, each with its reset time."""
         self._in_place_of_answer: str | None = None
@@ -84,6 +86,7 @@ class ClaudeReader(ResultReader):
 
     def feed(self, line: bytes) -> Iterable[Event]:
         if len(line) > _LONG and line.startswith(_USER) and line.endswith(b"}"):
+            self._conversation.add_tool_output(len(line))
             return _skim_user(line)
         return super().feed(line)
 
@@ -109,14 +112,15 @@ class ClaudeReader(ResultReader):
         answer = self._answers.get(key)
         if answer is None:
             tokens = input_tokens(ndjson.section(message, "usage"))
-            answer = Answer(self._since, model, tokens)
+            if main:
+                self._model = self._conversation.model = model or self._model
+                self._record_context(tokens)
+                events.append(self._turn())
+            self._is_doubted = self._is_doubted or (main and not tokens.read)
+            answer = Answer(self._since, model, tokens if tokens.read else self._conversation.last_answer())
             self._answers[key] = answer
             if len(self._answers) > _OPEN_ANSWERS:
                 self._answers.popitem(last=False)
-            if main:
-                self._model = model or self._model
-                self._record_context(tokens)
-                events.append(self._turn())
         return answer
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -125,8 +129,10 @@ class ClaudeReader(ResultReader):
             return self._read_retry(record)
         if kind == "permission_denied":
             why = ndjson.text(record, "decision_reason") or ndjson.text(record, "message") or "no reason given"
-            note = denial(ndjson.text(record, "tool_name") or "?", why)
-            return (Note(note),) if self._refusals.add(note) else NO_EVENTS
+            tool = ndjson.text(record, "tool_name") or "?"
+            refused = f"{tool}: {ndjson.first_line(why, limit=120)}"
+            self._refused_so_far.add(refused, is_command=tool in self.TOOLS.commands)
+            return (Note(f"permission denied: {refused}"),)
         return super()._read_system(record)
 
     def _read_retry(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -134,6 +140,10 @@ class ClaudeReader(ResultReader):
         error = ndjson.text(record, "error") or "unknown error"
         status = record.get("error_status")
         cause = f"{error}, {status}" if isinstance(status, int) else error
+        if status in QUOTA_STATUS:
+            reason = f"waited for a usage limit: API retry {ndjson.count(record, 'attempt')}: {cause}"
+            next_try = time.time() + ndjson.count(record, "retry_delay_ms") / 1000
+            self._waiting = CliFailure(reason, quota=True, resets_at=resets.sane(next_try, time.time()))
         return (Note(f"API retry {ndjson.count(record, 'attempt')}: {cause}"),)
 
     def _read_limit(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -146,8 +156,10 @@ class ClaudeReader(ResultReader):
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
         self._summed += result_tokens(record)
-        self._reported = self._reported_usage(record)
-        self._since = Meter()
+        reported = self._reported_usage(record)
+        self._is_doubted = self._is_doubted or not reported.tokens.suffice(self._turns)
+        if not self._is_doubted:
+            self._reported, self._since = reported, Meter()
         return super()._read_result(record)
 
     # -- usage -----------------------------------------------------------------------------------------------------
@@ -170,6 +182,8 @@ class ClaudeReader(ResultReader):
         if total_usd is None or (before is not None and before.cost_usd is None):
             return prices.estimated_usage(self._model, tokens)
         cost_usd = grown(total_usd, before.cost_usd if before is not None else None)
+        if not cost_usd and tokens.total:
+            return Usage.estimated(tokens, self._price(self._model, tokens, self._turns))
         provenance: Provenance = "estimated" if is_guess(result) else "reported"
         return Usage(tokens, cost_usd, provenance)
 
@@ -188,7 +202,7 @@ class ClaudeReader(ResultReader):
         if is_guess(self._result or {}):
             self._notes.add(f"the CLI has no price for {self._model}: the cost is a guess")
         if self._result is None:
-            self._notes.extend(self._refusals)
+            self._refusals = self._refused_so_far
 
     def _failure(self) -> CliFailure | None:
         failure = super()._failure()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -25,6 +26,9 @@ READ_ONLY: Final = (
     f'default_permissions="{PROFILE}"',
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
+
+LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn"}
+"""Lets the CLI log how long it waits before it tries again. The stream does not contain this."""
 
 # As settings and not as `--sandbox`, so that the user's own arguments can still set `--sandbox`.
 WORKSPACE_WRITE: Final = (
@@ -51,6 +55,12 @@ class CodexAgent(CliAgent):
         tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
     )
+    shell: ClassVar = Shell(
+        sandbox="Every shell command may run, in a sandbox: it can write only in the current directory (but not in "
+        "`.git`) and in `/tmp`, and has no network.",
+        sandbox_read_only="Every shell command may run, in a sandbox: it can write only in `.gump/out`, and has no "
+        "network. Run no tests and no other code of the project: it could change your result there.",
+    )
     stream: ClassVar = "pytest_gump.agents.clis.codex_stream:CodexReader"
     models: ClassVar = {
         "codex": None,
@@ -72,6 +82,7 @@ class CodexAgent(CliAgent):
         "CODEX_SQLITE_HOME",
         "CODEX_CA_CERTIFICATE",
     )
+    environment: ClassVar = LOG
     grants: ClassVar = Grants(
         options=frozenset({"-s", "--sandbox", "--add-dir"}),
         flags=frozenset({"--approve-for-me", "--dangerously-bypass-approvals-and-sandbox"}),
@@ -93,6 +104,7 @@ def _settings(task: Task) -> Iterator[str]:
     yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
-    yield f"shell_environment_policy.exclude={json.dumps(SECRETS)}"
+    yield "allow_login_shell=false"  # a login shell would replace PATH, and with it python and pytest
+    yield f"shell_environment_policy.exclude={json.dumps([*SECRETS, *LOG])}"
     folder = json.dumps(str(task.worktree), ensure_ascii=False)
     yield f'projects={{{folder}={{trust_level="untrusted"}}}}'

@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import re
 import shlex
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar, Final, Literal
 
 from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
@@ -38,6 +40,11 @@ _QUOTA: Final = re.compile(
     re.IGNORECASE,
 )
 _RETRY: Final = re.compile(r"Reconnecting\.\.\. ", re.ASCII)
+_WAIT: Final = re.compile(
+    r"^(?P<at>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\.\d{1,9}Z +WARN "
+    r".{0,4000}? \(\d{1,4}/\d{1,4} in (?P<pause>\d{1,9}(?:\.\d{1,9})?)(?P<unit>m?s)\)",
+    re.MULTILINE | re.ASCII,
+)
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
 _PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
@@ -48,7 +55,7 @@ class CodexReader(EstimatedReader):
     CLI: ClassVar = "codex"
     GOOD_END: ClassVar = "turn.completed"
     LOST_SESSION: ClassVar = ("no rollout found",)
-    NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.")
+    NOISE: ClassVar = re.compile(r"Reading (?:prompt|additional input) from stdin\.\.\.|\d{4}-\S+ +WARN ")
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
@@ -81,6 +88,8 @@ class CodexReader(EstimatedReader):
             self._last_error = message
             return NO_EVENTS
         self._retries += 1
+        if _QUOTA.search(message) is not None:
+            self._waiting = CliFailure(f"waited for a usage limit: {message}", quota=True)
         return (Note(message),)
 
     def _read_started(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -112,7 +121,7 @@ class CodexReader(EstimatedReader):
     def _answer(self, phase: _Phase, *, continues: bool) -> list[Event]:
         """Enter a phase. Return the event of a new answer, unless the current answer continues."""
         self._phase = phase
-        return [] if continues else [self._begin_answer()]
+        return [] if continues else [self._turn()]
 
     def _read_tool(self, kind: str, item: ndjson.JsonObject, *, done: bool) -> Iterable[Event]:
         key = ndjson.text(item, "id") or UNNAMED
@@ -164,6 +173,10 @@ class CodexReader(EstimatedReader):
         reason = _error_text(message) or "the turn failed without a reason"
         return CliFailure(reason, quota=_QUOTA.search(reason) is not None, message=message)
 
+    def _limit_waited_for(self, stderr: str) -> CliFailure | None:
+        waiting = super()._limit_waited_for(stderr)
+        return None if waiting is None else replace(waiting, resets_at=_next_try(stderr))
+
     def _unfinished(self) -> str | None:
         return "without turn.completed" if self._ended is None else None
 
@@ -172,14 +185,24 @@ class CodexReader(EstimatedReader):
         for line in stderr.splitlines():
             _, found, why = line.partition("codex_core::tools::router: error=")
             if found:
-                self._notes.add(f"tool refused: {ndjson.first_line(why, limit=160)}")
+                self._refusals.add(why)
 
     def _session_totals(self) -> tuple[None, Tokens]:
         """Return the running total of the thread, estimated if the run did not report one."""
         before = self._task.session
         earlier = before.tokens if before is not None else Tokens()
-        total = self._reported if self._reported is not None else earlier + self._conversation.tokens
-        return None, total
+        if self._reported is not None and self._reported.suffice(self._turns):
+            return None, self._reported
+        return None, earlier + self._conversation.tokens
+
+
+def _next_try(stderr: str) -> float | None:
+    """Return when the CLI tries again, in seconds since the epoch. It prints this only to its log."""
+    last = max(_WAIT.finditer(stderr), key=lambda found: found.start(), default=None)
+    if last is None:
+        return None
+    seconds = float(last["pause"]) / (1000 if last["unit"] == "ms" else 1)
+    return datetime.fromisoformat(last["at"]).replace(tzinfo=UTC).timestamp() + seconds
 
 
 def _error_text(failure: str) -> str:

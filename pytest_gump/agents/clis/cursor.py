@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,6 +36,11 @@ class CursorAgent(CliAgent):
         get="see https://cursor.com/docs/cli",
         tested=None,
         login=Login(keys=("CURSOR_API_KEY",)),
+    )
+    shell: ClassVar = Shell(
+        sandbox="Every shell command may run, in a sandbox that lets it write only in the current directory.",
+        sandbox_read_only="Every shell command may run. It must not write anything outside of `.gump/out`. Run no "
+        "tests and no other code of the project: it could change your result there.",
     )
     stream: ClassVar = "pytest_gump.agents.clis.cursor_stream:CursorReader"
     models: ClassVar = {

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Text, ToolCall, ToolResult
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames, denial
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
 from pytest_gump.agents.streams.result_reader import ResultReader
 from pytest_gump.agents.usage import Tokens, Usage
 
@@ -82,7 +82,7 @@ class CursorReader(ResultReader):
             self._answer = None
         result = ndjson.section(body, "result")
         if "rejected" in result:
-            self._notes.add(denial(name.removesuffix("ToolCall")))
+            self._refusals.add(name.removesuffix("ToolCall"), is_command=name == "shellToolCall")
         return (ToolResult(is_error="success" not in result),)
 
     def _usage(self) -> Usage:

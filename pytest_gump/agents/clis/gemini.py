@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.gemini_policy import shell_policy
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from pytest_gump.agents.base import Task
 
@@ -23,15 +25,16 @@ _SHORT: Final = 8
 HERE: Final = Path(__file__).parent
 READ_POLICY: Final = HERE / "gemini_read.toml"
 WRITE_POLICY: Final = HERE / "gemini_write.toml"
+SHELL_POLICY: Final = "gemini-shell.toml"
 
 
 class GeminiAgent(CliAgent):
     """One name bound to a model.
 
     Confinement by the CLI, tested with 0.61: files are written only inside the worktree, by tools that a policy allows,
-    not an approval mode. The shell runs commands that start with an allowed one, without redirection. In read-only
-    steps (plan, artifact, review) there is no shell, and only `.gump/out` can be written. Settings, hooks and MCP
-    servers in the worktree are not loaded, unless the user has turned off folder trust. This is not a sandbox: the
+    not an approval mode. The shell runs the allowed commands; each part of a command is checked separately. In
+    read-only steps (plan, artifact, review) there is no shell, and only `.gump/out` can be written. Settings, hooks and
+    MCP servers in the worktree are not loaded, unless the user has turned off folder trust. This is not a sandbox: the
     check of the tree after the attempt covers the rest.
     """
 
@@ -46,6 +49,11 @@ class GeminiAgent(CliAgent):
             home=("GEMINI_CLI_HOME", "~"),
             file=".gemini/oauth_creds.json",
         ),
+    )
+    shell: ClassVar = Shell(
+        refuses="an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, quotes in "
+        "file commands",
+        answer="Tool execution denied by policy.",
     )
     stream: ClassVar = "pytest_gump.agents.clis.gemini_stream:GeminiReader"
     models: ClassVar = {
@@ -105,10 +113,11 @@ class GeminiAgent(CliAgent):
             return (*mode, "--policy", str(READ_POLICY), "--admin-policy", str(READ_POLICY))
         if self.grants.removed_from(self.arguments) != self.arguments:
             return ()
-        # The CLI splits at commas, so a command with a comma cannot be allowed.
-        commands = (command for command in task.allowed_commands if "," not in command)
-        allowed = (f"--allowed-tools=run_shell_command({command})" for command in commands)
-        return (*mode, "--policy", str(WRITE_POLICY), *allowed)
+        own = () if task.folder is None else ("--policy", str(task.folder / SHELL_POLICY))
+        return (*mode, "--policy", str(WRITE_POLICY), *own)
+
+    def _files(self, task: Task) -> Mapping[str, str]:
+        return {} if task.read_only else {SHELL_POLICY: shell_policy(task.permissions, task.worktree)}
 
 
 def session_file(session_id: str) -> Path:

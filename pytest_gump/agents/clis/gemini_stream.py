@@ -14,11 +14,12 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.base import Text, ToolResult, UsageSeen
+from pytest_gump.agents.base import Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
 from pytest_gump.agents.streams.estimate import characters_of
 from pytest_gump.agents.streams.estimated_reader import UNNAMED, EstimatedReader
 from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
+from pytest_gump.agents.streams.refusals import called
 from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -34,6 +35,13 @@ TOOLS: Final = ToolNames(
 )
 
 LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
+
+REFUSED: Final = ("policy_violation", "tool_not_registered")
+"""Types of the errors of refused calls."""
+_REFUSED: Final = re.compile(r"Path not in workspace|Access denied")
+
+_RETRY: Final = re.compile(r"^Attempt \d+ failed with status (\d{3})\. Retrying", re.MULTILINE)
+QUOTA_STATUS: Final = ("429", "503")
 
 # Printed as a warning on the stream, and followed by a successful result.
 HALTED: Final = "Loop detected"
@@ -51,6 +59,8 @@ class GeminiReader(EstimatedReader):
 
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
+        self._calls: dict[str, ToolCall] = {}
+        """Calls that have not returned."""
         self._speaking = False
         """True if an answer has started and no tool result has arrived since."""
         self._pieces: list[str] = []
@@ -74,9 +84,7 @@ class GeminiReader(EstimatedReader):
     # -- events ----------------------------------------------------------------------------------------------------
 
     def _read_start(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        events = self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
-        self._conversation.model = prices.priced_as(self._model, self.CLI)
-        return events
+        return self._start(ndjson.text(record, "session_id"), ndjson.text(record, "model"))
 
     def _answer(self) -> list[Event]:
         """Return the event of a new answer, unless the current answer continues."""
@@ -84,12 +92,13 @@ class GeminiReader(EstimatedReader):
         if continues:
             return []
         self._pieces = []
-        return [self._begin_answer()]
+        return [self._turn()]
 
     def _read_message(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("role") != "assistant":
             return NO_EVENTS
         if not self._speaking:
+            self._calls.clear()
             self._running.clear()  # the model has continued: a tool result was lost, or too long to read
         text = ndjson.text(record, "content") or ""
         events = self._answer()
@@ -99,21 +108,32 @@ class GeminiReader(EstimatedReader):
 
     def _read_tool(self, record: ndjson.JsonObject) -> Iterable[Event]:
         events = self._answer()
-        self._running.add(ndjson.text(record, "tool_id") or UNNAMED)
+        tool_id = ndjson.text(record, "tool_id") or UNNAMED
+        self._running.add(tool_id)
         self._tool_calls += 1
         arguments = ndjson.section(record, "parameters")
         self._conversation.add_output(characters_of(arguments))
-        return [*events, TOOLS.call(ndjson.text(record, "tool_name") or "?", arguments), *self._seen()]
+        call = self._calls[tool_id] = TOOLS.call(ndjson.text(record, "tool_name") or "?", arguments)
+        return [*events, call, *self._seen()]
 
     def _read_tool_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        self._running.discard(ndjson.text(record, "tool_id") or UNNAMED)
+        tool_id = ndjson.text(record, "tool_id") or UNNAMED
+        self._running.discard(tool_id)
+        call = self._calls.pop(tool_id, None)
         self._speaking = False
         self._conversation.add_tool_output(len(ndjson.text(record, "output") or ""))
         failed = record.get("status") != "success"
         events: list[Event] = [ToolResult(is_error=failed)]
         if failed:
-            why = ndjson.text(ndjson.section(record, "error"), "message") or ndjson.text(record, "output") or "unknown"
-            events += self._note(f"tool refused or failed: {ndjson.first_line(why, limit=160)}")
+            error = ndjson.section(record, "error")
+            why = ndjson.text(error, "message") or ndjson.text(record, "output") or "unknown"
+            if error.get("type") not in REFUSED and _REFUSED.match(why) is None:
+                events += self._note(f"tool failed: {ndjson.first_line(why, limit=160)}")
+            elif call is None:
+                self._refusals.add(why)
+            else:
+                what = called(call.tool, call.command or call.path)
+                self._refusals.add(what, is_command=call.command is not None)
         return events
 
     def _read_error(self, record: ndjson.JsonObject) -> Iterable[Event]:
@@ -138,9 +158,6 @@ class GeminiReader(EstimatedReader):
 
     def _usage_of(self, stats: ndjson.JsonObject) -> Usage:
         tokens = _tokens(stats)
-        if tokens.total == 0 and self._turns:
-            # A run that ends during its first answer does not report its usage.
-            return self._conversation.usage(*self._counts)
         models = ndjson.section(stats, "models")
         parts: list[tuple[str | None, Tokens]] = [(name, _tokens(ndjson.section(models, name))) for name in models]
         parts = parts or [(self._model, tokens)]
@@ -167,6 +184,13 @@ class GeminiReader(EstimatedReader):
         if self._trouble and self._trouble not in reason:
             reason = f"{reason}: {self._trouble}"
         return CliFailure(reason, quota=_QUOTA.search(whole) is not None, message=whole)
+
+    def _limit_waited_for(self, stderr: str) -> CliFailure | None:
+        """Return the limit of the last retry on stderr, if there was no answer yet: an answer prints nothing there."""
+        retries = _RETRY.findall(stderr)
+        if not retries or self._turns or self._result is not None or retries[-1] not in QUOTA_STATUS:
+            return None
+        return CliFailure(f"waited for a usage limit: {retries[-1]} after {len(retries)} requests", quota=True)
 
     def _unfinished(self) -> str | None:
         return "without a result" if self._result is None else None

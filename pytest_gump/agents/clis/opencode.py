@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.opencode_rules import shell_rules
+from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +37,8 @@ OUTPUT_FILES: Final = ".gump/out/*"
 REFUSED: Final[Mapping[str, object]] = {
     "task": "deny",
     "skill": "deny",
+    # Three equal calls in one answer: a denial would end the run too. The guards stop an agent that repeats itself.
+    "doom_loop": "allow",
     "webfetch": "deny",
     "websearch": "deny",
     "external_directory": {"*": "deny", "~/.local/share/opencode/tool-output/*": "allow"},
@@ -48,8 +52,8 @@ class OpencodeAgent(CliAgent):
     """One name bound to a model, `PROVIDER/MODEL`.
 
     Confinement by the CLI, tested with 1.18.33: files are read and written only inside the worktree. In read-only
-    steps, they are written only below `.gump/out`, and the model gets no shell. Otherwise the shell runs exactly the
-    allowed commands; each part of a compound command is checked separately. There are no subagents, because their
+    steps, they are written only below `.gump/out`, and the model gets no shell. Otherwise the shell runs the allowed
+    commands; each part of a compound command is checked separately. There are no subagents, because their
     tokens would be on no stream. Settings, agents, MCP servers and AGENTS.md of the worktree are not loaded. But
     **plugins in `.opencode/plugin` of the worktree run**, and no option turns this off: an attempt that changes
     `.opencode/` fails. This is not a sandbox.
@@ -66,6 +70,11 @@ class OpencodeAgent(CliAgent):
             home=("XDG_DATA_HOME", "~/.local/share"),
             file="opencode/auth.json",
         ),
+    )
+    shell: ClassVar = Shell(
+        refuses="`timeout`, an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, "
+        "quotes in file commands",
+        answer="The user has specified a rule which prevents you from using this specific tool call",
     )
     stream: ClassVar = "pytest_gump.agents.clis.opencode_stream:OpencodeReader"
     models: ClassVar = {
@@ -127,7 +136,7 @@ def _permission(task: Task) -> dict[str, object]:
     """Return the permissions. The last matching pattern decides, so denials come first."""
     if task.read_only:
         return {**REFUSED, "edit": {"*": "deny", OUTPUT_FILES: "allow"}, "bash": "deny"}
-    return {**REFUSED, "edit": "allow", "bash": {"*": "deny", **dict.fromkeys(task.allowed_commands, "allow")}}
+    return {**REFUSED, "edit": "allow", "bash": shell_rules(task.permissions)}
 
 
 def _keys(model: str | None) -> tuple[str, ...]:

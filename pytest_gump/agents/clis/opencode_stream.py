@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Note, Text, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson, resets
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
+from pytest_gump.agents.streams.conversation_reader import ConversationReader
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
 from pytest_gump.agents.streams.meter import Meter
+from pytest_gump.agents.streams.refusals import called
 from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)
 
 
-class OpencodeReader(JsonReader):
+class OpencodeReader(ConversationReader):
     CLI: ClassVar = "opencode"
     GOOD_END: ClassVar = "a complete answer"
     LOST_SESSION: ClassVar = ("Session not found",)
@@ -84,16 +87,19 @@ class OpencodeReader(JsonReader):
     def _read_text(self, record: ndjson.JsonObject) -> Iterable[Event]:
         text = ndjson.text(ndjson.section(record, "part"), "text") or ""
         self._said.append(text)
+        self._conversation.add_output(len(text))
         return (Text(text),)
 
     def _read_finish(self, record: ndjson.JsonObject) -> Iterable[Event]:
         part = ndjson.section(record, "part")
         if self._step is None:
-            self._turns += 1
+            self._turn()
         self._step, self._finished = None, ndjson.text(part, "reason") or "unknown"
-        tokens = _tokens(part)
+        tokens, cost_usd = _tokens(part), ndjson.number(part, "cost")
         self._record_context(tokens)
-        cost_usd = ndjson.number(part, "cost")
+        if not cost_usd and not tokens.suffice(1):
+            tokens = self._conversation.last_answer()
+            self._is_doubted = True
         is_estimated = not cost_usd and tokens.total > 0
         cost_usd = self._price(self._model, tokens) if is_estimated else cost_usd
         self._meter.add(tokens, cost_usd, is_estimated=is_estimated)
@@ -108,14 +114,17 @@ class OpencodeReader(JsonReader):
         self._tool_calls += 1
         tool, state = ndjson.text(part, "tool") or "?", ndjson.section(part, "state")
         arguments = ndjson.section(state, "input")
+        self._conversation.add_output(characters_of(arguments))
+        self._conversation.add_tool_output(len(ndjson.text(state, "output") or ""))
         error = ndjson.text(state, "error") or ""
         failed = state.get("status") != "completed"
         if tool == "invalid":
             tool, failed = ndjson.text(arguments, "tool") or tool, True
-            self._notes.add(denial(tool, "not an available tool"))
+            self._refusals.add(f"{tool}: not an available tool")
         command = ndjson.text(arguments, "command") if tool == "bash" else None
         if failed and _REFUSED.search(error):
-            self._notes.add(denial(tool, command or ndjson.text(arguments, "filePath") or ""))
+            what = command or ndjson.text(arguments, "filePath") or ""
+            self._refusals.add(called(tool, what), is_command=command is not None)
         paths = _paths(tool, arguments) if not failed else []
         exit_code = ndjson.section(state, "metadata").get("exit")
         calls = [ToolCall(tool, path=path) for path in paths] or [ToolCall(tool, command=command)]
@@ -129,8 +138,8 @@ class OpencodeReader(JsonReader):
     # -- the end ---------------------------------------------------------------------------------------------------
 
     def _conclude(self, stderr: str) -> None:
-        for asked in _ASKED.findall(stderr):
-            self._notes.add(f"permission denied: {ndjson.first_line(asked, limit=150)}")
+        for asked in () if self._refusals else _ASKED.findall(stderr):
+            self._refusals.add(asked)
         if self._step is not None:
             self._notes.add("the last answer was cut off: its tokens are not counted")
 

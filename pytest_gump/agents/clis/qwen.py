@@ -10,6 +10,8 @@ from pytest_gump.agents.clis.command_words import Grants
 from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, SETTINGS, defaults
 from pytest_gump.agents.clis.qwen_sessions import copy_conversation
 from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.shell.permissions import Shell
+from pytest_gump.agents.shell.qwen_rules import NO_RULE_WITH, allowed_commands, refused_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -25,9 +27,6 @@ REFUSED_TOOLS: Final = (
     "monitor",
     "record_artifact",
 )
-
-# A rule for a command allows any text after it. With these characters, that text can write files or run commands.
-DANGEROUS_SHELL: Final = (">", "$", "`", "(")
 
 MODE: Final = Grants(options=frozenset({"--approval-mode"}), flags=frozenset({"--yolo", "-y"}))
 
@@ -58,6 +57,12 @@ class QwenAgent(CliAgent):
             home=("QWEN_HOME", "~/.qwen"),
             file="oauth_creds.json",
         ),
+    )
+    shell: ClassVar = Shell(
+        reads_more=True,
+        refuses="`cd`, `timeout`, `$(...)`, redirections except `2>&1`, absolute paths and patterns in file commands",
+        no_rule_with=NO_RULE_WITH,
+        answer="that permission was declined",
     )
     stream: ClassVar = "pytest_gump.agents.clis.qwen_stream:QwenReader"
     models: ClassVar = {
@@ -102,7 +107,7 @@ class QwenAgent(CliAgent):
                 argv.append("--fork-session")
         if task.max_turns is not None:
             argv.append(f"--max-session-turns={task.max_turns}")
-        argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *_refused_commands(task))]
+        argv += [f"--exclude-tools={rule}" for rule in (*REFUSED_TOOLS, *refused_commands(task.permissions))]
         argv += [f"--allowed-tools={rule}" for rule in _rules(task)]
         return (*argv, *arguments)
 
@@ -113,17 +118,9 @@ class QwenAgent(CliAgent):
         return {**self.environment, **defaults(wide=wide), **model}
 
 
-def _refused_commands(task: Task) -> list[str]:
-    """Return rules against dangerous characters, except those that an allowed command contains."""
-    needed = "".join(task.allowed_commands)
-    return [f"run_shell_command(*{sign}*)" for sign in DANGEROUS_SHELL if sign not in needed]
-
-
 def _rules(task: Task) -> list[str]:
     where = OUTPUT_FILES if task.read_only else "/**"
     rules = [f"write_file({where})", f"edit({where})"]
     if task.read_only:
         return rules
-    # The CLI splits the option at commas, and the second part would become a separate rule.
-    commands = [command for command in task.allowed_commands if "," not in command and "\n" not in command]
-    return [*rules, f"notebook_edit({where})", *(f"run_shell_command({command})" for command in commands)]
+    return [*rules, f"notebook_edit({where})", *allowed_commands(task.permissions)]

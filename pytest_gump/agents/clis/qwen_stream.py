@@ -56,6 +56,8 @@ class QwenReader(ResultReader):
         self._meter = Meter()
         self._grown: Tokens | None = None
         """Growth of the conversation's running total; None until a result reports it."""
+        self._uncounted = Meter()
+        """Estimate of the answers that ended without a usage."""
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -82,9 +84,16 @@ class QwenReader(ResultReader):
         return events
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        if record.get("parent_tool_use_id") is None:
-            self._answering = False
+        if record.get("parent_tool_use_id") is None and self._answering:
+            self._estimate_answer()
+            return [UsageSeen(self._usage()), *super()._read_user(record)]
         return super()._read_user(record)
+
+    def _estimate_answer(self) -> None:
+        """End an answer that had no usage."""
+        tokens = self._conversation.last_answer()
+        self._uncounted.add(tokens, self._price(self._model, tokens))
+        self._answering = False
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("subtype") != "retry":
@@ -95,12 +104,18 @@ class QwenReader(ResultReader):
     # -- usage -----------------------------------------------------------------------------------------------------
 
     def _read_result(self, record: ndjson.JsonObject) -> Iterable[Event]:
-        self._grown = self._growth(_tokens(ndjson.section(record, "usage")))
+        if self._answering:
+            self._estimate_answer()
+        grown = self._growth(_tokens(ndjson.section(record, "usage")))
+        is_whole = not self._uncounted.answers or grown.total > self._meter.tokens.total
+        if is_whole and grown.suffice(self._turns):
+            self._grown, self._uncounted = grown, Meter()
+        self._is_doubted = self._uncounted.answers > 0
         return super()._read_result(record)
 
     def _usage(self) -> Usage:
         """Return the usage of the answers on the stream, plus what only the result counts."""
-        seen, cost_usd = self._meter.tokens, self._meter.cost_usd
+        seen, cost_usd = self._meter.tokens + self._uncounted.tokens, _sum(self._meter, self._uncounted)
         total = seen if self._grown is None else each(max, seen, self._grown)
         beyond = Tokens() if total == seen else each(int.__sub__, total, seen)
         if cost_usd is not None and (beyond.total or not seen.total):
@@ -135,6 +150,10 @@ class QwenReader(ResultReader):
             counted = (before.tokens if before is not None else Tokens()) + self._meter.tokens
             total = total if total.total >= counted.total else counted
         return None, total
+
+
+def _sum(first: Meter, second: Meter) -> float | None:
+    return None if first.cost_usd is None or second.cost_usd is None else first.cost_usd + second.cost_usd
 
 
 def _tokens(usage: ndjson.JsonObject) -> Tokens:

@@ -2,7 +2,7 @@
 
 Every answer of the model reads the whole conversation: the part that the previous answer read comes from the cache,
 the rest is new input. Hidden reasoning and the earlier part of a resumed conversation are not counted. The estimate is
-used only by live guards and for attempts without a report of the CLI.
+used only by live guards, and for answers of which the CLI reports no tokens.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import math
 from typing import Final
 
 from pytest_gump.agents import prices
-from pytest_gump.agents.streams.meter import Meter
+from pytest_gump.agents.streams.meter import Meter, each
 from pytest_gump.agents.usage import Tokens, Usage
 
 # English prose and code have 3 to 4 characters per token. A low value makes a budget guard stop earlier, not later.
@@ -30,7 +30,7 @@ CONTEXT_TOKENS: Final = 250_000
 class Conversation(Meter):
     """Estimated usage of one attempt, from the text written to and by the model."""
 
-    __slots__ = ("_cached", "_context", "_written", "model")
+    __slots__ = ("_before", "_cached", "_context", "_written", "model")
 
     def __init__(self, model: str | None, prompt: str) -> None:
         super().__init__()
@@ -41,8 +41,11 @@ class Conversation(Meter):
         """Tokens that the previous answer read."""
         self._written = 0
         """Characters that the model has written."""
+        self._before = Tokens()
+        """Tokens of all answers but the last one."""
 
     def begin_answer(self) -> None:
+        self._before = self.tokens
         context = min(math.ceil(self._context / CHARACTERS_PER_TOKEN), CONTEXT_TOKENS)
         tokens = Tokens(input=context - self._cached, cache_read=self._cached)
         self._cached = context
@@ -61,6 +64,9 @@ class Conversation(Meter):
     def add_tool_output(self, characters: int) -> None:
         """Count output that a tool returned."""
         self._context += min(characters, TOOL_OUTPUT_CHARACTERS)
+
+    def last_answer(self) -> Tokens:
+        return each(int.__sub__, self.tokens, self._before)
 
     def usage(self, *counts: int) -> Usage:
         is_known = prices.rates(self.model) is not None

@@ -4,35 +4,34 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents import prices
 from pytest_gump.agents.base import UsageSeen
-from pytest_gump.agents.streams.estimate import Conversation
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, JsonReader
+from pytest_gump.agents.streams.conversation_reader import ConversationReader
+from pytest_gump.agents.streams.json_reader import NO_EVENTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pytest_gump.agents.base import Event, Task, Turn
+    from pytest_gump.agents.base import Event, Task
     from pytest_gump.agents.usage import Usage
 
 UNNAMED = "unnamed"
 
 
-class EstimatedReader(JsonReader):
+class EstimatedReader(ConversationReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
-        self._conversation = Conversation(prices.priced_as(model, self.CLI), task.prompt)
         self._running: set[str] = set()
         """Tools that were called and have not returned."""
         self._last_error = ""
         self._has_reported = False
 
-    def _begin_answer(self) -> Turn:
-        self._conversation.begin_answer()
-        return self._turn()
-
     def _usage(self) -> Usage:
-        return self._reported_usage() or self._conversation.usage(*self._counts)
+        reported = self._reported_usage()
+        if reported is not None and reported.tokens.suffice(self._turns):
+            return reported
+        if reported is not None:
+            self._is_doubted = True
+        return self._conversation.usage(*self._counts)
 
     def _seen(self) -> Iterable[Event]:
         """Return the estimate so far; nothing once the CLI has reported its usage."""

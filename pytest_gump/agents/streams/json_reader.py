@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 from pytest_gump.agents import prices
 from pytest_gump.agents.base import Ending, Event, Note, SessionRef, Started, ToolCall, Turn
 from pytest_gump.agents.streams import ndjson
+from pytest_gump.agents.streams.refusals import Refusals
 from pytest_gump.agents.streams.resets import stated_reset
 from pytest_gump.agents.usage import Tokens
 
@@ -57,12 +58,6 @@ class ToolNames(NamedTuple):
         return ToolCall(tool, command=ndjson.text(arguments, "command") if tool in self.commands else None)
 
 
-def denial(tool: str, what: str = "") -> str:
-    """Return the note on a denied tool call."""
-    what = ndjson.first_line(what, limit=120)
-    return f"permission denied: {tool}: {what}" if what else f"permission denied: {tool}"
-
-
 class JsonReader:
     """Reads a stream of JSON objects with a `type`, with one method for each known type.
 
@@ -87,8 +82,11 @@ class JsonReader:
         self._context_tokens = 0
         """Largest context of an answer."""
         self._retries = 0
+        self._waiting: CliFailure | None = None
+        """The usage limit that the CLI waits for, if that is its last record."""
         self._message = ""
         self._notes = ndjson.Notes()
+        self._refusals = Refusals()
         self._kinds = self._handlers()
         self._by_bytes = {kind.encode(): read for kind, read in self._kinds.items()}
 
@@ -100,6 +98,7 @@ class JsonReader:
             read = self._by_bytes.get(line[_KIND : line.find(b'"', _KIND)])
             if read is None and self._started and line.endswith(b"}"):
                 return NO_EVENTS  # not parsed: with a CLI that prints answers in pieces, most lines are ignored
+        self._waiting = None
         record = ndjson.parse_object(line)
         if record is None:
             return self._stray(line) if line.strip() else NO_EVENTS
@@ -154,9 +153,11 @@ class JsonReader:
 
     def finish(self, *, exit_code: int | None, stderr: str, stopped: bool) -> Ending:
         stderr = _CONTROL.sub("", stderr)
-        failure = None if stopped else self._failure()
+        failure = self._limit_waited_for(stderr) if stopped else self._failure()
         outcome, reason = self._decide(failure, exit_code, stderr, stopped=stopped)
         self._conclude(stderr)
+        if self._refusals:
+            self._notes.add(self._refusals.note(may_run=not self._task.read_only))
         return Ending(
             outcome=outcome,
             reason=reason,
@@ -173,7 +174,7 @@ class JsonReader:
     def _decide(
         self, failure: CliFailure | None, exit_code: int | None, stderr: str, *, stopped: bool
     ) -> tuple[Outcome, str]:
-        if stopped:
+        if stopped and failure is None:
             return "agent_error", "stopped before it finished"
         if failure is not None:
             return ("quota" if failure.quota else "agent_error"), failure.reason
@@ -183,6 +184,10 @@ class JsonReader:
         reason = f"{ndjson.describe_exit(exit_code)} {unfinished or f'after {self.GOOD_END}'}"
         tail = self._last_words(stderr)
         return "agent_error", f"{reason}: {tail}" if tail else reason
+
+    def _limit_waited_for(self, _stderr: str) -> CliFailure | None:
+        """Return the usage limit that a stopped CLI was waiting for; None if it was doing something else."""
+        return self._waiting
 
     def _lost_session(self, errors: str) -> bool:
         """True if the CLI did not find the conversation. False after the start, when an agent may write such words."""

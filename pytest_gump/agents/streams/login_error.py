@@ -2,8 +2,8 @@
 
 The forms are those of the recorded streams in `tests/agents/recorded`: `Not logged in · Please run /login`, `Failed to
 authenticate. API Error: 401 ...`, `unexpected status 401 Unauthorized`, `"status":"UNAUTHENTICATED"`, `Missing API
-key`, `must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`. OpenCode without a
-key reports only `Unexpected server error`, which is not recognized.
+key`, `must specify the GEMINI_API_KEY environment variable`, `Missing environment variable: ...`, `No authentication
+information found`. OpenCode without a key reports only `Unexpected server error`, which is not recognized.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _WORDS: Final = re.compile(
     r"|\bauthentication[_ ](?:error|required|failed)|\bunauthori[sz]ed\b|\bunauthenticated\b"
     r"|(?:error|status)(?: code)?:? 401\b|\bapi key not valid\b|\btoken (?:has|is) expired\b"
     r"|\b(?:missing|invalid|expired|incorrect|no) (?:an? )?(?:api key|\w*token|credentials?)\b"
+    r"|\bno authentication information\b"
     r"|\bmissing environment variable\b|\bmust specify the \w+ environment variable\b",
     re.IGNORECASE,
 )

@@ -6,7 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Event, Text, ToolResult, UsageSeen
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, JsonReader, denial
+from pytest_gump.agents.streams.conversation_reader import ConversationReader
+from pytest_gump.agents.streams.estimate import characters_of
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure
+from pytest_gump.agents.streams.refusals import called
 
 if TYPE_CHECKING:
     import re
@@ -20,7 +23,7 @@ QUOTA_STATUS: Final = (429, 503, 529)
 """HTTP status codes: 429 too many requests; 503 and 529 overloaded."""
 
 
-class ResultReader(JsonReader):
+class ResultReader(ConversationReader):
     """A run succeeds if its last result has the subtype `success` and no `is_error`. Neither is reliable alone."""
 
     TOOLS: ClassVar[ToolNames]
@@ -30,6 +33,8 @@ class ResultReader(JsonReader):
     def __init__(self, task: Task, model: str | None = None) -> None:
         super().__init__(task, model)
         self._result: ndjson.JsonObject | None = None
+        self._denied: set[str] = set()
+        """Ids of the refused calls."""
 
     def _handlers(self) -> Handlers:
         return {
@@ -48,15 +53,20 @@ class ResultReader(JsonReader):
             text = ndjson.text(block, "text") or ""
             if main:
                 self._message = text
+            self._conversation.add_output(len(text))
             return (Text(text),)
         if kind == "tool_use":
             self._tool_calls += 1
+            self._conversation.add_output(characters_of(ndjson.section(block, "input")))
             return (self.TOOLS.call(ndjson.text(block, "name") or "?", ndjson.section(block, "input")),)
         return NO_EVENTS
 
     def _read_user(self, record: ndjson.JsonObject) -> Iterable[Event]:
         blocks = ndjson.sections(ndjson.section(record, "message"), "content")
-        return [ToolResult(is_error=b.get("is_error") is True) for b in blocks if b.get("type") == "tool_result"]
+        results = [block for block in blocks if block.get("type") == "tool_result"]
+        for result in results:
+            self._conversation.add_tool_output(characters_of(result.get("content")))
+        return [ToolResult(is_error=result.get("is_error") is True) for result in results]
 
     def _read_system(self, record: ndjson.JsonObject) -> Iterable[Event]:
         if record.get("subtype") != "init":
@@ -67,10 +77,19 @@ class ResultReader(JsonReader):
         self._session_id = ndjson.text(record, "session_id") or self._session_id
         self._result = record
         for denied in ndjson.sections(record, "permission_denials"):
-            tool, wanted = ndjson.text(denied, "tool_name") or "?", ndjson.section(denied, "tool_input")
-            texts = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
-            self._notes.add(denial(tool, next(filter(None, texts), "")))
+            self._read_denial(denied)
         return (UsageSeen(self._usage()),)
+
+    def _read_denial(self, denied: ndjson.JsonObject) -> None:
+        """Count a refused call once; several results may list it."""
+        call_id = ndjson.text(denied, "tool_use_id")
+        if call_id in self._denied:
+            return
+        if call_id is not None:
+            self._denied.add(call_id)
+        tool, wanted = ndjson.text(denied, "tool_name") or "?", ndjson.section(denied, "tool_input")
+        texts = (ndjson.text(wanted, key) for key in ("command", "file_path", "notebook_path", "path", "url"))
+        self._refusals.add(called(tool, next(filter(None, texts), None)), is_command=tool in self.TOOLS.commands)
 
     def _final_message(self) -> str:
         return ndjson.text(self._result or {}, "result") or self._message

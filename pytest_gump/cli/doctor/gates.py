@@ -82,7 +82,8 @@ def _check(gate: GateResult) -> Check:
     value = f"{command}: {gate.summary}" if command and gate.summary else command or gate.summary
     shown = f"command: {command}" if command else ""
     if gate.exit_code == _NO_TESTS or (gate.tests is not None and not gate.tests.get("collected")):
-        return Check(name, "note", f"no tests: {gate.summary}", shown)
+        summary = gate.summary if gate.summary.startswith("no test") else f"no tests: {gate.summary}"
+        return Check(name, "note", summary, shown)
     if gate.status == "passed":
         return Check(name, "ok", value)
     if gate.status == "skipped":

@@ -55,6 +55,8 @@ class Fault:
     times: int | None = None
     """Number of requests that get the error; None for all."""
     message: str = "the scripted model refuses"
+    retry_after_s: int | None = None
+    """Value of the header `Retry-After`; None sends no header."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.conformance.model.dialect import Dialect
     from pytest_gump.conformance.model.request import Json, ServerEvent
-    from pytest_gump.conformance.model.script import Script
+    from pytest_gump.conformance.model.script import Fault, Script
 
 HIDDEN: Final = "***"
 KEY_HEADERS: Final = ("authorization", "x-api-key", "x-goog-api-key")
@@ -83,14 +83,14 @@ class ModelServer(ThreadingHTTPServer):
         self.server_close()
         self._thread.join()
 
-    def status(self, *, is_side: bool) -> tuple[int, str]:
-        """Return the HTTP status and the error message for the next request."""
+    def fault(self, *, is_side: bool) -> Fault | None:
+        """Return the error for the next request; None if it gets an answer."""
         fault = self.script.fault
         with self._lock:
             if fault is None or (fault.times is not None and (is_side or self._failed >= fault.times)):
-                return 200, ""
+                return None
             self._failed += 1
-            return fault.status, fault.message
+            return fault
 
     def note(self, served: Served) -> None:
         with self._lock:
@@ -157,13 +157,13 @@ class _Handler(BaseHTTPRequestHandler):
         request = dialect.read(json.loads(text), path)
         prompt = request.prompt
         is_side = prompt is None or not request.tools
-        status, message = model.status(is_side=is_side)
+        fault = model.fault(is_side=is_side)
         has_key = any(self.headers.get(name) for name in KEY_HEADERS)
         model.note(Served(request, model.without_secrets(text), has_key, is_side))
         answer = Answer("{}") if is_side or prompt is None else model.script.scene(prompt).answer(request.answered)
         self._wait(max(answer.delay_s, _pace_s(dialect, text)))
-        if status != 200:
-            self._send(dialect.failure(status, message), status)
+        if fault is not None:
+            self._send(dialect.failure(fault.status, fault.message), fault.status, fault.retry_after_s)
             return
         made = calls(model.cli, answer.actions, request.tools, model.worktree(text), request.answered)
         if request.stream:
@@ -226,9 +226,11 @@ class _Handler(BaseHTTPRequestHandler):
             pass
         return bytes(raw)
 
-    def _send(self, answer: Json, status: int = 200) -> None:
+    def _send(self, answer: Json, status: int = 200, retry_after_s: int | None = None) -> None:
         data = json.dumps(answer).encode()
         self.send_response(status)
+        if retry_after_s is not None:
+            self.send_header("Retry-After", str(retry_after_s))
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()

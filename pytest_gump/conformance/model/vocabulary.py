@@ -23,6 +23,8 @@ class ToolNames:
     command: str
     more: Mapping[str, Any] = field(default_factory=dict)
     """Other arguments of the shell."""
+    overwrites: bool = True
+    """False if a patch can add a file only where there is none."""
 
 
 VOCABULARY: Final[Mapping[str, ToolNames]] = {
@@ -31,6 +33,7 @@ VOCABULARY: Final[Mapping[str, ToolNames]] = {
     "gemini": ToolNames("write_file", "file_path", "run_shell_command", "command"),
     "qwen": ToolNames("write_file", "file_path", "run_shell_command", "command"),
     "opencode": ToolNames("write", "filePath", "bash", "command"),
+    "copilot": ToolNames("apply_patch", "", "bash", "command", overwrites=False),
 }
 
 _FILLING: Final[Mapping[str, Any]] = {"boolean": False, "number": 1, "integer": 1, "array": [], "object": {}}
@@ -46,15 +49,17 @@ def _call(names: ToolNames, action: Action, tools: Mapping[str, Tool], cwd: Path
         tool = tools.get(names.shell, Tool(names.shell))
         return Call(key, names.shell, _filled(tool, {names.command: action.command, **names.more}))
     if not names.path:
-        return Call(key, names.write, patch(action), kind="custom")
+        replaced = not names.overwrites and (cwd / action.path).exists()
+        return Call(key, names.write, patch(action, replaced=replaced), kind="custom")
     tool = tools.get(names.write, Tool(names.write))
     arguments = {names.path: str(cwd / action.path), "content": action.content}
     return Call(key, names.write, _filled(tool, arguments))
 
 
-def patch(action: Write) -> str:
+def patch(action: Write, *, replaced: bool = False) -> str:
     lines = "".join(f"+{line}\n" for line in action.content.splitlines())
-    return f"*** Begin Patch\n*** Add File: {action.path}\n{lines}*** End Patch"
+    deleted = f"*** Delete File: {action.path}\n" if replaced else ""
+    return f"*** Begin Patch\n{deleted}*** Add File: {action.path}\n{lines}*** End Patch"
 
 
 def _filled(tool: Tool, arguments: dict[str, Any]) -> dict[str, Any]:

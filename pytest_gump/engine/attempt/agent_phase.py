@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, has_ended
+from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, Turn, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.attempt.permitted import permitted
 from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.engine.attempt.tools import SHOWN
 from pytest_gump.engine.checks import withheld
@@ -18,12 +19,13 @@ from pytest_gump.engine.checks.command_end import left_behind, too_much
 from pytest_gump.engine.checks.guard import Breach, GuardWatch, shared_breach
 from pytest_gump.engine.checks.tool_watch import ToolWatch
 from pytest_gump.engine.checks.trespass import Trespass
-from pytest_gump.gates.tools.environment import gate_environment
+from pytest_gump.gates.tools.environment import gate_environment, own_python
 from pytest_gump.order import ToolUse
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
 from pytest_gump.system.worktrees.folder import HANDOVER
+from pytest_gump.units import plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +41,7 @@ STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
 STDERR_CHARS = 20_000
 HANGS = "it hangs after its final event"
-TOOL_EVENTS = (ToolCall, ToolResult)
+TOOL_EVENTS = (Turn, ToolCall, ToolResult)
 TIME_GUARDS = frozenset({"max_time", "silence"})
 
 
@@ -60,7 +62,8 @@ class AgentRun:
     """Pause before each printed line and before the end of the process; empty unless the attempt is recorded."""
 
 
-def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
+def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: Path | None = None) -> Task:
+    """Return the task of an attempt. `folder` is the attempt's scratch folder."""
     limits = order.limits
     return Task(
         step=order.step,
@@ -74,7 +77,8 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str) -> Task:
         fork=order.fork,
         max_turns=limits.max_turns,
         max_budget=limits.max_budget,
-        allowed_commands=(*(command for _, command in order.commands), *tools.settings.allow_commands),
+        permissions=permitted(order.mode, order.commands, order.gates, tools.settings.allow_commands),
+        folder=folder,
         prompt_key=prompt_key(order),
     )
 
@@ -88,9 +92,12 @@ def run_agent(order: Order, tools: Tools, workplace: Workplace, agent: Agent, ta
         AgentError: The adapter cannot build a command.
     """
     command = agent.command(task)
+    for name, text in command.files.items():
+        workplace.files.write(name, text.encode())
     names = (*command.env_names, *tools.settings.agent_env)
     # Includes the gates' variables, so that tests run by the agent import from the worktree, like those of the gates.
-    added = {**gate_environment(workplace.worktree), **command.env, **workplace.environment}
+    # With the gates' Python on PATH, `python` and `pytest` mean the same for the agent as for the gates.
+    added = {**gate_environment(workplace.worktree), **own_python(), **command.env, **workplace.environment}
     environment = child_environment(names, added)
     listener = _Listener(order, tools, workplace, agent.reader(task), agent.cli, environment)
     request = Request(
@@ -180,7 +187,7 @@ class _Listener:
         self.notes.append(f"a line of {size} bytes in the agent's stream is stored, but not read")
 
     def end(self, finished: Exit | None, stderr: Path) -> AgentRun:
-        text = ""
+        text, longest_silence_s = "", self.guards.longest_silence_s
         with suppress(OSError):  # an agent can remove its stderr file
             text = bounded_output(stderr, STDERR_CHARS)
         hangs = finished is not None and finished.stopped == HANGS
@@ -189,6 +196,7 @@ class _Listener:
         broken = None if finished is None else finished.error or too_much(finished, self.tools.settings)
         if broken is not None:
             ending = replace(ending, outcome="agent_error", reason=broken)
+        ending = self._with_credible_usage(ending)
         ending = with_login_error(ending, cli=self.cli, agent=self.order.agent or "")
         if hangs:
             self.notes.append("the CLI did not exit after its final event and was ended; its result counts")
@@ -198,11 +206,27 @@ class _Listener:
             self._name_withheld(f"{ending.reason}\n{ending.message}\n{text}")
         return AgentRun(
             ending=ending,
-            breach=self.breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending),
+            breach=self._breach(ending),
             trespass=self.trespass.written(),
-            tool_use=self.calls.use,
-            notes=(*self.notes, *self.trespass.notes(), *ending.notes),
+            tool_use=self.calls.use(longest_silence_s),
+            notes=(*self.notes, *self.trespass.notes(), *self.calls.notes(), *ending.notes),
         )
+
+    def _breach(self, ending: Ending) -> Breach | None:
+        """Return the breach. A CLI that was silent because it waits for a usage limit has breached none."""
+        is_waiting = self.breach is not None and self.breach.guard == "silence" and ending.outcome == "quota"
+        breach = None if is_waiting else self.breach
+        return breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending)
+
+    def _with_credible_usage(self, ending: Ending) -> Ending:
+        reported, usage = ending.usage, ending.usage.if_credible
+        if reported.cost_usd is not None and usage.cost_usd is None:
+            answers = plural(usage.turns, "answer")
+            self.notes.append(f"the cost is unknown: {usage.tokens.total} tokens cannot be those of {answers}")
+        is_limited = self.order.limits.max_budget is not None and self.tools.settings.unknown_cost == "refuse"
+        if is_limited and usage.cost_usd is None and not usage.is_empty:
+            self.notes.append("max_budget does not include this attempt, because its cost is unknown")
+        return replace(ending, usage=usage)
 
     def _name_withheld(self, output: str) -> None:
         if names := withheld.likely(self.passed, output):

@@ -34,6 +34,7 @@ from pytest_gump.engine.checks.collected import count_notes
 from pytest_gump.engine.checks.no_change import describe_answer, without_caches
 from pytest_gump.errors import AgentError, GumpError, WorktreeError, reason_of
 from pytest_gump.gates.registry import BUILTIN
+from pytest_gump.gates.tools.detect import TEST_PATTERNS
 from pytest_gump.order import AttemptResult, Outcome, to_wire
 from pytest_gump.settings.settings import WAIT
 from pytest_gump.system.secrets import Secrets
@@ -176,7 +177,7 @@ class _Attempt:
         prompt = compose(order.head, conventions=material.conventions, context=material.context)
         self.workplace.files.write("prompt.md", prompt.encode("utf-8", "surrogateescape"))
         self.slot.empty_handover()
-        task = make_task(order, self.tools, self.slot.path, prompt)
+        task = make_task(order, self.tools, self.slot.path, prompt, self.workplace.files.path)
         self.secrets = Secrets.named({*self.secrets.values, *agent.command(task).env_names})
         self.facts.task = task
         tools = replace(self.tools, listen=self._listen) if self.secrets else self.tools
@@ -245,7 +246,9 @@ class _Attempt:
         return None
 
     def _crossing(self) -> Crossing:
-        crossing = check_bounds(self.order, [file.path for file in self.snapshots.changed], bad=self.snapshots.bad)
+        changed = [file.path for file in self.snapshots.changed]
+        tests = (*TEST_PATTERNS, *self.tools.settings.test_files)
+        crossing = check_bounds(self.order, changed, bad=self.snapshots.bad, tests=tests)
         leaks = self.facts.leaks = self.snapshots.leaks(self.secrets)
         leaked = f"the value of a secret was found: {'; '.join(leaks)}" if leaks else None
         reasons = [reason for reason in (crossing.reason, leaked, self._interpreter_changes()) if reason]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from pytest_gump.engine.attempt.feedback import describe_failures, fenced
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.attempt.shell_rules import code
 from pytest_gump.engine.checks.no_change import NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
@@ -59,6 +60,8 @@ class PromptParts:
     """Patterns of the step's `untouched` gates."""
     test_patterns: Sequence[str] = ()
     """Patterns that `@tests` stands for in `protected`; empty = the built-in table."""
+    writes_tests: bool = False
+    """True if the step may change test files that the item does not list."""
     spec: str | None = None
     """The spec as a section of its own; set only for plan steps."""
     must_change: bool = False
@@ -66,8 +69,8 @@ class PromptParts:
     max_items: int = 100
     error_chars: int = 2000
     """Limit for the output of all failing gates together."""
-    commands: Sequence[tuple[str, str]] = ()
-    """Commands that the agent may run: name of the gate (may be empty) and shell text."""
+    shell_rules: Sequence[str] = ()
+    """Rules on shell commands, for the CLI of the agent."""
 
 
 def head_sections(parts: PromptParts) -> tuple[Section, ...]:
@@ -80,7 +83,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(FAILED, _failed(parts)),
         _blast_radius(parts),
         _output(parts),
-        Section(RULES, rules(parts.mode) + _commands(parts), key=rules(parts.mode)),
+        Section(RULES, rules(parts.mode, parts.shell_rules), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
     )
     return tuple(section for section in sections if section.text)
@@ -131,21 +134,10 @@ def expectations(mode: Mode, *, max_items: int) -> str:
             return _DIFF
 
 
-def rules(mode: Mode) -> str:
+def rules(mode: Mode, shell_rules: Sequence[str] = ()) -> str:
+    """Return the rules of a step. Cassettes compare them without the rules on the shell."""
     writes = _READ_ONLY_RULE if mode in HANDOVER_FILES else _DIFF_RULE
-    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes))
-
-
-def _commands(parts: PromptParts) -> str:
-    """List the allowed commands. Without it, agents try others (`python -m pytest -q`), which are refused."""
-    if not parts.commands or parts.mode in HANDOVER_FILES:
-        return ""
-    entries = (f"  - {name}: {_code(command)}" if name else f"  - {_code(command)}" for name, command in parts.commands)
-    return "\n".join(("", f"- {_COMMANDS_RULE}", *entries))
-
-
-def _code(command: str) -> str:
-    return f"`` {command} ``" if "`" in command else f"`{command}`"
+    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes, *shell_rules))
 
 
 def standing(message: str) -> str:
@@ -207,25 +199,26 @@ def _blast_radius(parts: PromptParts) -> Section:
         return Section(BLAST_RADIUS, "")
     every = _patterns_text(parts.item.files, parts.blast_radius)
     if not parts.protected:
-        return Section(BLAST_RADIUS, every)
+        text = _patterns_text(parts.item.files, parts.blast_radius, tests=True) if parts.writes_tests else every
+        return Section(BLAST_RADIUS, text, key=None if text == every else every)
     try:
         closed = {*matches(parts.protected, parts.item.files, tests=parts.test_patterns)}
     except ValueError:  # the gate reports the invalid pattern
         closed = set()
-    names = " or ".join("a test file" if pattern == "@tests" else _code(pattern) for pattern in parts.protected)
+    names = " or ".join("a test file" if pattern == "@tests" else code(pattern) for pattern in parts.protected)
     rule = f"A change of {names} makes this attempt fail, whatever the patterns above match."
     allowed = [pattern for pattern in parts.item.files if pattern not in closed]
     text = _patterns_text(allowed, parts.blast_radius) if allowed else "The item lists no other files."
     return Section(BLAST_RADIUS, f"{text}\n\n{rule}" if allowed else f"{rule} {text}", key=every)
 
 
-def _patterns_text(patterns: Sequence[str], blast_radius: str) -> str:
+def _patterns_text(patterns: Sequence[str], blast_radius: str, *, tests: bool = False) -> str:
     consequence = (
         "A change of any other file makes this attempt fail."
         if blast_radius == "enforce"
         else "Changes of other files are possible where they are needed, and are reported."
     )
-    listed = "\n".join(f"- `{pattern}`" for pattern in patterns)
+    listed = "\n".join((*(f"- `{pattern}`" for pattern in patterns), *(["- any test file"] if tests else [])))
     return f"Change only files that match these patterns:\n\n{listed}\n\n{consequence}"
 
 
@@ -291,8 +284,5 @@ _COMMON_RULES: Final = (
 _DIFF_RULE: Final = (
     "Do not touch the configuration of coding agents (`.claude/`, `.codex/`, `.gemini/`, `.qwen/`, `.cursor/`, "
     "`opencode.json`, `.mcp.json`), `.gump/` or `gump.toml`. Files that git ignores do not count as changes."
-)
-_COMMANDS_RULE: Final = (
-    "Of the shell, these commands may be run exactly as they are written here; others may be refused:"
 )
 _READ_ONLY_RULE: Final = "Read as much as you need; write only the one file that is asked for."

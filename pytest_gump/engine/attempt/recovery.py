@@ -60,7 +60,8 @@ def _read(order: Order, name: str, tools: Tools, folder: Path) -> tuple[Ending |
         names = agent.command(task).env_names
         reader = agent.reader(task)
         _feed(reader, folder / STREAM)
-        return reader.finish(exit_code=None, stderr="", stopped=True), names
+        ending = reader.finish(exit_code=None, stderr="", stopped=True)
+        return replace(ending, usage=ending.usage.if_credible), names
     except Exception:  # noqa: BLE001 - code of a conftest
         return None, names
 

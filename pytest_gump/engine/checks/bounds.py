@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.order import Order, PlanItem
+    from pytest_gump.workflow.model import GateSpec
 
 PROTECTED: Final = (
     ".claude/",
@@ -22,6 +23,10 @@ PROTECTED: Final = (
     ".qwen/",
     ".cursor/",
     ".opencode/",
+    ".github/copilot/",
+    ".github/hooks/",
+    ".github/instructions/",
+    ".github/copilot-instructions.md",
     "opencode.json",
     "opencode.jsonc",
     ".mcp.json",
@@ -41,11 +46,13 @@ class Crossing(NamedTuple):
     warning: str | None = None
 
 
-def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = ()) -> Crossing:
+def check_bounds(
+    order: Order, changed: Sequence[str], *, bad: Sequence[str] = (), tests: Sequence[str] = ()
+) -> Crossing:
     """Check the paths that have changed since the step began.
 
     The attempt's own base is not used: after an attempt that changed a file outside the bounds, the next attempt
-    continues from its tree and must still fail.
+    continues from its tree and must still fail. `tests` are the patterns of test files, by default the built-in ones.
     """
     reasons = []
     if bad:
@@ -53,11 +60,19 @@ def check_bounds(order: Order, changed: Sequence[str], *, bad: Sequence[str] = (
     if forbidden := protected(changed, order.item):
         reasons.append(f"changed protected files: {listed(forbidden)}")
     beyond = outside(changed, order.item) if order.blast_radius != "off" else []
+    if beyond and writes_tests(order.gates):
+        own = set(matches(("@tests",), beyond, tests=tests))
+        beyond = [path for path in beyond if path not in own]
     message = f"changed files outside those of the plan item: {listed(beyond)}"
     if beyond and order.blast_radius == "enforce":
         reasons.append(message)
     warning = message if beyond and order.blast_radius == "warn" else None
     return Crossing("; ".join(reasons) or None, warning)
+
+
+def writes_tests(gates: Iterable[GateSpec]) -> bool:
+    """True for a step that must add tests. It may change test files that the plan item does not name."""
+    return any(gate.name == "tests_found" for gate in gates)
 
 
 def outside(changed: Iterable[str], item: PlanItem | None) -> list[str]:

@@ -43,10 +43,17 @@ class GuardWatch:
         self._may_write = may_write
         self._clock = clock
         self._began = self._output_at = clock()
+        self._longest_silence_s = 0.0
 
     def on_output(self) -> None:
         """Reset the silence guard; called for any output, even for a line that the adapter does not understand."""
-        self._output_at = self._clock()
+        now = self._clock()
+        self._longest_silence_s = max(self._longest_silence_s, now - self._output_at)
+        self._output_at = now
+
+    @property
+    def longest_silence_s(self) -> float:
+        return max(self._longest_silence_s, self.silent_s)
 
     @property
     def silent_s(self) -> float:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.agents.base import Event
 
+LEFT: Final = "these files stay in your checkout as the agent wrote them; restore or remove them"
 _COARSE_NS: Final = 20_000_000
 """Tolerance: the kernel's file times lag behind its clock by up to a tick."""
 
@@ -49,9 +50,12 @@ class Trespass:
         return self._written
 
     def notes(self) -> list[str]:
-        """Return a note on calls that changed nothing."""
-        if not self._named or self.written() is not None:
+        """Return a note on the files that were written, or else on calls that changed nothing."""
+        if not self._named:
             return []
+        if self.written() is not None:
+            written = [path for path, named in self._named.items() if path == self._written or self._is_written(*named)]
+            return [f"{LEFT}: {listed(written)}"]
         return [f"tried to write into the user's checkout, but nothing changed there: {listed([*self._named])}"]
 
     def _is_written(self, path: str, was_there: bool) -> bool:  # noqa: FBT001 - one entry of `_named`

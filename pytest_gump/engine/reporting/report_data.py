@@ -16,6 +16,8 @@ from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
+from pytest_gump.order import TurnKinds
+from pytest_gump.units import USD_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,7 +31,12 @@ if TYPE_CHECKING:
 def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> Data:
     """Return the report of a run. `state` is its status (`engine.record.liveness.run_state`)."""
     change = record.change or dict.fromkeys(CHANGE)
-    counts = {"steps": len(record.steps), "guards": _guards(record), "turns_per_attempt": _turns(record)}
+    counts = {
+        "steps": len(record.steps),
+        "guards": _guards(record),
+        "turn_kinds": shape.TURN_KINDS.fill(_turn_kinds(record)),
+        "turns_per_attempt": _turns(record),
+    }
     return {
         "schema": shape.SCHEMA,
         "run": _run(record, header, state),
@@ -65,7 +72,7 @@ def _total(total: Total) -> Data:
 def cost_data(total: Total) -> Data:
     provenance = "estimated" if total.estimated else "reported"
     return {
-        "usd": round(total.cost_usd, 6),
+        "usd": round(total.cost_usd, USD_DIGITS),
         "provenance": "partly_unknown" if total.unknown else provenance,
         "unknown_attempts": total.unknown,
     }
@@ -75,6 +82,10 @@ def _guards(record: RunRecord) -> dict[str, int]:
     """Return how often each guard stopped an agent; attempts reused from other runs do not count."""
     guards = (result.guard for result in results(record.own))
     return dict(sorted(Counter(guard for guard in guards if guard is not None).items()))
+
+
+def _turn_kinds(record: RunRecord) -> TurnKinds:
+    return sum((result.tool_use.kinds for result in results(record.own)), TurnKinds())
 
 
 def _turns(record: RunRecord) -> Data | None:
@@ -136,11 +147,14 @@ def _result(result: AttemptResult, changed: Sequence[ChangedFile]) -> Data:
     return shape.RESULT.fill(
         result,
         usage,
+        tool_use,
         result.timings,
         outcome=str(result.outcome),
         cost={"usd": usage.cost_usd, "provenance": usage.provenance if result.agent else "none"},
         tools_failed=tool_use.failed,
         tools_repeated=tool_use.repeated,
+        tools_corrected=tool_use.corrected,
+        turn_kinds=shape.TURN_KINDS.fill(tool_use.kinds),
         first_write_s=None if tool_use.first_write_s is None else round(tool_use.first_write_s, 3),
         duration_s=round(result.timings.total_s, 3),
         **_changes(changed),

@@ -45,6 +45,14 @@ COST_SUM: Final = Shape(
     provenance=(one_of("reported", "estimated", "partly_unknown"), "The weakest provenance of the parts."),
     unknown_attempts=(int, "Attempts with usage but unknown cost; not part of `usd`."),
 )
+TURN_KINDS: Final = Shape(
+    "TurnKinds",
+    "Turns by what the model did: for each turn, the first of these kinds that applies.",
+    write=(int, "It called a tool that writes a file."),
+    command=(int, "It ran a command."),
+    other=(int, "It called other tools."),
+    text=(int, "It called no tool."),
+)
 SUM: Final = Shape(
     "Sum",
     "A sum over attempts, including failed and stopped ones.",
@@ -72,6 +80,7 @@ TOTALS: Final = Shape(
     waits=(int, "Attempts repeated after a wait because the agent's account reached a limit; they are not retries."),
     failovers=(int, "Attempts repeated by another agent because the agent's account reached a limit."),
     guards=(dict[str, int], "How often each guard stopped an agent, by name; guards that stopped none are left out."),
+    turn_kinds=(TURN_KINDS, "Answers of the model by kind."),
     turns_per_attempt=((SPREAD, None), "Answers of the model per attempt of an agent; null if no such attempt ended."),
     files_changed=(int | None, "Files that differ between `base` and `head` of the run; null until it ends."),
     lines_added=(int | None, "Lines added between them, without binary files; null until the run ends."),
@@ -137,10 +146,15 @@ RESULT: Final = Shape(
     tool_calls=(int, "Tool calls of the model."),
     tools_failed=(int, "Tool calls that ended with an error, as far as the CLI shows them."),
     tools_repeated=(int, "Tool calls that repeat the call before: the same tool with the same file or command."),
+    tools_corrected=(int, "Tool calls that failed, and the same call succeeded later."),
+    failure_loops=(int, "Series of three or more failures of the same tool call in succession."),
+    turn_kinds=(TURN_KINDS, "Answers of the model by kind."),
+    longest_silence_s=(SECONDS, "Longest time without output of the agent."),
     first_write_s=(
         float | None,
         "Seconds from the agent's start to its first call of a writing tool; null without one.",
     ),
+    first_write_turn=(int | None, "Number of the answer with that call."),
     context_tokens=(int, "The longest context of a single answer of the model, with the cache; 0 if not reported."),
     duration_s=(SECONDS, "Time of the attempt."),
     agent_s=(SECONDS, "Time of the agent."),

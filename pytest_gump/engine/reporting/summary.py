@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.reporting.report_data import cost_data
+from pytest_gump.units import USD_DIGITS
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ def _together(runs: list[_Run]) -> Data:
         "workflows": sorted({run.workflow for run in runs}),
         "duration_s": {"average": round(sum(run.duration_s for run in runs) / count, 3)},
         "cost": {
-            "usd": round(cost_usd, 6),
-            "average_usd": round(cost_usd / count, 6),
+            "usd": round(cost_usd, USD_DIGITS),
+            "average_usd": round(cost_usd / count, USD_DIGITS),
             "estimated": any(run.total.estimated for run in runs),
             "unknown_attempts": sum(run.total.unknown for run in runs),
         },
@@ -102,7 +103,7 @@ def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
             "agent": agent,
             "attempts": sums.attempts,
             "passed": sums.passed,
-            "cost_usd": round(sums.cost_usd, 6),
+            "cost_usd": round(sums.cost_usd, USD_DIGITS),
             "duration_s": round(sums.duration_s, 3),
         }
         for (step, agent), sums in by_place.items()

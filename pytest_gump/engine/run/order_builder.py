@@ -8,7 +8,10 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.attempt.feedback import describe_failures
+from pytest_gump.engine.attempt.permitted import gate_texts, permitted
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
+from pytest_gump.engine.attempt.shell_rules import shell_rules
+from pytest_gump.engine.checks.bounds import writes_tests
 from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import limits_of
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import SessionRef
+    from pytest_gump.agents.shell.permissions import Shell
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
@@ -55,6 +59,8 @@ class RunInputs:
     cli_of: Callable[[str], str]
     """Program family of an agent name."""
     inputs: Mapping[str, str]
+    shell_of: Callable[[str], Shell | None] = lambda _: None
+    """Returns what the CLI of an agent does with shell commands; None if that is unknown."""
     describe_agent: Callable[[str], str] = str
     """Returns the program, model and arguments that an agent name stands for."""
 
@@ -240,14 +246,21 @@ class OrderBuilder:
                 item=ready.keep_item,
                 blast_radius=self._inputs.workflow.blast_radius,
                 protected=_protected(ready),
+                writes_tests=writes_tests(ready.step.gate),
                 test_patterns=(*TEST_PATTERNS, *settings.test_files),
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
                 must_change=_must_change(ready),
                 max_items=settings.max_items,
                 error_chars=settings.error_chars,
-                commands=(*self._inputs.commands, *(("", command) for command in settings.allow_commands)),
+                shell_rules=self._shell_rules(ready),
             )
         )
+
+    def _shell_rules(self, ready: Ready) -> tuple[str, ...]:
+        """Return the rules on the shell for the agent. A replay of a cassette does not compare them."""
+        inputs, gates = self._inputs, self._gates(ready)
+        permissions = permitted(ready.mode, inputs.commands, gates, inputs.settings.allow_commands)
+        return shell_rules(permissions, inputs.shell_of(ready.agent or ""), gate_texts(inputs.commands, gates))
 
     def _task(self, ready: Ready, value: Callable[[str, Ready], str]) -> str:
         text = ready.step.prompt if ready.prompt is None else ready.prompt

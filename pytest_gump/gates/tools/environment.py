@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.gates.tools.detect import PYTHON_MARKERS, tool_tables
@@ -10,7 +12,6 @@ from pytest_gump.system.files import read_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
 
 def gate_environment(
@@ -31,6 +32,15 @@ def gate_environment(
     if (worktree / "package.json").exists():
         added["CI"] = (inherited or {}).get("CI", "true")  # without it, test runners of Node watch for changes
     return added
+
+
+def own_python() -> dict[str, str]:
+    """Return a PATH that begins with the virtual environment of this Python; empty if it is in none."""
+    if sys.prefix == sys.base_prefix:
+        return {}
+    own = str(Path(sys.executable).parent)
+    others = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder != own]
+    return {"PATH": os.pathsep.join([own, *others])}
 
 
 def is_python_project(worktree: Path) -> bool:

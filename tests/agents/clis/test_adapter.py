@@ -8,6 +8,7 @@ import pytest
 from pytest_gump.agents.base import Agent
 from pytest_gump.agents.clis.claude import ClaudeAgent
 from pytest_gump.agents.clis.codex import CodexAgent
+from pytest_gump.agents.clis.copilot import CopilotAgent
 from pytest_gump.agents.clis.cursor import CursorAgent
 from pytest_gump.agents.clis.gemini import GeminiAgent
 from pytest_gump.agents.clis.opencode import OpencodeAgent
@@ -22,6 +23,7 @@ ADAPTERS = [
     (GeminiAgent("mine"), "gemini", "gemini (Gemini CLI) is not on PATH; npm install -g @google/gemini-cli"),
     (OpencodeAgent("mine"), "opencode", "opencode (OpenCode) is not on PATH; npm install -g opencode-ai"),
     (QwenAgent("mine"), "qwen", "qwen (Qwen Code) is not on PATH; npm install -g @qwen-code/qwen-code"),
+    (CopilotAgent("mine"), "copilot", "copilot (GitHub Copilot CLI) is not on PATH; npm install -g @github/copilot"),
     (CursorAgent("mine"), "cursor", "cursor-agent (Cursor) is not on PATH; see https://cursor.com/docs/cli"),
 ]
 each_adapter = pytest.mark.parametrize(("agent", "cli", "words"), ADAPTERS, ids=[cli for _, cli, _ in ADAPTERS])

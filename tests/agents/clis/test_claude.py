@@ -9,6 +9,7 @@ import pytest
 from pytest_gump.agents.base import SessionRef, Task
 from pytest_gump.agents.clis.claude import ClaudeAgent
 from pytest_gump.agents.clis.claude_clouds import cloud_names
+from pytest_gump.agents.shell.permissions import Permissions
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="claude-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -48,17 +49,22 @@ def test_only_files_in_the_worktree_may_be_changed() -> None:
     assert "--allowedTools" not in argv
 
 
-def test_only_the_allowed_commands_may_run() -> None:
-    commands = ("python -m pytest -q, really", "ruff check .")
-    argv = OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
-    assert allowed(argv) == ["Bash(python -m pytest -q, really)", "Bash(ruff check .)"]
+def test_commands_run_as_they_are_written_and_tools_with_any_arguments() -> None:
+    may = Permissions(writes=True, exact=("make test, really",), tools=("pytest",), reading=("ls",), files=("rm",))
+    argv = OPUS.command(dataclasses.replace(TASK, permissions=may)).argv
+    assert allowed(argv) == ["Bash(make test, really)", "Bash(pytest *)"]
+
+
+def test_everything_may_run_in_a_sandbox() -> None:
+    argv = OPUS.command(dataclasses.replace(TASK, permissions=Permissions(writes=True, everything=True))).argv
+    assert allowed(argv) == ["Bash"]
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
 def test_a_read_only_step_may_write_only_its_output_file(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
-    task = dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))
+    task = dataclasses.replace(TASK, mode=mode, permissions=Permissions(exact=("make",), tools=("make",)))
     argv = OPUS.command(task).argv
     assert value_of(argv, "--permission-mode") == "dontAsk"
     assert value_of(argv, "--tools") == "Read,Grep,Glob,Write,Edit"

@@ -82,8 +82,17 @@ def test_api_retries_are_notes() -> None:
 def test_refused_tools_are_notes_even_in_a_successful_run() -> None:
     events, ending = CLAUDE.play("acceptedits-outside")
     assert ending.outcome == "ok"
-    assert ending.notes == ("permission denied: Write: /sandbox/home/claude/outside2.txt",)
+    assert ending.notes == ("permission denied for 1 tool call: Write '/sandbox/home/claude/outside2.txt'",)
     assert Note("permission denied: Write: Path is outside allowed working directories") in events
+
+
+def test_a_run_stopped_while_it_waits_for_a_limit_is_out_of_quota() -> None:
+    retry = {"type": "system", "subtype": "api_retry", "attempt": 1, "retry_delay_ms": 60_000, "error": "rate_limit"}
+    start = CLAUDE.lines("api-429")[0]
+    limited = CLAUDE.end([start, line(**retry, error_status=429)], stopped=True)
+    assert (limited.outcome, limited.reason) == ("quota", "waited for a usage limit: API retry 1: rate_limit, 429")
+    assert limited.resets_at == pytest.approx(time.time() + 60, abs=5)
+    assert CLAUDE.end([start, line(**retry, error_status=500)], stopped=True).outcome == "agent_error"
 
 
 # -- money and tokens ----------------------------------------------------------------------------------------------

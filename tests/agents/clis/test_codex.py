@@ -98,6 +98,7 @@ def test_keys_are_passed_by_name_and_hidden_from_commands_of_the_model(monkeypat
     assert "OPENAI_API_KEY" in command.env_names
     assert "secret" not in repr(command)
     assert "OPENAI_API_KEY" in settings(command.argv)["shell_environment_policy"]["exclude"]
+    assert "RUST_LOG" in settings(command.argv)["shell_environment_policy"]["exclude"]
 
 
 def test_the_cost_is_estimated_if_the_model_has_a_price() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -161,6 +162,34 @@ def test_the_reset_time_is_read_from_text_or_from_the_api() -> None:
     by_api = CODEX.end([line(type="turn.failed", error={"message": json.dumps({"error": answer})})], exit_code=1)
     assert (by_api.outcome, by_api.reason) == ("quota", "The usage limit has been reached")
     assert by_api.resets_at == pytest.approx(now + 13_872, abs=60)
+
+
+RECONNECTS = "Reconnecting... 1/5 (exceeded retry limit, last status: 429 Too Many Requests)"
+LOGGED = (
+    "{at}Z  WARN codex_core::responses_retry: stream disconnected - retrying sampling request (1/5 in {pause})... "
+    "turn_id=1 retries=1 max_retries=5 sampling_error=exceeded retry limit, last status: 429 Too Many Requests"
+)
+
+
+@pytest.mark.parametrize(("pause", "seconds"), [("239.998151994s", 240), ("500.2ms", 0.5), ("90s", 90)])
+def test_a_run_stopped_while_it_waits_for_a_limit_is_out_of_quota(pause: str, seconds: float) -> None:
+    waits = line(type="error", message=RECONNECTS)
+    stderr = LOGGED.format(at="2026-11-28T10:00:00.456789", pause=pause)
+    ending = CODEX.end([item("agent_message", text="Hi."), waits], exit_code=None, stderr=stderr, stopped=True)
+    assert (ending.outcome, ending.reason) == ("quota", f"waited for a usage limit: {RECONNECTS}")
+    assert ending.resets_at == pytest.approx(datetime(2026, 11, 28, 10, tzinfo=UTC).timestamp() + seconds, abs=1)
+
+
+def test_a_run_that_continued_after_a_limit_does_not_wait() -> None:
+    waits, broken = line(type="error", message=RECONNECTS), line(type="error", message="Reconnecting... 1/5 (reset)")
+    for lines in ([waits, item("agent_message", text="Hi.")], [waits, broken], [broken]):
+        assert CODEX.end(lines, stopped=True).outcome == "agent_error"
+    assert CODEX.end([waits], stopped=True).resets_at is None
+
+
+def test_the_log_of_retries_is_not_the_reason_of_a_failure() -> None:
+    stderr = "Error: it broke\n" + LOGGED.format(at="2026-11-28T10:00:00.456789", pause="1s")
+    assert CODEX.end([], exit_code=1, stderr=stderr).reason.endswith("Error: it broke")
 
 
 # -- broken streams ------------------------------------------------------------------------------------------------

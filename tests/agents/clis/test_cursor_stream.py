@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import ToolResult, Turn
 from pytest_gump.agents.clis.cursor_stream import CursorReader
+from pytest_gump.agents.streams.refusals import SETTING
 from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.cursor import CURSOR
@@ -41,7 +42,8 @@ def test_a_rejected_tool_is_a_note() -> None:
     call = {"shellToolCall": {"args": {"command": "rm x"}, "result": {"rejected": {"reason": "no"}}}}
     reader = CursorReader(TASK)
     assert feed(reader, [line(type="tool_call", subtype="completed", tool_call=call)]) == [ToolResult(is_error=True)]
-    assert reader.finish(exit_code=0, stderr="", stopped=False).notes == ("permission denied: shell",)
+    ending = reader.finish(exit_code=0, stderr="", stopped=False)
+    assert ending.notes == (f"permission denied for 1 tool call: shell; {SETTING}",)
 
 
 def test_a_missing_result_is_an_error_with_text_of_stderr_or_stdout() -> None:

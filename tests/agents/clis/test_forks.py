@@ -92,6 +92,7 @@ class Plain:
         ("gemini", "anywhere"),
         ("qwen", "anywhere"),
         ("opencode", "in its worktree"),
+        ("copilot", "anywhere"),
         ("cursor", "never"),
     ],
 )

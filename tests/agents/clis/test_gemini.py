@@ -9,7 +9,8 @@ from typing import Literal
 
 import pytest
 from pytest_gump.agents.base import SessionRef
-from pytest_gump.agents.clis.gemini import READ_POLICY, WRITE_POLICY, GeminiAgent
+from pytest_gump.agents.clis.gemini import READ_POLICY, SHELL_POLICY, WRITE_POLICY, GeminiAgent
+from pytest_gump.agents.shell.permissions import Permissions
 
 from tests.agents.stream_kit import TASK
 
@@ -40,20 +41,24 @@ def test_edits_are_approved_but_not_all_tools() -> None:
     assert not any(word.startswith("--allowed-tools") for word in argv)
 
 
-def test_only_the_allowed_commands_may_run_and_none_with_a_comma() -> None:
-    commands = ("python -m pytest -q", "make a,b", "ruff check .")
-    argv = PRO.command(dataclasses.replace(TASK, allowed_commands=commands)).argv
-    assert [word for word in argv if word.startswith("--allowed-tools")] == [
-        "--allowed-tools=run_shell_command(python -m pytest -q)",
-        "--allowed-tools=run_shell_command(ruff check .)",
-    ]
+def test_the_rules_for_the_shell_are_a_policy_in_the_folder_of_the_attempt() -> None:
+    may = Permissions(writes=True, exact=("make a,b",))
+    command = PRO.command(dataclasses.replace(TASK, permissions=may, folder=Path("/attempt")))
+    policies = [command.argv[n + 1] for n, word in enumerate(command.argv) if word == "--policy"]
+    assert policies == [str(WRITE_POLICY), f"/attempt/{SHELL_POLICY}"]
+    assert tomllib.loads(command.files[SHELL_POLICY])["rule"]
+
+
+def test_no_policy_is_named_that_will_not_be_written() -> None:
+    assert SHELL_POLICY not in " ".join(PRO.command(TASK).argv)
+    assert not PRO.command(READING).files
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
 def test_policies_of_the_user_cannot_weaken_the_read_only_policy(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
-    argv = PRO.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))).argv
+    argv = PRO.command(dataclasses.replace(TASK, mode=mode, permissions=Permissions(exact=("make",)))).argv
     assert value_of(argv, "--admin-policy") == value_of(argv, "--policy") == str(READ_POLICY)
     assert not any(word.startswith("--allowed-tools") for word in argv)
 
@@ -100,7 +105,7 @@ def test_a_session_is_resumed_by_its_id_even_with_special_characters() -> None:
 @pytest.mark.parametrize("words", [("--approval-mode", "yolo"), ("--approval-mode=yolo",), ("-y",), ("--yolo",)])
 def test_a_wider_grant_replaces_the_default_except_in_read_only_steps(words: tuple[str, ...]) -> None:
     agent = GeminiAgent("mine", arguments=(*words, "--debug"))
-    argv = agent.command(dataclasses.replace(TASK, allowed_commands=("make",))).argv
+    argv = agent.command(dataclasses.replace(TASK, permissions=Permissions(writes=True, exact=("make",)))).argv
     assert argv[-len(words) - 1 :] == (*words, "--debug")
     assert "--policy" not in argv
     reading = agent.command(READING).argv

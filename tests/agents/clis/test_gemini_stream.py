@@ -42,7 +42,24 @@ def test_a_refused_tool_is_a_tool_error_and_a_note() -> None:
     events, ending = GEMINI.play("readonly")
     assert events.count(ToolResult(is_error=True)) == 2
     assert ending.outcome == "ok"
-    assert ending.notes[0].startswith("tool refused or failed: Access denied: plan path")
+    (note,) = ending.notes
+    assert note.startswith("permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', ")
+
+
+def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:
+    retry = "Attempt {} failed with status {}. Retrying with backoff... _ApiError: {{}}\n    at x\n"
+    limited = retry.format(1, 500) + retry.format(2, 429)
+    ending = GEMINI.end([], stderr=limited, stopped=True)
+    assert (ending.outcome, ending.reason) == ("quota", "waited for a usage limit: 429 after 2 requests")
+    assert GEMINI.end([], stderr=limited + retry.format(3, 500), stopped=True).outcome == "agent_error"
+    assert GEMINI.end([said("Hi.")], stderr=limited, stopped=True).outcome == "agent_error"
+
+
+def test_a_tool_that_failed_for_another_reason_is_not_refused() -> None:
+    failed = line(
+        type="tool_result", tool_id="a", status="error", error={"type": "x", "message": "0 occurrences found"}
+    )
+    assert GEMINI.end([failed, result_line()]).notes == ("tool failed: 0 occurrences found",)
 
 
 def test_a_warning_is_a_note_and_an_error_event_is_the_reason_without_result() -> None:
@@ -111,6 +128,12 @@ API_ERROR = '[API Error: {"error":{"code":400,"message":"scripted failure 400","
 def test_a_status_that_is_not_success_is_an_error() -> None:
     assert GEMINI.end([result_line(status="aborted")]).reason == "the result is not a success: 'aborted'"
     assert GEMINI.end([result_line(status=None)]).outcome == "agent_error"
+
+
+def test_the_cause_of_an_empty_stream_is_the_reason() -> None:
+    trouble = line(type="error", severity="warning", message="The model returned an empty response")
+    ending = GEMINI.end([trouble, result_line()])
+    assert (ending.outcome, ending.reason) == ("agent_error", "The model returned an empty response")
 
 
 def test_an_agent_that_mentions_quota_is_not_out_of_quota() -> None:

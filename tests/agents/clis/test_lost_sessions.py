@@ -45,6 +45,7 @@ def test_a_session_that_was_found_is_not_lost(recorded: Recorded, scenario: str)
 WORDS = {
     "claude": "No conversation found with session ID: 1",
     "codex": "thread/resume failed: no rollout found for thread id 1",
+    "copilot": "Error: No session, task, or name matched '1'.",
     "gemini": "Error resuming session: gone",
     "opencode": "Error: Session not found",
     "qwen": "No saved session found with ID 1.",

@@ -8,6 +8,7 @@ from typing import Any, Literal
 import pytest
 from pytest_gump.agents.base import Command, SessionRef, Task
 from pytest_gump.agents.clis.opencode import OpencodeAgent
+from pytest_gump.agents.shell.permissions import Permissions
 
 TASK = Task(
     step="impl", item=None, attempt=1, agent="opencode-opus", prompt="--do it\n", worktree=Path("/slot"), mode="diff"
@@ -43,17 +44,17 @@ def test_every_permission_is_allowed_or_denied_in_advance() -> None:
     assert '"ask"' not in command.env["OPENCODE_PERMISSION"]
 
 
-def test_only_the_allowed_commands_may_run() -> None:
-    commands = ("python -m pytest -q, really", "ruff check .")
-    rules = permission(OPUS.command(dataclasses.replace(TASK, allowed_commands=commands)))["bash"]
-    assert list(rules.items()) == [("*", "deny"), *((command, "allow") for command in commands)]
+def test_a_command_that_is_written_out_takes_precedence_over_all_refusals() -> None:
+    may = Permissions(writes=True, exact=("make > log",))
+    rules = permission(OPUS.command(dataclasses.replace(TASK, permissions=may)))["bash"]
+    assert (next(iter(rules)), next(reversed(rules))) == ("*", "make > log")
 
 
 @pytest.mark.parametrize("mode", ["plan", "artifact", "review"])
 def test_a_read_only_step_may_write_only_its_output_file(
     mode: Literal["plan", "artifact", "review"],
 ) -> None:
-    rules = permission(OPUS.command(dataclasses.replace(TASK, mode=mode, allowed_commands=("make",))))
+    rules = permission(OPUS.command(dataclasses.replace(TASK, mode=mode, permissions=Permissions(exact=("make",)))))
     assert list(rules["edit"].items()) == [("*", "deny"), (".gump/out/*", "allow")]
     assert rules["bash"] == "deny"
 

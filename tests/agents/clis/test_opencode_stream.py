@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Started, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.clis.opencode_stream import OpencodeReader
+from pytest_gump.agents.streams.refusals import SETTING
 
 from tests.agents.recordings.opencode import OPENCODE
 from tests.agents.stream_kit import JSON, TASK, feed
@@ -77,10 +78,7 @@ def test_a_refused_tool_is_a_note_without_a_path() -> None:
     calls = [event for event in events if isinstance(event, ToolCall)]
     assert calls == [ToolCall("write")]
     assert ToolResult(is_error=True) in events
-    assert ending.notes == (
-        "permission denied: write: /sandbox/home/opencode/outside2.txt",
-        "permission denied: external_directory (/sandbox/home/opencode/*)",
-    )
+    assert ending.notes == ("permission denied for 1 tool call: write '/sandbox/home/opencode/outside2.txt'",)
 
 
 def test_a_read_only_step_writes_only_its_output_file() -> None:
@@ -88,8 +86,7 @@ def test_a_read_only_step_writes_only_its_output_file() -> None:
     paths = [event.path for event in events if isinstance(event, ToolCall)]
     assert (ending.outcome, paths) == ("ok", ["/sandbox/repo/.gump/out/plan.json", None, None])
     assert ending.notes == (
-        "permission denied: write: /sandbox/repo/a.txt",
-        "permission denied: bash: not an available tool",
+        "permission denied for 2 tool calls: write '/sandbox/repo/a.txt', bash: not an available tool",
     )
 
 
@@ -98,8 +95,7 @@ def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> Non
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
     assert ending.notes == (
-        "permission denied: write: /sandbox/home/out.txt",
-        "permission denied: bash: touch sh.txt",
+        f"permission denied for 2 tool calls: write '/sandbox/home/out.txt', bash 'touch sh.txt'; {SETTING}",
     )
 
 
@@ -108,8 +104,7 @@ def test_a_call_of_an_unavailable_tool_is_a_note() -> None:
     assert ToolCall("write") in events
     assert ToolCall("bash") in events
     assert ending.notes == (
-        "permission denied: write: not an available tool",
-        "permission denied: bash: not an available tool",
+        "permission denied for 2 tool calls: write: not an available tool, bash: not an available tool",
     )
 
 

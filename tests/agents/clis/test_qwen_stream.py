@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.base import Note, SessionRef, ToolCall, ToolResult, UsageSeen
 from pytest_gump.agents.clis.qwen_stream import QwenReader
+from pytest_gump.agents.streams.refusals import SETTING
 from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.qwen import QWEN
@@ -67,20 +68,16 @@ def test_a_read_only_step_writes_only_its_output_file() -> None:
     events, ending = QWEN.play("read-only-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, True])
-    assert ending.notes == (
-        "permission denied: write_file: /sandbox/repo/a.txt",
-        "permission denied: run_shell_command: echo ok > b.txt",
-    )
+    refused = "write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'"
+    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
 
 
 def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
     events, ending = QWEN.play("diff-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
-    assert ending.notes == (
-        "permission denied: write_file: /sandbox/home/out.txt",
-        "permission denied: run_shell_command: touch sh.txt",
-    )
+    refused = "write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'"
+    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
 
 
 def test_api_retries_are_notes() -> None:

@@ -144,7 +144,7 @@ def test_a_resume_keeps_the_session_and_a_fork_creates_another(recorded: Recorde
     assert (first.session.id == second.session.id) == resumed.same_id
 
 
-TELL_THE_CONTEXT = {"claude", "opencode", "qwen"}
+TELL_THE_CONTEXT = {"claude", "copilot", "opencode", "qwen"}
 
 
 @each_recorded_cli
@@ -172,6 +172,8 @@ def test_tokens_and_cached_tokens_add_up_to_the_total_of_the_cli(recorded: Recor
 # Excluded: the CLI guessed the price, two models worked, or another model worked.
 OTHER_RATES = {
     ("claude", "unknown-model"),
+    ("copilot", "apply-patch"),
+    ("copilot", "no-tokens"),
     ("gemini", "x-auto-model"),
     ("qwen", "diff-step"),
     ("qwen", "read-only-step"),

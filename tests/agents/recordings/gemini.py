@@ -41,14 +41,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 153, 21),
         usd=0.00680625,
         notes=(
-            (
-                "tool refused or failed: Access denied: plan path (/sandbox/repo/gemini/readonly/hello.py) must "
-                "be within the designated plans directory (/sandbox/home/gemini/.gemini/tmp/readonly/e2..."
-            ),
-            (
-                'tool refused or failed: Tool "run_shell_command" not found. Did you mean one of: "update_topic",'
-                ' "grep_search", "replace"?'
-            ),
+            "permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'; to allow a command, add it to gump_allow_commands",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101, 14), usd=0.00440125),
@@ -85,12 +78,7 @@ ENDS = {
         calls=1,
         tokens=(2500, 1010, 0, 101, 14),
         usd=0.00440125,
-        notes=(
-            (
-                'tool refused or failed: Path not in workspace: Attempted path "/sandbox/home/gemini/outside.txt"'
-                " resolves outside the allowed workspace directories: /sandbox/repo/gemini/write-outsi..."
-            ),
-        ),
+        notes=("permission denied for 1 tool call: write_file '/sandbox/home/gemini/outside.txt'",),
     ),
     "x-auto-model": End(turns=2, calls=1, tokens=(3700, 1510, 0, 151, 21), usd=0.0028995),
     "x-loop": failed(

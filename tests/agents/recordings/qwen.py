@@ -18,7 +18,9 @@ ENDS = {
         tokens=(3900, 1530, 0, 153),
         context=1920,
         usd=0.00323115,
-        notes=("permission denied: run_shell_command: echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?",),
+        notes=(
+            "permission denied for 1 tool call: run_shell_command \"echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?\"; to allow a command, add it to gump_allow_commands",
+        ),
     ),
     "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
     "big-output": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
@@ -30,8 +32,7 @@ ENDS = {
         context=2140,
         usd=0.02205,
         notes=(
-            "permission denied: write_file: /sandbox/home/out.txt",
-            "permission denied: run_shell_command: touch sh.txt",
+            "permission denied for 2 tool calls: write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'; to allow a command, add it to gump_allow_commands",
         ),
     ),
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
@@ -72,8 +73,7 @@ ENDS = {
         context=2030,
         usd=0.017105,
         notes=(
-            "permission denied: write_file: /sandbox/repo/a.txt",
-            "permission denied: run_shell_command: echo ok > b.txt",
+            "permission denied for 2 tool calls: write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'; to allow a command, add it to gump_allow_commands",
         ),
     ),
     "readonly": End(
@@ -83,8 +83,7 @@ ENDS = {
         context=1920,
         usd=0.00323115,
         notes=(
-            "permission denied: write_file: /sandbox/repo/qwen/readonly/hello.py",
-            "permission denied: run_shell_command: python3 hello.py > out.txt; cat out.txt",
+            "permission denied for 2 tool calls: write_file '/sandbox/repo/qwen/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'; to allow a command, add it to gump_allow_commands",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=0.0053157),
@@ -106,7 +105,11 @@ ENDS = {
         usd=0.0010075,
     ),
     "stream-cut": failed(
-        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)", turns=1, notes=("3 API retries",)
+        "API Error: terminated (cause: UND_ERR_SOCKET: other side closed)",
+        turns=1,
+        tokens=(10000, 0, 0, 57),
+        usd=0.00668525,
+        notes=("3 API retries",),
     ),
     "turn-limit": failed(
         (

@@ -26,7 +26,7 @@ def recorded(cli: str, name: str) -> Ending:
     return reader.finish(exit_code=code, stderr=stderr.read_text() if stderr.exists() else "", stopped=False)
 
 
-@pytest.mark.parametrize("cli", ["claude", "codex", "gemini", "qwen", "opencode"])
+@pytest.mark.parametrize("cli", ["claude", "codex", "copilot", "gemini", "qwen", "opencode"])
 @pytest.mark.parametrize("name", ["no-key", "api-401"])
 def test_a_login_error_is_final_and_says_what_to_do(cli: str, name: str) -> None:
     ending = with_login_error(recorded(cli, name), cli=cli, agent="mine")
@@ -36,7 +36,7 @@ def test_a_login_error_is_final_and_says_what_to_do(cli: str, name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["api-400", "api-429", "api-500", "connection-refused", "model-404"])
-@pytest.mark.parametrize("cli", ["claude", "codex", "gemini"])
+@pytest.mark.parametrize("cli", ["claude", "codex", "copilot", "gemini"])
 def test_other_errors_are_not_login_errors(cli: str, name: str) -> None:
     ending = recorded(cli, name)
     assert with_login_error(ending, cli=cli, agent="mine") == ending

@@ -235,7 +235,7 @@ GATES: dict[str, tuple[str, dict[str, str], str, str]] = {
         *("test", {"pytest.ini": "[pytest]\ngump_test = echo 2 failed in 1s; false\n"}, "note"),
         "runs, but fails on HEAD: *",
     ),
-    "no-tests": ("test", {"tests/test_none.py": "x = 1\n", "pytest.ini": "[pytest]\n"}, "note", "no tests: *"),
+    "no-tests": ("test", {"tests/test_none.py": "x = 1\n", "pytest.ini": "[pytest]\n"}, "note", "no tests ran"),
     "tests": ("test", {"tests/test_one.py": "def test_one(): pass\n", "pytest.ini": "[pytest]\n"}, "ok", "*1 passed*"),
 }
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.agents.base import ToolCall
+from pytest_gump.agents.clis.codex_stream import CodexReader
+from pytest_gump.engine.checks.trespass import LEFT
+from pytest_gump.gates.tools.environment import own_python
 from pytest_gump.order import Outcome, PlanItem
 
-from tests.engine.attempt_kit import GateSpec, Kit, Limits, bash, scratch_of
+from tests.engine.attempt_kit import GateSpec, Kit, Limits, ScriptAgent, bash, scratch_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from pytest_gump.agents.base import Command, StreamReader, Task
     from pytest_gump.gates.view import StepView
     from pytest_gump.system.processes.process import Supervisor
 
@@ -99,6 +102,7 @@ def test_tool_call_that_writes_into_the_checkout_stops_the_agent(kit: Kit) -> No
     result = kit.run(gates=bash("true"))
     assert result.outcome is Outcome.OUT_OF_BOUNDS
     assert result.reason == f"the agent wrote into the user's checkout: {target}"
+    assert f"{LEFT}: {target}" in result.notes
 
 
 # -- secrets ---------------------------------------------------------------------------------------------------------
@@ -379,3 +383,63 @@ def test_guard_no_write_rejects_any_change_of_a_diff_step(kit: Kit) -> None:
 def test_worktree_is_outside_the_checkout(kit: Kit) -> None:
     result = kit.run('write("where.txt", os.getcwd())')
     assert kit.files(result.snapshot)["where.txt"] == os.path.realpath(kit.place / "slots" / "one")
+
+
+@dataclass(frozen=True)
+class WithRules(ScriptAgent):
+    """Its program reads rules from a file, whose path is a variable."""
+
+    def command(self, task: Task) -> Command:
+        command = super().command(task)
+        return replace(command, env={**command.env, "RULES": f"{task.folder}/rules"}, files={"rules": "größe"})
+
+
+def test_files_of_a_command_are_in_the_attempts_folder_when_it_starts(kit: Kit) -> None:
+    kit.agent = WithRules('write("seen.txt", os.environ["RULES"] + "\\n" + open(os.environ["RULES"]).read())')
+    result = kit.run()
+    place, _, rules = kit.files(result.snapshot)["seen.txt"].partition("\n")
+    assert (Path(place).parent, rules) == (Path(str(result.scratch)), "größe")
+
+
+def test_the_gates_python_comes_first_on_the_path_of_an_agent(kit: Kit) -> None:
+    result = kit.run('write("path.txt", os.environ["PATH"])')
+    first = kit.files(result.snapshot)["path.txt"].split(os.pathsep)[0]
+    expected = own_python().get("PATH", os.environ["PATH"])
+    assert first == expected.split(os.pathsep)[0]
+
+
+@dataclass(frozen=True)
+class CodexScript(ScriptAgent):
+    def reader(self, task: Task) -> StreamReader:
+        return CodexReader(task)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [("429 Too Many Requests", Outcome.QUOTA), ("500 Internal Server Error", Outcome.GUARD)]
+)
+def test_an_agent_that_silently_waits_for_a_limit_is_out_of_quota(kit: Kit, status: str, outcome: Outcome) -> None:
+    message = f"Reconnecting... 1/5 (exceeded retry limit, last status: {status})"
+    kit.agent = CodexScript(f'say("error", message={message!r}); time.sleep(60)')
+    result = kit.run(limits=Limits(silence_s=0.5))
+    assert (result.outcome, result.guard) == (outcome, "silence" if outcome is Outcome.GUARD else None)
+
+
+# -- usage -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cost_usd", [0.0, None])
+def test_cost_of_an_answer_without_tokens_is_unknown_and_max_budget_says_so(kit: Kit, cost_usd: float | None) -> None:
+    usage = f'say("usage", tokens={{"input": 0, "output": 0}}, cost_usd={cost_usd})'
+    kit.script(f'say("started", model="claude-opus-4-6"); write("a.py", "1"); say("text", text="Done."); {usage}')
+    result = kit.run(limits=Limits(max_budget=0.01))
+    assert result.passed
+    assert (result.usage.cost_usd, result.usage.provenance) == (None, "unknown")
+    assert "the cost is unknown: 0 tokens cannot be those of 1 answer" in result.notes
+    assert "max_budget does not include this attempt, because its cost is unknown" in result.notes
+
+
+def test_cost_without_tokens_and_free_tokens_are_believed(kit: Kit) -> None:
+    paid = kit.run('write("a.py", "1"); say("usage", tokens={}, cost_usd=0.25)', limits=Limits(max_budget=1.0))
+    free = kit.run('write("a.py", "1"); say("usage", tokens={"input": 900, "output": 20}, cost_usd=0.0)')
+    assert (paid.usage.cost_usd, free.usage.cost_usd) == (0.25, 0.0)
+    assert (paid.notes, free.notes) == ((), ())

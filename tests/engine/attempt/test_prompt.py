@@ -120,6 +120,14 @@ def test_blast_radius_section_leaves_out_protected_files() -> None:
     assert prompt_key(order(head_sections(closed_parts))) == prompt_key(order(head_sections(open_parts)))
 
 
+def test_test_files_are_open_in_a_step_that_must_add_tests() -> None:
+    item = PlanItem("i", "i", files=("src/a.py",))
+    parts = PromptParts("x", "diff", item=item, blast_radius="enforce", writes_tests=True)
+    assert "- `src/a.py`\n- any test file\n" in text(parts, "Files you may change")
+    keys = [prompt_key(order(head_sections(one))) for one in (parts, replace(parts, writes_tests=False))]
+    assert keys[0] == keys[1]
+
+
 def test_plan_item_with_only_protected_files_allows_none_of_them() -> None:
     item = replace(ITEM, files=("tests/test_units.py",))
     parts = PromptParts("x", "diff", item=item, blast_radius="enforce", protected=("@tests",))
@@ -197,22 +205,11 @@ def test_fence_is_longer_than_any_in_the_text(content: str) -> None:
     assert fence not in content
 
 
-def test_allowed_commands_are_in_the_prompt_and_not_in_its_key() -> None:
-    commands = {"compile": "make", "test": "/opt/v/bin/python -m pytest", "": "npm ci"}
-    parts = PromptParts("x", "diff", commands=tuple(commands.items()))
-    assert text(parts, "Rules").splitlines()[-4:] == [
-        "- Of the shell, these commands may be run exactly as they are written here; others may be refused:",
-        "  - compile: `make`",
-        "  - test: `/opt/v/bin/python -m pytest`",
-        "  - `npm ci`",
-    ]
+def test_shell_rules_are_in_the_prompt_and_not_in_its_key() -> None:
+    parts = PromptParts("x", "diff", shell_rules=("You may run:\n  - `make`", "Nothing else."))
+    assert text(parts, "Rules").splitlines()[-3:] == ["- You may run:", "  - `make`", "- Nothing else."]
     keys = [prompt_key(order(head_sections(one))) for one in (parts, PromptParts("x", "diff"))]
     assert keys[0] == keys[1]
-
-
-def test_prompt_of_a_read_only_step_has_no_commands() -> None:
-    commands = (("test", "make test"),)
-    assert "make test" not in text(PromptParts("x", "review", commands=commands), "Rules")
 
 
 def test_conventions_and_context_are_last_with_their_sources() -> None:

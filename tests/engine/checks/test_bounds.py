@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import pytest
 from pytest_gump.engine.checks.bounds import Roots, check_bounds, gate_config, outside, place_in, protected
 from pytest_gump.order import Order, PlanItem
+from pytest_gump.workflow.model import GateSpec
 
 
 def order(*files: str, blast_radius: Literal["enforce", "warn", "off"] = "enforce") -> Order:
@@ -13,6 +15,14 @@ def order(*files: str, blast_radius: Literal["enforce", "warn", "off"] = "enforc
     return Order(
         "r", "s", 1, "diff", "a", base="b", step_base="b", run_base="b", slot="s", item=item, blast_radius=blast_radius
     )
+
+
+def test_a_step_that_must_add_tests_may_change_test_files_that_the_item_leaves_out() -> None:
+    writing = replace(order("src/a.py"), gates=(GateSpec("compile"), GateSpec("tests_found")))
+    assert check_bounds(writing, ["src/a.py", "tests/test_a.py"]).reason is None
+    assert check_bounds(writing, ["tests/test_a.py", "src/b.py"]).reason is not None
+    assert check_bounds(writing, ["checks/a.t"], tests=("checks/",)).reason is None
+    assert check_bounds(order("src/a.py"), ["tests/test_a.py"]).reason is not None
 
 
 def test_directory_matches_its_content_and_stars_match_across_folders() -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.agents.base import ToolCall
 from pytest_gump.engine.checks import bounds
-from pytest_gump.engine.checks.trespass import Trespass
+from pytest_gump.engine.checks.trespass import LEFT, Trespass
 from pytest_gump.system.real_path import real_path
 
 if TYPE_CHECKING:
@@ -46,7 +46,15 @@ def test_new_file_is_a_write(trespass: Trespass, checkout: Path) -> None:
     assert trespass.written() is None
     (checkout / "new.txt").write_text("")
     assert trespass.written() == str(checkout / "new.txt")
-    assert trespass.notes() == []
+
+
+def test_files_that_were_written_are_named_because_they_stay(trespass: Trespass, checkout: Path) -> None:
+    for name in ("new.txt", "refused.txt", "sub/more.txt"):
+        call(trespass, checkout / name)
+    (checkout / "new.txt").write_text("")
+    assert trespass.written() == str(checkout / "new.txt")
+    (checkout / "sub/more.txt").write_text("")
+    assert trespass.notes() == [f"{LEFT}: {checkout / 'new.txt'}, {checkout / 'sub/more.txt'}"]
 
 
 def test_removed_file_is_a_write(trespass: Trespass, checkout: Path) -> None:

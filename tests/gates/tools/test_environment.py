@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import pytest_gump
-from pytest_gump.gates.tools.environment import gate_environment, source_roots
+from pytest_gump.gates.tools.environment import gate_environment, own_python, source_roots
 
 
 def project(root: Path, value: str, layout: str = "src") -> Path:
@@ -165,3 +165,12 @@ def test_variables_of_the_outer_session_are_not_added(tmp_path: Path) -> None:
     assert "PYTEST_CURRENT_TEST" in os.environ
     assert not [name for name in gate_environment(tmp_path) if name.startswith("PYTEST")]
     assert sys.executable not in gate_environment(tmp_path).values()
+
+
+def test_the_virtual_environment_of_this_python_comes_first_on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = str(Path(sys.executable).parent)
+    monkeypatch.setenv("PATH", os.pathsep.join(["/usr/bin", own, "/bin"]))
+    monkeypatch.setattr(sys, "base_prefix", "/somewhere/else")
+    assert own_python() == {"PATH": os.pathsep.join([own, "/usr/bin", "/bin"])}
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    assert own_python() == {}
