@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MASK: Final = "***"
+MASKED_NOTE: Final = "secrets were masked in "
 _MIN_LENGTH: Final = 8
 """Shorter values are not masked, because they occur in too many files by chance."""
 _SECRET_NAME: Final = re.compile(r"KEY|TOKEN|SECRET|PASS|CREDENTIAL|AUTH|COOKIE|PRIVATE", re.IGNORECASE)

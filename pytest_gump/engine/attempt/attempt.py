@@ -37,7 +37,7 @@ from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.tools.detect import TEST_PATTERNS
 from pytest_gump.order import AttemptResult, Outcome, to_wire
 from pytest_gump.settings.settings import WAIT
-from pytest_gump.system.secrets import Secrets
+from pytest_gump.system.secrets import MASKED_NOTE, Secrets
 from pytest_gump.system.worktrees.folder import SlotLost
 from pytest_gump.text import listed, one_line
 
@@ -313,7 +313,7 @@ class _Attempt:
         )
         masked = self.secrets.mask_files(self.workplace.folder)
         if masked:
-            result = replace(result, notes=(*result.notes, f"secrets were masked in {', '.join(masked)}"))
+            result = replace(result, notes=(*result.notes, MASKED_NOTE + ", ".join(masked)))
         result = masked_result(result, self.secrets)
         result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.workplace.kept)
         write_result(self.workplace.files, result)

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_gump.order import Outcome
+from pytest_gump.system.secrets import MASKED_NOTE
 from pytest_gump.text import bounded_text
 from pytest_gump.units import plural
 
@@ -47,7 +48,8 @@ def _details(result: AttemptResult, error_chars: int) -> list[str]:
     if result.verdict is not None and not result.verdict.passed:
         details.append("### The reviewer's comment\n\n" + result.verdict.comment.strip())
     details += _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)
-    noted = "\n".join(f"- {note}" for note in result.notes)
+    # A replayed attempt has no secrets left to mask. Its note must not change the next prompt.
+    noted = "\n".join(f"- {note}" for note in result.notes if not note.startswith(MASKED_NOTE))
     return [*details, bounded_text(f"Also noted:\n{noted}", error_chars)] if noted else details
 
 

@@ -162,6 +162,14 @@ def test_earlier_failures_take_one_line_each() -> None:
     assert "long story" not in section
 
 
+def test_failure_section_has_the_notes_except_about_masked_secrets() -> None:
+    """A replayed attempt has no secrets left to mask, so this note would change the prompt of a replay."""
+    noted = failure(notes=("setup ran again", "secrets were masked in stream.ndjson"))
+    section = text(PromptParts("x", "diff", failed=[noted]), FAILED)
+    assert "Also noted:\n- setup ran again" in section
+    assert "masked" not in section
+
+
 def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
     guarded = failure(outcome=Outcome.GUARD, guard="max_turns", reason="guard max_turns: turn 41 began, limit 40")
     assert "stopped by the guard `max_turns`" in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
