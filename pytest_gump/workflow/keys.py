@@ -42,6 +42,7 @@ Duration = Annotated[str, _text(r"^(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "90s", 
 NOT_EMPTY = Rule({"minItems": 1})
 SessionWord = Literal["fresh", "reuse", "reuse-on-retry"]
 GateArgument: TypeAlias = str | float
+InputValue: TypeAlias = str | float | bool
 GateWithArgument = Annotated[dict[str, GateArgument | None], Rule({"minProperties": 1, "maxProperties": 1})]
 
 
@@ -55,6 +56,17 @@ class PromptFile(Written):
 
 
 Prompt: TypeAlias = str | PromptFile
+
+
+class ValidateKeys(Written):
+    """A gate that runs a workflow on the change and checks its verdict."""
+
+    validate: Words
+    """The workflow; its last step is a review."""
+    with_: dict[str, InputValue] | None = None
+    """Its inputs; templates apply."""
+    independent: bool = False
+    """Its agents must be of another model family than the author of the change."""
 
 
 class ContextFile(Written):
@@ -178,7 +190,7 @@ class StepKeys(Written):
     """Limits watched while the agent works."""
     max_budget: Dollars | None = None
     """USD for all attempts of the step."""
-    gate: list[Words | GateWithArgument] | None = None
+    gate: list[Words | ValidateKeys | GateWithArgument] | None = None
     """Checks after the agent or the group; all are run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
     allow_no_change: bool = False
     """An `output: diff` step may pass without changed files. Otherwise its agent must give a reason."""
@@ -220,4 +232,9 @@ class WorkflowKeys(Written):
 @cache
 def keys(shape: type[Written]) -> dict[str, None]:
     """Return the keys of a mapping, in the order of the documentation; as a dict, for fast lookup."""
-    return dict.fromkeys(shape.__annotations__)
+    return dict.fromkeys(map(key_of, shape.__annotations__))
+
+
+def key_of(attribute: str) -> str:
+    """Return the key that an attribute describes: `with` for `with_`, because `with` is a word of Python."""
+    return attribute.removesuffix("_")

@@ -40,13 +40,35 @@ class Guard:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidatorOptions:
+    """Options of the gate `{validate: NAME, with: {...}, independent: true}`."""
+
+    inputs: tuple[tuple[str, str], ...] = ()
+    """Inputs of the validator, by name; templates are not filled in."""
+    independent: bool = False
+    """True if the validator's agents must be of another model family than the author of the change."""
+
+    @property
+    def shown(self) -> Iterator[str]:
+        """The options that differ from their defaults."""
+        yield from (f"{name}: {text}" for name, text in self.inputs)
+        if self.independent:
+            yield "independent"
+
+
+@dataclass(frozen=True, slots=True)
 class GateSpec:
     name: str
     argument: str | None = None
+    options: ValidatorOptions | None = None
+    """Typed options of the gates that have more than an argument."""
 
     @property
     def label(self) -> str:
-        return self.name if self.argument is None else f"{self.name}: {self.argument}"
+        """Name, argument, and the options that differ from their defaults: `validate: arch-review (focus: errors)`."""
+        label = self.name if self.argument is None else f"{self.name}: {self.argument}"
+        shown = ", ".join(self.options.shown) if self.options is not None else ""
+        return f"{label} ({shown})" if shown else label
 
 
 @dataclass(frozen=True, slots=True)

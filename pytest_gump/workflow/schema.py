@@ -13,7 +13,7 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.keys import WorkflowKeys, Written
+from pytest_gump.workflow.keys import WorkflowKeys, Written, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pydantic_core import core_schema
 
 FILE_NAME: Final = "workflow.schema.json"
-_STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+_STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True, alias_generator=key_of)
 
 
 class _Generator(GenerateJsonSchema):

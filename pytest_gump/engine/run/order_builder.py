@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import Limits, Section
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
-    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.model import ValidatorOptions, Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +196,8 @@ class OrderBuilder:
         session = (step.session.mode, step.session.step)
         commands = dict(inputs.commands)
         gates = [
-            (gate.name, gate.argument, portable(commands.get(gate.name, ""), _INSTALLED)) for gate in self._gates(ready)
+            (gate.name, gate.argument, portable(commands.get(gate.name, ""), _INSTALLED), *_given(gate.options))
+            for gate in self._gates(ready)
         ]
         spec = read.pop("spec", "")
         return {
@@ -346,6 +347,11 @@ def _must_change(ready: Ready) -> bool:
     step = ready.step
     is_whole = (ready.role == "step" and ready.mode == "diff") or ready.role == "replan-check"
     return is_whole and step.output == "diff" and not step.allow_no_change and not step.guard.no_write
+
+
+def _given(options: ValidatorOptions | None) -> tuple[object, ...]:
+    """Return the options of a gate for the fingerprint: nothing for a gate that has none."""
+    return () if options is None else (options.inputs, options.independent)
 
 
 def _protected(ready: Ready) -> tuple[str, ...]:

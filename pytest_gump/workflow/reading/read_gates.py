@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import quoted
-from pytest_gump.workflow.model import GateSpec
-from pytest_gump.workflow.reading.fields import to_float
+from pytest_gump.workflow import keys
+from pytest_gump.workflow.model import GateSpec, ValidatorOptions
+from pytest_gump.workflow.reading.fields import Fields, to_float
+from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_gump.workflow.problems import Mistake
-    from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Kind, Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
@@ -22,6 +25,8 @@ ARGUMENT_GATES: Final = {
     "untouched": "untouched: '@tests'",
     "bash": "bash: make check",
 }
+VALIDATE: Final = "validate"
+"""The gate that runs a workflow. It is the only one with options besides its argument."""
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
 REPORTS: Final = ("plan", "review")
 CHANGE_GATES: Final = ("touched", "untouched", "tests_found")
@@ -34,6 +39,8 @@ class GateReader:
         self._fields, self._around = fields, around
         self._problems = around.problems
         self._kind, self._output = kind, output
+        self.texts: list[Templated] = []
+        """Templates in the options of the gates."""
 
     def read(self) -> tuple[GateSpec, ...]:
         nodes = self._fields.nodes("gate") or ()
@@ -49,6 +56,8 @@ class GateReader:
         return self._checked(name.strip(), argument.strip() or None, node)
 
     def _from_map(self, node: MapNode) -> GateSpec | None:
+        if VALIDATE in node.values:
+            return self._validate(node)
         if len(node.values) != 1:
             what = f"a gate must be one 'name: argument', not {len(node.values)} of them"
             self._problems.add(node.position, what, "start a new line with '- '")
@@ -60,10 +69,31 @@ class GateReader:
             return None
         return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
 
-    def _checked(self, name: str, argument: str | None, at: Node) -> GateSpec | None:
-        if name == "validate":
-            self._problems.add(at.position, "gate 'validate' is not supported yet", "use a step with 'output: review'")
-            return None
+    def _validate(self, node: MapNode) -> GateSpec | None:
+        fields = Fields(node, keys.keys(keys.ValidateKeys), self._problems)
+        options = ValidatorOptions(tuple(self._inputs(fields)), independent=bool(fields.flag("independent")))
+        given = fields.get(VALIDATE)
+        if isinstance(given, ScalarNode) and given.value is None:
+            return self._checked(VALIDATE, None, node.key(VALIDATE), options)
+        name = fields.text(VALIDATE)
+        return None if name is None else self._checked(VALIDATE, name.strip(), node.key(VALIDATE), options)
+
+    def _inputs(self, fields: Fields) -> Iterator[tuple[str, str]]:
+        """Read `with`: the value of each input as text. Templates in it are checked with those of the step."""
+        below = None if "with" not in fields else fields.mapping("with", _every_key(fields.get("with")))
+        for name, value in {} if below is None else below.values.items():
+            if isinstance(value, ScalarNode) and value.value is not None:
+                self.texts.append(Templated(value.text, value))
+                yield name, value.text
+            else:
+                what = f"input {quoted(name)} must be text, a number, true or false, not {describe(value)}"
+                self._problems.add(value.position, what)
+
+    def _checked(
+        self, name: str, argument: str | None, at: Node, options: ValidatorOptions | None = None
+    ) -> GateSpec | None:
+        if name == VALIDATE:
+            return self._validator(argument, at, options or ValidatorOptions())
         if name in self._around.gates:
             return GateSpec(name=name, argument=argument)
         if name not in BUILTIN_GATES:
@@ -74,6 +104,13 @@ class GateReader:
             if problem is not None:
                 self._problems.add(at.position, *problem)
         return GateSpec(name=name, argument=argument)
+
+    def _validator(self, argument: str | None, at: Node, options: ValidatorOptions) -> GateSpec | None:
+        if argument is None:
+            self._problems.add(at.position, "gate 'validate' needs a workflow", 'for example "validate: arch-review"')
+            return None
+        self._problems.add(at.position, "gate 'validate' is not supported yet", "use a step with 'output: review'")
+        return GateSpec(VALIDATE, argument, options)
 
     def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:
         is_agent, output = self._kind == "agent", self._output
@@ -88,6 +125,10 @@ class GateReader:
         if is_agent and argument in REPORTS and argument != output:
             return f"gate 'schema: {argument}' does not fit 'output: {output}'", "write 'schema'"
         return None
+
+
+def _every_key(node: Node | None) -> tuple[str, ...]:
+    return tuple(node.values) if isinstance(node, MapNode) else ()
 
 
 def _argument_problem(name: str, argument: str | None) -> Mistake | None:

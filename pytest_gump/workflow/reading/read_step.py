@@ -166,7 +166,9 @@ class _Reader:
             values["overlap"] = self._fields.choice("overlap", OVERLAPS) or "report"
             values["max_budget"] = self._fields.dollars("max_budget")
         if self._kind in ("agent", "gate", "group"):
-            values["gate"] = GateReader(self._fields, self._around, kind=self._kind, output=output).read()
+            gates = GateReader(self._fields, self._around, kind=self._kind, output=output)
+            values["gate"] = gates.read()
+            self._texts += gates.texts
             self._check_empty_gate()
         failure = read_failure(self._fields, self._around)
         policies = failure.policies if failure else ()
