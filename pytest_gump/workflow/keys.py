@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from pytest_gump.workflow.model import BlastRadius, OutputMode, Overlap  # noqa: TC001  evaluated for the JSON Schema
+from pytest_gump.workflow.model import BlastRadius, Hitl, OutputMode, Overlap, Shown  # noqa: TC001  evaluated for the JSON Schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -39,6 +39,7 @@ Dollars = Annotated[float, Rule({"exclusiveMinimum": 0})]
 Count = Annotated[int, Rule({"minimum": 1})]
 Attempts = Annotated[int, Rule({"minimum": 1, "maximum": MAX_ATTEMPTS})]
 Duration = Annotated[str, _text(r"^(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "90s", "5m", "1h30m")]
+Age = Annotated[str, _text(r"^([1-9]\d{0,2}[dw]|(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?)$", "3d", "1w", "12h")]
 NOT_EMPTY = Rule({"minItems": 1})
 SessionWord = Literal["fresh", "reuse", "reuse-on-retry"]
 GateArgument: TypeAlias = str | float
@@ -169,8 +170,15 @@ class InputKeys(Written):
     """Value if none is passed."""
 
 
+class ApproveKeys(Written):
+    show: Annotated[list[Shown], NOT_EMPTY] | None = None
+    """What a person sees before the answer. Default: all of it."""
+    expires: Age | None = None
+    """Time after which a missing answer counts as a rejection: 3d, 1w, 12h."""
+
+
 class StepKeys(Written):
-    """A step: with `agent`, with `gate` alone, or a group with `steps`."""
+    """A step: with `agent`, with `gate` alone, with `approve`, or a group with `steps`."""
 
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
@@ -204,6 +212,10 @@ class StepKeys(Written):
     """Run the items, or the children, in parallel."""
     overlap: Overlap = "report"
     """Plan items whose `files` may overlap: only report them, or run them one after the other."""
+    approve: Literal[True] | ApproveKeys | None = None
+    """A person must approve the files of the run before it continues."""
+    hitl: bool | Hitl | None = None
+    """A person must approve the step's work: before its gates run (`true`), or after they have passed."""
 
 
 class WorkflowKeys(Written):

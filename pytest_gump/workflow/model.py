@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
 Overlap = Literal["report", "serialize"]
+Shown = Literal["diff", "cost", "changed_config"]
+Hitl = Literal["before_gate", "after_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,15 @@ class Input:
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """What an approval step shows, and how long it waits."""
+
+    show: tuple[Shown, ...] = ("diff", "cost", "changed_config")
+    expires: float | None = None
+    """Seconds after which a missing answer counts as a rejection."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     name: str
     agent: str | None = None
@@ -142,11 +153,17 @@ class Step:
     parallel: bool = False
     overlap: Overlap = "report"
     """Treatment of plan items of a parallel group whose `files` may overlap."""
+    approve: Approval | None = None
+    """A person must approve the tree; the step does nothing else."""
+    hitl: Hitl | None = None
+    """A person must approve the work of the step: before its gates run, or after they have passed."""
 
     @property
-    def kind(self) -> Literal["agent", "gate", "group"]:
+    def kind(self) -> Literal["agent", "gate", "group", "approve"]:
         if self.steps:
             return "group"
+        if self.approve is not None:
+            return "approve"
         return "agent" if self.agent is not None else "gate"
 
 

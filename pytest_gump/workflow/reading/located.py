@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
 
-Kind = Literal["agent", "gate", "group", "unclear"]
+Kind = Literal["agent", "gate", "group", "approve", "unclear"]
 
 
 class Surroundings(NamedTuple):

@@ -20,6 +20,7 @@ UNSUPPORTED: Final = {
     "recipe": "it is the old name of 'workflow': copy the steps of that workflow into a group",
     "with": None,
     "hitl": "leave it out, and review the result before 'gump apply'",
+    "approve": "leave the step out, and review the result before 'gump apply'",
 }
 """Keys of the language that are not supported yet, each with a workaround if there is one."""
 

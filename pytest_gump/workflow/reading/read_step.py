@@ -12,6 +12,7 @@ from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
 from pytest_gump.workflow.reading.prompt_text import path_error, read_prompt
+from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
@@ -32,9 +33,15 @@ TAKEN: Final = {
         | {"allow_no_change"}
     ),
     "gate": frozenset({*ALWAYS, "gate"}),
+    "approve": frozenset({*ALWAYS, "approve"}),
     "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
 }
-KIND_TITLES: Final = {"agent": "an agent step", "gate": "a gate-only step", "group": "a group"}
+KIND_TITLES: Final = {
+    "agent": "an agent step",
+    "gate": "a gate-only step",
+    "group": "a group",
+    "approve": "an approval step",
+}
 MOVED: Final = {
     **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),
     **dict.fromkeys(("retry", "strategy", "restart_from", *keys.keys(keys.BranchKeys)), "write it below 'on_failure'"),
@@ -95,15 +102,16 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
 
 
 def _kind(fields: Fields, name: str) -> Kind:
-    kinds = [key for key in ("agent", "steps", *CALLS) if key in fields.values]
+    kinds = [key for key in ("agent", "steps", *CALLS, "approve") if key in fields.values]
     if len(kinds) > 1:
         hint = "an agent step is not a group: give the agent its own step" if "agent" in kinds else None
+        hint = "'hitl: after_gate' asks a person about the work of a step" if "approve" in kinds else hint
         both = " and ".join(f"'{key}'" for key in kinds)
         what = f"{_title(name)} has {both}, but only one of them is allowed"
         fields.refuse_key(kinds[1], what, hint)
         return "unclear"
     if kinds:
-        return {"agent": "agent", "steps": "group"}.get(kinds[0], "unclear")  # type: ignore[return-value]
+        return {"agent": "agent", "steps": "group", "approve": "approve"}.get(kinds[0], "unclear")  # type: ignore[return-value]
     for key in ("foreach", "parallel", "overlap"):
         if key in fields:
             fields.refuse(f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
@@ -140,6 +148,8 @@ def _key_hint(kind: str, key: str) -> str:
         return f"put '{key}' on the steps below"
     if kind == "agent":
         return f"put the step below a group that has '{key}'"
+    if kind == "approve":
+        return "the step only asks: put the work into a step before it"
     return f"add an 'agent', or leave out '{key}'"
 
 
@@ -170,6 +180,9 @@ class _Reader:
             values["gate"] = gates.read()
             self._texts += gates.texts
             self._check_empty_gate()
+            values["hitl"] = read_hitl(self._fields, self._around.problems)
+        if self._kind == "approve":
+            values["approve"] = read_approval(self._fields, self._around.problems)
         failure = read_failure(self._fields, self._around)
         policies = failure.policies if failure else ()
         values["on_failure"] = failure.on_failure if failure else None

@@ -96,7 +96,8 @@ def _check_overlap(step: PlacedStep) -> None:
 def _check_reserved_names(step: PlacedStep) -> None:
     """Report steps with a name that is reserved for the generated steps of their group."""
     reserved = {MERGE: "the merges of a parallel group"} if step.step.parallel else {}
-    reserved |= {GATE: "the step that runs the group's 'gate'"} if step.step.gate and step.kind == "group" else {}
+    if step.kind == "group" and (step.step.gate or step.step.hitl):
+        reserved[GATE] = "the step that runs the group's 'gate'"
     for child in step.children:
         if child.step.name in reserved:
             child.fields.refuse_value(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.reading.located import walk
@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
+
+
+_WITHOUT_AGENT: Final = {"gate": "a gate-only step", "approve": "an approval step"}
 
 
 def check_failures(workflow: PlacedWorkflow, around: Surroundings) -> None:
@@ -30,11 +33,15 @@ def _check_branches(step: PlacedStep) -> None:
     if failure is None or fields is None or step.kind == "unclear":
         return
     below = list(_leaves(step))
-    if failure.review_fail and not any(leaf.step.output == "review" for leaf in below):
+    if failure.review_fail and not any(_has_verdict(leaf) for leaf in (step, *below)):
         hint = "only a step with 'output: review' has a verdict"
         fields.refuse_key("review_fail", "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
         fields.refuse_key("guard_fail", "'guard_fail' has no effect here", "there is no agent to stop")
+
+
+def _has_verdict(step: PlacedStep) -> bool:
+    return step.step.output == "review" or step.kind == "approve" or step.step.hitl is not None
 
 
 def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
@@ -44,16 +51,16 @@ def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
 def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
     add, output = around.problems.add, step.step.output
     for kind, node in policy.kinds:
-        if step.kind == "gate" and kind != "same":
-            add(node.position, f"'{kind}' is not allowed on a gate-only step, which has no agent")
+        if step.kind in _WITHOUT_AGENT and kind != "same":
+            add(node.position, f"'{kind}' is not allowed on {_WITHOUT_AGENT[step.kind]}, which has no agent")
         elif step.kind == "group" and kind == "replan":
             add(node.position, "'replan' is not allowed on a group", "put it on the agent steps below")
         elif step.kind == "agent" and kind == "replan" and output != "diff":
             hint = "only a step with 'output: diff' can be split"
             add(node.position, f"'replan' is not allowed on a step with 'output: {output}'", hint)
-    if step.kind in ("gate", "group"):
+    if step.kind == "group" or step.kind in _WITHOUT_AGENT:
         for prompt in policy.prompts:
-            what = "a gate-only step" if step.kind == "gate" else "a group"
+            what = _WITHOUT_AGENT.get(step.kind, "a group")
             add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
     for agent, node in policy.resumed:
