@@ -103,6 +103,15 @@ class GuardKeys(Written):
     """Stop the agent when it changes a file. Always on for plan, artifact and review steps."""
 
 
+class WhenKeys(Written):
+    gate: Words | Annotated[list[Words], NOT_EMPTY] | None = None
+    """Names of gates, without argument: at least one of them failed."""
+    validate: Words | None = None
+    """Name of a validator that did not pass."""
+    attempt: Annotated[int, Rule({"minimum": 2, "maximum": MAX_ATTEMPTS})] | None = None
+    """From this attempt on, counted since the step was entered."""
+
+
 class Same(Written):
     same: Attempts | None
     """Number of attempts."""
@@ -112,6 +121,8 @@ class Same(Written):
     """Replaces the default: the worktree keeps its changes."""
     prompt: str | None = None
     """Replaces the step's prompt."""
+    when: WhenKeys | None = None
+    """The failures that the entry is for. Default: every failure."""
 
 
 class Escalate(Written):
@@ -123,6 +134,8 @@ class Escalate(Written):
     """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
     """Replaces the step's prompt."""
+    when: WhenKeys | None = None
+    """The failures that the entry is for. Default: every failure."""
 
 
 class Replan(Written):
@@ -134,6 +147,8 @@ class Replan(Written):
     """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
     """Replaces the step's prompt."""
+    when: WhenKeys | None = None
+    """The failures that the entry is for. Default: every failure."""
 
 
 StrategyWord = Annotated[
@@ -149,7 +164,7 @@ class PolicyKeys(Written):
     retry: Attempts | None = None
     """At most this many attempts; in a branch, only its failures count. Default: the length of the strategy."""
     strategy: Annotated[list[StrategyWord | Same | Escalate | Replan], NOT_EMPTY] | None = None
-    """Agents of attempts 1, 2, 3, ...; the last entry repeats."""
+    """Agents of attempts 1, 2, 3, ...; the last entry without `when` repeats."""
     restart_from: Name | None = None
     """This step or an earlier sibling, to restart from after the last entry. Needs `retry`."""
 

@@ -13,6 +13,7 @@ from pytest_gump.workflow.reading.rules import Index, check_steps
 from pytest_gump.workflow.reading.rules_failure import check_failures
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
+from pytest_gump.workflow.reading.rules_when import check_conditions
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
@@ -96,5 +97,6 @@ def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
     index = Index.from_workflow(placed)
     check_steps(placed, index, around)
     check_failures(placed, around)
+    check_conditions(placed, around)
     check_templates(placed, index, around)
     check_reach(placed, around)

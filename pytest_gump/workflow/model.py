@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +13,8 @@ BlastRadius = Literal["enforce", "warn", "off"]
 Overlap = Literal["report", "serialize"]
 Shown = Literal["diff", "cost", "changed_config"]
 Hitl = Literal["before_gate", "after_gate"]
+VALIDATE: Final = "validate"
+"""The gate that runs a validator, which is its argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,18 @@ class GateSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class When:
+    """The failures that an entry of a strategy is for. All conditions that are set must hold."""
+
+    gate: tuple[str, ...] = ()
+    """Names of gates, without argument: at least one of them failed."""
+    validate: str | None = None
+    """Name of a validator that did not pass."""
+    attempt: int | None = None
+    """Smallest number of the next attempt, counted since the step was entered."""
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One entry of a strategy, expanded: `same: 3` becomes three entries."""
 
@@ -82,6 +96,8 @@ class Entry:
     session: Literal["fresh", "resume"] | None = None
     worktree: Literal["keep", "reset"] | None = None
     prompt: str | None = None
+    when: When | None = None
+    """None if the entry fits every failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +105,20 @@ class Policy:
     retry: int = 1
     """At most this many attempts; in a branch, only its failures count."""
     strategy: tuple[Entry, ...] = (Entry(),)
-    """Entry k governs attempt k; the first entry is always `same`."""
+    """The first entry is the first attempt: always `same`, without conditions. Each failure then uses up the first
+    unused entry that fits it."""
     restart_from: str | None = None
+    adds_first: bool = False
+    """True if the first entry is not in the file. It does not repeat then."""
+
+    @property
+    def last(self) -> Entry | None:
+        """The entry that repeats when no unused entry fits: the last one without conditions; None if there is none."""
+        return next((entry for entry in reversed(self.strategy[self.adds_first :]) if entry.when is None), None)
+
+    @property
+    def has_conditions(self) -> bool:
+        return any(entry.when is not None for entry in self.strategy)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
-from pytest_gump.workflow.model import Entry, GateSpec, SessionMode
+from pytest_gump.workflow.model import Entry, GateSpec, SessionMode, When
 
 from tests.workflow.loading import load, one_step, refusal
 
@@ -98,6 +98,42 @@ def test_a_strategy_mapping_overrides_session_worktree_and_prompt() -> None:
     assert strategy[1] == Entry(
         kind="escalate", agent="claude-opus", session="resume", worktree="keep", prompt="again {error}"
     )
+
+
+def test_conditions_of_an_entry_are_read_and_expanded_with_it() -> None:
+    policy = policy_of(
+        "{strategy: [{same: 2, when: {gate: [compile, lint]}}, {escalate: claude-opus, when: {gate: test, attempt: 3}}]}\n"
+        "gate: [compile, lint, test]"
+    )
+    fixes = Entry(when=When(gate=("compile", "lint")))
+    harder = Entry(kind="escalate", agent="claude-opus", when=When(gate=("test",), attempt=3))
+    assert policy.strategy == (Entry(), fixes, fixes, harder)
+    assert (policy.retry, policy.adds_first, policy.last) == (4, True, None)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "last"),
+    [
+        ("[same, {escalate: claude-opus, when: {attempt: 2}}]", Entry()),
+        ("[{same: 2, when: {attempt: 2}}]", None),
+        ("[{same: 1, when: {attempt: 2}}, 'escalate: claude-opus']", Entry(kind="escalate", agent="claude-opus")),
+        ("['escalate: claude-opus', {same: 1, when: {attempt: 2}}]", Entry(kind="escalate", agent="claude-opus")),
+    ],
+)
+def test_last_entry_without_conditions_repeats(strategy: str, last: Entry | None) -> None:
+    assert policy_of(f"{{strategy: {strategy}}}").last == last
+
+
+def test_a_group_may_name_the_gates_of_its_steps_and_a_replan_compiles() -> None:
+    loaded = load(
+        "name: flow\nsteps:\n"
+        "  - name: both\n    gate: [lint]\n"
+        "    on_failure: {strategy: [{escalate: claude-opus, when: {gate: [lint, test]}}]}\n"
+        "    steps:\n"
+        "      - name: a\n        agent: claude-haiku\n        gate: [test]\n"
+        "        on_failure: {retry: 4, strategy: ['replan: claude-opus', {same: 1, when: {gate: compile}}]}\n"
+    )
+    assert loaded.notes == ()
 
 
 def test_branches_are_read_separately() -> None:

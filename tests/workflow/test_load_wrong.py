@@ -9,7 +9,7 @@ from pytest_gump.errors import WorkflowError
 
 from tests.workflow.loading import load, refusal
 
-TABLE = Path(__file__).with_name("wrong_workflows.txt")
+TABLES = sorted(Path(__file__).parent.glob("wrong_*.txt"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class Wrong:
 
 
 def _read_table() -> list[Wrong]:
-    _, *cases = re.split(r"^=== ", TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return [_wrong(case) for case in cases]
+    tables = (re.split(r"^=== ", table.read_text(encoding="utf-8"), flags=re.MULTILINE) for table in TABLES)
+    return [_wrong(case) for _, *cases in tables for case in cases]
 
 
 def _wrong(case: str) -> Wrong:

@@ -6,13 +6,13 @@ from itertools import count, groupby
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.retry import Tally, decide
+from pytest_gump.engine.schedule.retry import Tally, decide, to_decision
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.schedule.decision import Decision, FailureSource
-    from pytest_gump.workflow.model import OnFailure, Step
+    from pytest_gump.workflow.model import Entry, OnFailure, Policy, Step, When
 
 _BRANCHES: Final[tuple[FailureSource, ...]] = ("gate_fail", "guard_fail", "review_fail")
 
@@ -40,6 +40,9 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
 
 def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
     """Return `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
+    policy = on_failure.branch(source)
+    if policy is not None and policy.has_conditions:
+        return _conditional(step, policy)
     described: list[tuple[int, str, str]] = []
     tally, agent, jump = Tally(), step.agent, ""
     how = _first(step)
@@ -55,6 +58,43 @@ def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
         else:
             agent, how = _next(step, decision, agent)
     raise AssertionError("the failure with the number `retry` is final")
+
+
+def _conditional(step: Step, policy: Policy) -> str:
+    """Return `1 claude-haiku, then the first unused that fits: claude-opus if test fails; else final; ...`."""
+    listed = []
+    for entry, group in groupby(policy.strategy[1:]):
+        times = len([*group])
+        listed.append(f"{f'{times} x ' if times > 1 else ''}{_entry(step, entry)}{_condition(entry.when)}")
+    if policy.restart_from is not None:
+        otherwise = f"restart from {policy.restart_from}"
+    else:
+        otherwise = "final" if policy.last is None else _entry(step, policy.last)
+    fitting = ", ".join(listed)
+    last = f"{_ordinal(policy.retry)} failure is final"
+    return f"1 {_first(step)}, then the first unused that fits: {fitting}; else {otherwise}; {last}"
+
+
+def _entry(step: Step, entry: Entry) -> str:
+    if entry.kind == "same":
+        who = {"agent": "the same agent", "gate": "the gates", "group": "as before"}[step.kind]
+        decision = to_decision(entry)
+        return f"{who}{_columns(decision) if isinstance(decision, Retry) else ''}"
+    return _next(step, to_decision(entry), "the same agent")[1]
+
+
+def _condition(when: When | None) -> str:
+    """Return ` if compile or test fails from attempt 3 on`."""
+    if when is None:
+        return ""
+    parts = []
+    if when.gate:
+        parts.append(f" if {' or '.join(when.gate)} fails")
+    if when.validate is not None:
+        parts.append(f" if validator {when.validate} does not pass")
+    if when.attempt is not None:
+        parts.append(f" from attempt {when.attempt} on")
+    return "".join(parts)
 
 
 def _first(step: Step) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pytest_gump.order import Outcome
+from pytest_gump.workflow.model import VALIDATE
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -30,6 +33,18 @@ class Failure:
     """Git tree after the attempt."""
     final: bool = False
     """True if no other attempt can succeed: the failure is final, even if the policy allows more attempts."""
+
+    @property
+    def failing_gates(self) -> frozenset[str]:
+        """Names of all failing gates, without argument."""
+        labels = () if self.outcome == Outcome.NO_CHANGE else self.failing
+        return frozenset(label.partition(":")[0] for label in labels)
+
+    @property
+    def failing_validators(self) -> frozenset[str]:
+        """Names of the validators that did not pass."""
+        labels = (label.partition(":") for label in self.failing)
+        return frozenset(argument.partition(" (")[0].strip() for name, _, argument in labels if name == VALIDATE)
 
 
 @dataclass(frozen=True, slots=True)

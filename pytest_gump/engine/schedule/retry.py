@@ -10,7 +10,7 @@ from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import FailureSource
-    from pytest_gump.workflow.model import Entry, OnFailure, Policy
+    from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
 
 FLAT: Final = "flat"
 
@@ -20,8 +20,8 @@ class Count:
     """Progress of one policy: the flat one, or one branch."""
 
     failures: int = 0
-    entry: int = 0
-    """0-based index of the current strategy entry."""
+    used: set[int] = field(default_factory=set)
+    """0-based indexes of the strategy entries that failures have used up, without the first entry."""
 
 
 @dataclass(slots=True)
@@ -40,7 +40,7 @@ class Tally:
         """
         self.streak = 0
         if FLAT in self.counts:
-            self.counts[FLAT].entry = 0
+            self.counts[FLAT].used.clear()
 
     def clear(self) -> None:
         """Remove all failures in place: several objects may share the tally."""
@@ -52,7 +52,7 @@ class Tally:
         """Start over the list of the policy that decided on a restart after the newest failure."""
         name = branch_name(on_failure, self.failures[-1].source)
         if name in self.counts:
-            self.counts[name].entry = 0
+            self.counts[name].used.clear()
 
 
 def branch_name(on_failure: OnFailure | None, source: FailureSource) -> str:
@@ -63,10 +63,10 @@ def branch_name(on_failure: OnFailure | None, source: FailureSource) -> str:
 
 
 def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, compare_trees: bool) -> Decision | None:
-    """Count `failure` and return the decision of the workflow's own policy; None if the failure is final.
+    """Count `failure` and return the decision of the workflow's own policy; None if no attempt is left.
 
-    Without a policy for this kind of failure, the first failure is final. `compare_trees` is False if the tree does not
-    show progress: for gate-only steps and steps that must not write.
+    Without a policy for this kind of failure, the first failure is final. If no entry fits, the step stops.
+    `compare_trees` is False if the tree does not show progress: for gate-only steps and steps that must not write.
     """
     previous = tally.failures[-1] if tally.failures and tally.streak else None
     tally.failures.append(failure)
@@ -76,12 +76,10 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
         return None
     count = tally.counts.setdefault(branch_name(on_failure, failure.source), Count())
     count.failures += 1
-    count.entry += 1
     if count.failures >= policy.retry:
         return None
-    if compare_trees and previous is not None and no_progress(previous, failure):
-        return _skip_same(policy, count)
-    return _next(policy, count)
+    is_stuck = compare_trees and previous is not None and no_progress(previous, failure)
+    return _decide(policy, count, failure, attempt=tally.streak + 1, is_stuck=is_stuck)
 
 
 def no_progress(before: Failure, after: Failure) -> bool:
@@ -93,29 +91,37 @@ def no_progress(before: Failure, after: Failure) -> bool:
     )
 
 
-def _next(policy: Policy, count: Count) -> Decision:
-    if count.entry < len(policy.strategy):
-        return _decision(policy.strategy[count.entry])
+def fits(when: When | None, failure: Failure, attempt: int) -> bool:
+    """True if an entry with these conditions fits a failure; `attempt` is the number of the next attempt."""
+    if when is None:
+        return True
+    is_failing = not when.gate or not failure.failing_gates.isdisjoint(when.gate)
+    is_refused = when.validate is None or when.validate in failure.failing_validators
+    return is_failing and is_refused and (when.attempt is None or attempt >= when.attempt)
+
+
+def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_stuck: bool) -> Decision:
+    """Use up the first unused entry that fits. If there is none, restart, repeat the last one, or stop.
+
+    Without progress, `same` entries before it are used up too. If only `same` is left, the step stops.
+    """
+    has_skipped = False
+    for index, entry in enumerate(policy.strategy[1:], start=1):
+        if index in count.used or not fits(entry.when, failure, attempt):
+            continue
+        count.used.add(index)
+        if not is_stuck or entry.kind != "same":
+            return to_decision(entry)
+        has_skipped = True
     if policy.restart_from is not None:
         return Restart(policy.restart_from)
-    return _decision(policy.strategy[-1])
+    last = policy.last
+    if is_stuck and (has_skipped if last is None else last.kind == "same"):
+        return Stop("no progress: the same tree and the same failing checks twice in a row", Outcome.NO_PROGRESS)
+    return Stop() if last is None else to_decision(last)
 
 
-def _skip_same(policy: Policy, count: Count) -> Decision:
-    """Use the next entry that is not `same`. If none is left, restart, or else stop with `no_progress`."""
-    for index in range(count.entry, len(policy.strategy)):
-        if policy.strategy[index].kind != "same":
-            count.entry = index
-            return _decision(policy.strategy[index])
-    if policy.restart_from is not None:
-        count.entry = len(policy.strategy)
-        return Restart(policy.restart_from)
-    if policy.strategy[-1].kind != "same":
-        return _decision(policy.strategy[-1])
-    return Stop("no progress: the same tree and the same failing checks twice in a row", Outcome.NO_PROGRESS)
-
-
-def _decision(entry: Entry) -> Decision:
+def to_decision(entry: Entry) -> Decision:
     if entry.kind == "same" or entry.agent is None:
         return Retry(None, session=entry.session, worktree=entry.worktree or "keep", prompt=entry.prompt)
     session, worktree = entry.session or "fresh", entry.worktree or "reset"

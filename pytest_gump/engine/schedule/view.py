@@ -118,7 +118,7 @@ def signature(node: StepNode | None) -> Hashable:
     """Return the state of a node and all nodes below it as a comparable value."""
     if node is None:
         return None
-    counts = tuple(sorted((name, count.failures, count.entry) for name, count in node.tally.counts.items()))
+    counts = tuple(sorted((name, count.failures, *sorted(count.used)) for name, count in node.tally.counts.items()))
     own = (node.path, node.status, node.begin, node.lane.head, node.cause, counts)
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from pytest_gump.workflow.model import Policy, Step, Workflow
+    from pytest_gump.workflow.model import Policy, Step, When, Workflow
     from pytest_gump.workflow.problems import Problems
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
@@ -58,6 +58,15 @@ class Templated(NamedTuple):
         return Position(1, 1) if self.node is None else self.node.position
 
 
+class PlacedWhen(NamedTuple):
+    """The conditions of one entry of a strategy."""
+
+    when: When
+    fields: Fields
+    gates: tuple[ScalarNode, ...]
+    """Nodes of the gate names."""
+
+
 class PlacedPolicy(NamedTuple):
     policy: Policy
     fields: Fields
@@ -66,6 +75,7 @@ class PlacedPolicy(NamedTuple):
     resumed: tuple[tuple[str, Node], ...]
     """Agents of escalations that resume a conversation, each with its node."""
     prompts: tuple[Templated, ...]
+    whens: tuple[PlacedWhen, ...] = ()
 
 
 class PlacedStep(NamedTuple):

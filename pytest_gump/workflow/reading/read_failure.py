@@ -10,18 +10,20 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
+from pytest_gump.workflow.reading.read_when import read_when
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.model import When
     from pytest_gump.workflow.problems import Position
-    from pytest_gump.workflow.reading.located import Surroundings
+    from pytest_gump.workflow.reading.located import PlacedWhen, Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 KINDS: Final = ("same", "escalate", "replan")
 FLAT_KEYS: Final = keys.keys(keys.PolicyKeys)
 BRANCH_KEYS: Final = keys.keys(keys.BranchKeys)
 FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
-ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt")
+ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt", "when")
 
 
 EntryKind = Literal["same", "escalate", "replan"]
@@ -72,10 +74,18 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
     if not fields.values:
         fields.refuse("a policy needs 'retry' or 'strategy'")
     entries = strategy.entries
-    if not entries or entries[0].kind != "same":
+    adds_first = bool(entries) and (entries[0].kind != "same" or entries[0].when is not None)
+    if adds_first or not entries:
         entries = [Entry(), *entries]
-    policy = Policy(retry=retry or len(entries), strategy=tuple(entries), restart_from=restart_from)
-    return PlacedPolicy(policy, fields, tuple(strategy.kinds), tuple(strategy.resumed), tuple(strategy.prompts))
+    policy = Policy(retry or len(entries), tuple(entries), restart_from, adds_first)
+    return PlacedPolicy(
+        policy,
+        fields,
+        tuple(strategy.kinds),
+        tuple(strategy.resumed),
+        tuple(strategy.prompts),
+        tuple(strategy.whens),
+    )
 
 
 @dataclass(slots=True)
@@ -87,6 +97,7 @@ class _Strategy:
     kinds: list[tuple[str, Node]] = field(default_factory=list)
     resumed: list[tuple[str, Node]] = field(default_factory=list)
     prompts: list[Templated] = field(default_factory=list)
+    whens: list[PlacedWhen] = field(default_factory=list)
 
     def read(self, fields: Fields) -> None:
         nodes = fields.nodes("strategy")
@@ -138,6 +149,7 @@ class _Strategy:
             "session": fields.choice("session", ("fresh", "resume")),
             "worktree": fields.choice("worktree", ("keep", "reset")),
             "prompt": self._prompt(fields),
+            "when": self._when(fields),
         }
         value, key = fields.get(kind), fields.node.key(kind)
         is_absent = isinstance(value, ScalarNode) and value.value is None
@@ -149,6 +161,13 @@ class _Strategy:
         agent = "" if is_absent else fields.text(kind)
         if agent is not None:
             self._add_agent(cast("EntryKind", kind), agent.strip(), key, extra)
+
+    def _when(self, fields: Fields) -> When | None:
+        placed = read_when(fields, self.around.problems)
+        if placed is None:
+            return None
+        self.whens.append(placed)
+        return placed.when
 
     def _prompt(self, fields: Fields) -> str | None:
         prompt, node = fields.text("prompt"), fields.get("prompt")

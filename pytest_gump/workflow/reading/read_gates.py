@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.model import GateSpec, ValidatorOptions
+from pytest_gump.workflow.model import VALIDATE, GateSpec, ValidatorOptions
 from pytest_gump.workflow.reading.fields import Fields, to_float
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
@@ -25,7 +25,6 @@ ARGUMENT_GATES: Final = {
     "untouched": "untouched: '@tests'",
     "bash": "bash: make check",
 }
-VALIDATE: Final = "validate"
 """The gate that runs a workflow. It is the only one with options besides its argument."""
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
 REPORTS: Final = ("plan", "review")

@@ -31,10 +31,13 @@ def unreached_by(policy: Policy) -> str | None:
     """
     if policy.retry > 2:
         return None
-    for entry in policy.strategy[policy.retry :]:
+    entries = policy.strategy[1:]
+    first_for_all = next((number for number, entry in enumerate(entries) if entry.when is None), len(entries))
+    used = 0 if policy.retry == 1 else first_for_all + 1
+    for entry in entries[used:]:
         if entry.kind != "same":
             return f"{entry.kind}: {entry.agent}"
-    if policy.restart_from is not None and policy.retry <= len(policy.strategy):
+    if policy.restart_from is not None and used <= len(entries):
         return f"restart_from: {policy.restart_from}"
     return None
 

@@ -62,6 +62,28 @@ def test_documented_policy_is_described_as_attempts() -> None:
             '{retry: 2, strategy: [same, {escalate: claude-opus, worktree: keep, prompt: "again"}]}',
             "1 claude-haiku, 2 claude-opus (worktree keep, another prompt); the 2nd failure is final",
         ),
+        (
+            "{strategy: [{same: 2, when: {attempt: 3}}, {escalate: claude-opus, worktree: keep, when: {gate: test}}]}",
+            (
+                "1 claude-haiku, then the first unused that fits: 2 x the same agent from attempt 3 on, "
+                "claude-opus (worktree keep) if test fails; else final; the 4th failure is final"
+            ),
+        ),
+        (
+            "{retry: 5, strategy: [same, {replan: claude-opus, when: {gate: test, attempt: 3}}, same]}",
+            (
+                "1 claude-haiku, then the first unused that fits: "
+                "replanned by claude-opus, items by the same agent if test fails from attempt 3 on, the same agent; "
+                "else the same agent; the 5th failure is final"
+            ),
+        ),
+        (
+            "{retry: 3, strategy: [{same: 1, session: fresh, when: {gate: test}}], restart_from: tests}",
+            (
+                "1 claude-haiku, then the first unused that fits: the same agent (session fresh) if test fails; "
+                "else restart from tests; the 3rd failure is final"
+            ),
+        ),
         ("{retry: 100}", "1-100 claude-haiku; the 100th failure is final"),
     ],
 )

@@ -2,13 +2,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.decision import Decision, Failure, FailureSource, Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.retry import Tally, decide, no_progress
-from pytest_gump.workflow.model import Entry, OnFailure, Policy
+from pytest_gump.engine.schedule.retry import Tally, decide, fits, no_progress, to_decision
+from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
 from pytest_gump.workflow.reading.rules_reach import unreached_by
 
 from tests.engine.schedule_kit import flat, policy
@@ -123,6 +124,122 @@ def test_no_progress_does_not_apply_without_checks_or_tree() -> None:
 def test_failures_before_a_restart_are_not_compared_for_progress() -> None:
     on_failure = flat(5, "same", "same", restart_from="a")
     assert decisions(on_failure, ["gate_fail"] * 4, same_tree=True) == ["same", "restart a", "same", "restart a"]
+
+
+def after(failing: str, number: int, *, tree: str | None = None, **fields: Any) -> Failure:
+    """Return a failure of these gates, with a tree of its own unless `tree` is given."""
+    return replace(FAILED, attempt=number, failing=tuple(failing.split()), tree=tree or f"t{number}", **fields)
+
+
+def answers(own: Policy, *failing: str, same_tree: bool = False) -> list[str]:
+    """Return the decision after each failure; every failure names its failing gates."""
+    tally, found = Tally(), []
+    for number, gates in enumerate(failing, start=1):
+        failure = after(gates, number, tree="t" if same_tree else None)
+        found.append(_short(decide(OnFailure(flat=own), tally, failure, compare_trees=True)))
+        if found[-1].startswith("restart"):
+            tally.enter()
+            tally.restart_list(OnFailure(flat=own))
+    return found
+
+
+def conditional(retry: int, *entries: Entry, adds_first: bool = True, restart_from: str | None = None) -> Policy:
+    return Policy(retry, (Entry(), *entries), restart_from, adds_first)
+
+
+def escalate(agent: str, **conditions: Any) -> Entry:
+    return Entry("escalate", agent, when=When(**conditions) if conditions else None)
+
+
+TEST, LINT = When(gate=("test",)), When(gate=("compile", "lint"))
+
+
+def test_first_unused_entry_that_fits_is_used_and_skipped_ones_stay() -> None:
+    own = conditional(9, Entry(when=LINT), Entry(when=LINT), escalate("opus", gate=("test",)), escalate("sonnet"))
+    found = answers(own, "test", "lint", "test", "compile", "lint", "test")
+    assert found == ["opus", "same", "sonnet", "same", "sonnet", "sonnet"]
+
+
+def test_step_ends_with_its_failure_if_no_entry_fits() -> None:
+    own = conditional(9, escalate("opus", gate=("test",)))
+    assert answers(own, "lint") == ["stop"]
+    assert answers(own, "test", "test") == ["opus", "stop"]
+
+
+def test_written_first_entry_repeats_but_an_added_one_does_not() -> None:
+    entries = [escalate("opus", gate=("test",))]
+    assert answers(conditional(9, *entries, adds_first=False), "lint", "test", "test") == ["same", "opus", "same"]
+    assert answers(conditional(9, *entries), "lint") == ["stop"]
+
+
+def test_gate_condition_fits_any_failing_gate_by_its_name_without_argument() -> None:
+    own = conditional(9, escalate("opus", gate=("bash", "touched")))
+    tally = Tally()
+    failure = replace(FAILED, gate="compile", failing=("compile", "touched: src/**"))
+    assert decide(OnFailure(flat=own), tally, failure, compare_trees=True) == Retry("opus", "fresh", "reset")
+
+
+def test_no_change_is_not_a_failing_gate() -> None:
+    failure = replace(FAILED, outcome="no_change", failing=("no_change",))
+    assert not fits(When(gate=("no_change",)), failure, 2)
+
+
+def test_attempt_condition_counts_the_attempts_since_the_step_was_entered() -> None:
+    own = conditional(9, escalate("opus", attempt=3), Entry(), restart_from="tests")
+    assert answers(own, *["test"] * 6) == ["same", "opus", "restart tests", "same", "opus", "restart tests"]
+
+
+def test_all_conditions_must_hold() -> None:
+    when = When(gate=("test",), attempt=3)
+    assert fits(when, FAILED, 3)
+    assert fits(when, FAILED, 4)
+    assert not fits(when, FAILED, 2)
+    assert not fits(when, replace(FAILED, failing=("lint",)), 3)
+
+
+def test_validator_condition_fits_a_verdict_of_this_validator() -> None:
+    refused = replace(
+        FAILED, outcome="review_failed", source="review_fail", failing=("validate: arch-review (focus: errors)",)
+    )
+    assert fits(When(validate="arch-review"), refused, 2)
+    assert not fits(When(validate="security"), refused, 2)
+    assert not fits(When(gate=("test",)), refused, 2)
+    assert not fits(When(validate="arch-review"), FAILED, 2)
+
+
+def test_no_progress_uses_up_the_same_entries_that_fit() -> None:
+    own = conditional(9, Entry(when=TEST), Entry(when=LINT), Entry(when=TEST), escalate("opus", gate=("test",)))
+    assert answers(own, "test", "test", "lint", same_tree=True) == ["same", "opus", "same"]
+
+
+def test_no_progress_with_only_same_entries_that_fit_stops_with_the_reason() -> None:
+    own = conditional(9, Entry(when=TEST), Entry(when=TEST), escalate("opus", gate=("lint",)))
+    assert answers(own, "test", "test", same_tree=True) == ["same", "no_progress"]
+    assert answers(conditional(9, Entry(when=TEST)), "test", "test", same_tree=True) == ["same", "stop"]
+
+
+@given(
+    st.integers(1, 8),
+    st.lists(st.tuples(st.sampled_from(["same", "escalate"]), st.sampled_from([None, TEST, LINT, When(attempt=3)]))),
+    st.booleans(),
+    st.lists(st.sampled_from(["test", "lint", "compile", "other"]), max_size=10),
+)
+def test_each_entry_answers_one_failure_that_it_fits_and_only_the_last_one_repeats(
+    retry: int, listed: list[tuple[Any, When | None]], adds_first: bool, failing: list[str]
+) -> None:
+    entries = [Entry(kind, f"agent{place}", when=when) for place, (kind, when) in enumerate(listed)]
+    entries = [replace(entry, prompt=f"{place}") for place, entry in enumerate(entries)]  # tells them apart
+    own, tally, unused = conditional(retry, *entries, adds_first=adds_first), Tally(), [*entries]
+    for number, gates in enumerate(failing, start=1):
+        failure = after(gates, number)
+        decision = decide(OnFailure(flat=own), tally, failure, compare_trees=True)
+        fitting = next((entry for entry in unused if fits(entry.when, failure, number + 1)), None)
+        wanted = fitting or own.last
+        if number >= retry or wanted is None:
+            assert decision == (None if number >= retry else Stop())
+            break
+        assert decision == to_decision(wanted)
+        unused = [entry for entry in unused if entry is not fitting]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +12,7 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
+from pytest_gump.workflow.model import OnFailure, Policy, Step, When, Workflow
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 from tests.kits.examples import examples
@@ -36,8 +36,10 @@ FATAL = ("gate_error", "budget", "quota", "cancelled")
 def policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> Policy:
     kinds = ["same", "same: 2", "escalate: sonnet", *(["replan: opus"] if with_replan else [])]
     strategy = entries("same", *draw(st.lists(st.sampled_from(kinds), max_size=2)))
+    conditions = st.sampled_from([None, None, When(gate=("test",)), When(attempt=3)])
+    later = (replace(entry, when=draw(conditions)) for entry in strategy[1:])
     restart_from = draw(st.none() | st.sampled_from(targets))
-    return Policy(retry=draw(st.integers(1, 3)), strategy=strategy, restart_from=restart_from)
+    return Policy(draw(st.integers(1, 3)), (strategy[0], *later), restart_from, adds_first=draw(st.booleans()))
 
 
 @st.composite

@@ -1,0 +1,94 @@
+"""Rules for `when`: each condition can fit a failure of the step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_gump.text import quoted
+from pytest_gump.units import plural
+from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.reading.located import walk
+from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.workflow.model import GateSpec, OnFailure, Policy
+    from pytest_gump.workflow.problems import Mistake
+    from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWhen, PlacedWorkflow, Surroundings
+    from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
+
+
+def check_conditions(workflow: PlacedWorkflow, around: Surroundings) -> None:
+    for step in workflow.walk():
+        for policy in step.policies:
+            for placed in policy.whens:
+                _check(step, policy, placed, around)
+
+
+def _check(step: PlacedStep, policy: PlacedPolicy, placed: PlacedWhen, around: Surroundings) -> None:
+    when, fields = placed.when, placed.fields
+    on_failure = step.step.on_failure
+    if on_failure is None:
+        return
+    for node in placed.gates:
+        if problem := _gate_problem(step, policy.policy, node, around):
+            around.problems.add(node.position, *problem)
+    if when.validate is not None and (problem := _validator_problem(step, policy.policy, when.validate, around)):
+        fields.refuse_value("validate", *problem)
+    if when.gate and when.validate is not None:
+        hint = "validators run only after all gates have passed: write two entries"
+        fields.refuse("'gate' and 'validate' never fit the same failure", hint)
+    most = _most_attempts(on_failure)
+    if when.attempt is not None and when.attempt > most:
+        what = f"attempt {when.attempt} is never made: {step.title} has at most {plural(most, 'attempt')}"
+        fields.refuse_value("attempt", what)
+
+
+def _gate_problem(step: PlacedStep, policy: Policy, node: ScalarNode, around: Surroundings) -> Mistake | None:
+    name = str(node.value)
+    own = [*dict.fromkeys(gate.name for gate in _gates(step))]
+    if name == VALIDATE:
+        return "'gate: validate' names no validator", "write 'validate: NAME'"
+    if name not in BUILTIN_GATES and name not in around.gates:
+        if name.partition(":")[0].strip() in (*BUILTIN_GATES, *around.gates):
+            return f"unknown gate {quoted(name)}", "write its name without the argument"
+        return f"unknown gate {quoted(name)}", around.problems.suggest(name, own, label="gates of the step")
+    branch = _branch_of(step, policy)
+    if branch in ("guard_fail", "review_fail"):
+        return f"'gate: {name}' never fits in '{branch}'", "move the entry to 'gate_fail'"
+    is_replanned = name == "compile" and any(_has_replan(below) for below in walk((step,)))
+    if name in own or is_replanned:
+        return None
+    return f"'gate: {name}' never fits: {step.title} has no such gate", f"its gates: {', '.join(own) or 'none'}"
+
+
+def _validator_problem(step: PlacedStep, policy: Policy, name: str, around: Surroundings) -> Mistake | None:
+    own = [gate.argument or "" for gate in _gates(step) if gate.name == VALIDATE]
+    if name not in own:
+        hint = around.problems.suggest(name, own, label="validators") if own else "it has none in 'gate'"
+        return f"'validate: {name}' never fits: {step.title} has no such validator", hint
+    branch, on_failure = _branch_of(step, policy), step.step.on_failure
+    if branch == "guard_fail" or (branch == "gate_fail" and on_failure is not None and on_failure.review_fail):
+        return f"'validate: {name}' never fits in '{branch}'", "move the entry to 'review_fail'"
+    return None
+
+
+def _gates(step: PlacedStep) -> Iterator[GateSpec]:
+    """Yield the gates of a step, or of a group and all steps below it."""
+    return (gate for below in walk((step,)) for gate in below.step.gate)
+
+
+def _has_replan(step: PlacedStep) -> bool:
+    """True if the step can be replanned. The items of a replan have the gate `compile`."""
+    return any(kind == "replan" for policy in step.policies for kind, _ in policy.kinds)
+
+
+def _branch_of(step: PlacedStep, policy: Policy) -> str:
+    on_failure = step.step.on_failure
+    return next((key for key in ("guard_fail", "review_fail", "gate_fail") if getattr(on_failure, key) is policy), "")
+
+
+def _most_attempts(on_failure: OnFailure) -> int:
+    """Return the number of attempts after which no failure has another one."""
+    return sum(policy.retry - 1 for policy in on_failure.policies) + 1
