@@ -75,6 +75,17 @@ class GateSpec:
         return f"{label} ({shown})" if shown else label
 
 
+def gate_name(label: str) -> str:
+    """Return the name of a gate from its label: `touched` for `touched: @tests`."""
+    return label.partition(":")[0]
+
+
+def validator_name(label: str) -> str | None:
+    """Return the validator from a gate's label: `arch-review` for `validate: arch-review (independent)`; or None."""
+    name, _, argument = label.partition(":")
+    return argument.partition(" (")[0].strip() if name == VALIDATE else None
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """The failures that an entry of a strategy is for. All conditions that are set must hold."""

@@ -17,13 +17,16 @@ _WRITTEN: Final = rf"\{{(?P<name>{_SEGMENT}(?:\.{_SEGMENT})*+)\}}"
 _TOKEN = re.compile(rf"\{{\{{|\}}\}}|{_WRITTEN}|[{{}}\n]")
 _NAME = re.compile(rf"\{{\{{|{_WRITTEN}")
 
-BASE_NAMES: Final = ("spec", "error", "diff", "attempt")
+BASE_NAMES: Final = ("spec", "error", "diff", "attempt", "output")
+PREV_FIELDS: Final = ("output", "comment", "diff")
+"""Fields of `{prev.FIELD}`, the attempt before."""
 ITEM_NAMES: Final = ("item.name", "item.description", "item.files")
 STATE_FIELDS: Final = (
     "output", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries",
     "tokens_in", "tokens_out",
 )  # fmt: skip
 RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")
+_PREV_NAMES: Final = tuple(f"prev.{field}" for field in PREV_FIELDS)
 _RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
@@ -82,9 +85,15 @@ def canonical(name: str) -> str:
 
 
 def allowed(*, in_foreach: bool, inputs: Collection[str] = ()) -> tuple[str, ...]:
-    """Return the names that a template may use, except `steps.REF.FIELD`."""
+    """Return the names that a template may use, except `steps.REF.FIELD` and `gate.NAME`."""
     items = ITEM_NAMES if in_foreach else ()
-    return (*BASE_NAMES, *items, *inputs, *_RUN_NAMES)
+    return (*BASE_NAMES, *_PREV_NAMES, *items, *inputs, *_RUN_NAMES)
+
+
+def varies(name: str) -> bool:
+    """True if the value of a name differs between equal runs: it is about attempts before, or a figure of the run."""
+    head, _, rest = name.partition(".")
+    return head in {"run", "prev", "gate"} or (not rest and head in {"error", "diff", "output"})
 
 
 def _parts(text: str) -> Iterator[str | Name]:

@@ -82,6 +82,50 @@ def test_an_escalation_is_shown_with_its_attempt(project: GumpProject) -> None:
     )
 
 
+KINDS = """\
+name: kinds
+steps:
+  - name: impl
+    agent: claude-haiku
+    prompt: "Do it.\\n{prev.comment}"
+    gate: [compile, "untouched: app.py"]
+    on_failure:
+      retry: 4
+      strategy:
+        - {escalate: claude-opus, when: {gate: untouched}, prompt: "Compile: {gate.compile}. Last: {output}"}
+        - {same: 1, when: {gate: compile}, prompt: "Repair {gate.compile}\\n{prev.diff}"}
+  - name: review
+    agent: claude-opus
+    output: review
+    prompt: "Is it right?\\n{prev.output}"
+    on_failure: {retry: 2, restart_from: impl}
+"""
+
+
+def test_failures_are_answered_by_their_kind_with_facts_of_the_attempt_before(project: GumpProject) -> None:
+    project.workflow("kinds", KINDS)
+    for attempt, files in enumerate(
+        ({"new.py": BROKEN}, {"new.py": "x = 0\n", "app.py": "value = 2\n"}, *[{"new.py": "x = 1\n"}] * 2), 1
+    ):
+        project.answer("impl", attempt=attempt, writes=files)
+    project.review("review", passes=False, comment="It is too short.")
+    project.review("review", passes=True, attempt=2)
+    assert project.run("kinds").ret == pytest.ExitCode.OK
+    attempts = [(made.agent, made.entry) for made in project.record().steps["impl"].attempts]
+    assert attempts == [
+        ("claude-haiku", "first"),
+        ("claude-haiku", "same"),
+        ("claude-opus", "escalate"),
+        ("claude-haiku", "restart"),
+    ]
+    prompts = [project.prompt("impl", attempt) for attempt in (1, 2, 3, 4)]
+    assert prompts[0].startswith("## Your task\n\nDo it.\n\n## ")
+    assert prompts[1].startswith("## Your task\n\nRepair 1 of 2 Python files do not compile\ndiff --git a/new.py")
+    assert prompts[2].startswith("## Your task\n\nCompile: 2 Python files compile. Last: diff --git a/app.py")
+    assert prompts[3].startswith("## Your task\n\nDo it.\nIt is too short.")
+    assert '"comment": "It is too short."' in project.prompt("review", 2)
+
+
 def test_a_step_without_attempts_left_fails_the_session(project: GumpProject) -> None:
     for attempt in (1, 2, 3):
         project.answer("impl", attempt=attempt, writes={"new.py": BROKEN + f"# {attempt}\n"})

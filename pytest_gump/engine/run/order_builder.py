@@ -25,7 +25,7 @@ from pytest_gump.order import ContextPart, Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import resolve_step, split_state
-from pytest_gump.workflow.template import parse
+from pytest_gump.workflow.template import parse, varies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -317,6 +317,12 @@ class OrderBuilder:
             case "diff" if not rest:
                 failed = self._failed(ready)
                 return self._diff_of(failed[-1], self._inputs.settings.diff_chars) if failed else ""
+            case "output" if not rest:
+                return self._template_values.previous(ready.step_path, "output")
+            case "prev" if rest:
+                return self._previous(rest, ready)
+            case "gate" if rest:
+                return self._template_values.gate(ready.step_path, rest)
             case "item" | "task" if item is not None and rest:
                 return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
             case "run" if rest:
@@ -328,9 +334,17 @@ class OrderBuilder:
             case _:
                 return self._inputs.inputs.get(name, "")
 
+    def _previous(self, field: str, ready: Ready) -> str:
+        """Return a field of the attempt before; the comment is that of the verdict that led to this attempt."""
+        failed = results(self._failed(ready))
+        if field == "comment" and failed and failed[-1].verdict is not None:
+            return failed[-1].verdict.comment
+        attempt = ready.attempt if ready.role in {"step", "gate"} else None
+        return self._template_values.previous(ready.step_path, field, attempt=attempt)
+
     def _stable_value(self, name: str, ready: Ready) -> str:
         """Like `_value`, but values that differ between equal runs stay names; for fingerprints and cassettes."""
-        if name in {"error", "diff"} or name.startswith("run.") or name.rpartition(".")[2] in _VOLATILE:
+        if varies(name) or name.rpartition(".")[2] in _VOLATILE:
             return f"{{{name}}}"
         return self._value(name, ready)
 

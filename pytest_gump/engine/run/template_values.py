@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from pytest_gump.workflow.model import gate_name, validator_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -32,6 +33,31 @@ class TemplateValues:
         values = [self._value(record, field) for record in self._instances(static, asker)]
         separator = "\n\n" if field == "output" else ", "
         return separator.join(value for value in values if value)
+
+    def previous(self, path: StepPath, field: str, *, attempt: int | None = None) -> str:
+        """Return a field of the newest attempt of a step, or of the newest one before this attempt number.
+
+        `comment` is the comment of its verdict, and `diff` its change since the step began.
+        """
+        found = self._newest(path, attempt)
+        if found is None or found.result is None:
+            return ""
+        if field == "comment":
+            return "" if found.result.verdict is None else found.result.verdict.comment
+        return self._diff(found) if field == "diff" else self._output(found, found.result)
+
+    def gate(self, path: StepPath, name: str) -> str:
+        """Return the summaries of a step's gates, or validators, with this name in its newest attempt."""
+        found = self._newest(path, None)
+        gates = () if found is None or found.result is None else found.result.gates
+        own = (gate for gate in gates if (validator_name(gate.name) or gate_name(gate.name)) == name)
+        return "; ".join(gate.summary or gate.status for gate in own)
+
+    def _newest(self, path: StepPath, before: int | None) -> AttemptRecord | None:
+        record = self._record.steps.get(str(path))
+        attempts = reversed(record.attempts) if record is not None else ()
+        ended = (attempt for attempt in attempts if attempt.counts and attempt.result is not None)
+        return next((attempt for attempt in ended if before is None or attempt.attempt < before), None)
 
     def run(self, field: str) -> str:
         """Return a field of the run so far."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pytest_gump.order import Outcome
-from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.model import gate_name, validator_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,13 +38,12 @@ class Failure:
     def failing_gates(self) -> frozenset[str]:
         """Names of all failing gates, without argument."""
         labels = () if self.outcome == Outcome.NO_CHANGE else self.failing
-        return frozenset(label.partition(":")[0] for label in labels)
+        return frozenset(map(gate_name, labels))
 
     @property
     def failing_validators(self) -> frozenset[str]:
         """Names of the validators that did not pass."""
-        labels = (label.partition(":") for label in self.failing)
-        return frozenset(argument.partition(" (")[0].strip() for name, _, argument in labels if name == VALIDATE)
+        return frozenset(filter(None, map(validator_name, self.failing)))
 
 
 @dataclass(frozen=True, slots=True)

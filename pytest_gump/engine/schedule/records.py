@@ -59,6 +59,14 @@ class Ready:
     theirs: str | None = None
     """For a merge: the member's commit. It is merged into `base`; `step_base` is the common ancestor."""
 
+    @property
+    def step_path(self) -> StepPath:
+        """Path of the step itself; `path` may be that of a part of its replan."""
+        if self.role not in {"replan-plan", "replan-item"}:
+            return self.path
+        items = self.path.items[:-1] if self.role == "replan-item" else self.path.items
+        return StepPath((*self.path.names[:-2], self.step.name), items)
+
 
 @dataclass(slots=True)
 class Settled:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 ROOT_KEYS: Final = keys.keys(keys.WorkflowKeys)
-RESERVED_NAMES: Final = (*BASE_NAMES, "item", "task", "steps", "run")
+RESERVED_NAMES: Final = (*BASE_NAMES, "item", "task", "steps", "run", "prev", "gate")
 MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps'"}
 
 

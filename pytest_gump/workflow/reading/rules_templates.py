@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import nearest
 from pytest_gump.text import quoted
+from pytest_gump.workflow.model import validator_name
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
 from pytest_gump.workflow.reading.yaml_nodes import position_at
 from pytest_gump.workflow.refs import split_state
-from pytest_gump.workflow.template import ITEM_NAMES, STATE_FIELDS, allowed, canonical, written_names
+from pytest_gump.workflow.template import ITEM_NAMES, PREV_FIELDS, STATE_FIELDS, allowed, canonical, written_names
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Mistake, Position
@@ -37,10 +38,31 @@ def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index
             continue
         seen.add(name)
         position = _locate(text, name, offset, around.source)
-        is_state = name.startswith("steps.")
-        problem = _state_problem(step, name, index, around) if is_state else _unknown(name, names)
+        problem = _problem(step, name, names, index, around)
         if problem is not None:
             around.problems.add(position, *problem, path=text.file)
+
+
+def _problem(step: PlacedStep, name: str, names: tuple[str, ...], index: Index, around: Surroundings) -> Mistake | None:
+    head, _, rest = name.partition(".")
+    if head == "steps" and rest:
+        return _state_problem(step, name, index, around)
+    if head == "gate":
+        return _gate_problem(step, name, rest, around)
+    if head == "prev":
+        hint = around.problems.suggest(rest, PREV_FIELDS, label="fields")
+        return f"unknown field {quoted(rest)} in {{{name}}}" if rest else f"{{{name}}} needs a field", hint
+    return _unknown(name, names)
+
+
+def _gate_problem(step: PlacedStep, name: str, gate: str, around: Surroundings) -> Mistake | None:
+    own = [*dict.fromkeys(validator_name(spec.label) or spec.name for spec in step.step.gate)]
+    if gate in own:
+        return None
+    if not own:
+        return f"{{{name}}} has no value: {step.title} has no gates", None
+    what = f"names gate {quoted(gate)}, which {step.title} does not have" if gate else "needs the name of a gate"
+    return f"{{{name}}} {what}", around.problems.suggest(gate, own, label="its gates")
 
 
 def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundings) -> Mistake | None:
@@ -60,7 +82,7 @@ def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
         return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
     near = nearest(name, names)
     first = f"did you mean {{{near[0]}}}? " if near else f"for literal braces write {{{{{name}}}}}; "
-    return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, steps.STEP.FIELD"
+    return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, gate.NAME, steps.STEP.FIELD"
 
 
 def _locate(text: Templated, name: str, offset: int, source: str) -> Position:

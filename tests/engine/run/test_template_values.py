@@ -9,6 +9,7 @@ from pytest_gump.agents.base import SessionRef
 from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.run.template_values import TemplateValues
+from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, PlanItem, Timings, Verdict
 from pytest_gump.system.git.changes import ChangedFile
 from pytest_gump.workflow.path import StepPath
@@ -212,3 +213,41 @@ def test_empty_values_add_no_separator() -> None:
 def test_field_of_the_run_counts_all_attempts(field: str, written: str) -> None:
     values = TemplateValues(record_of([attempt("a", 1, "retried"), attempt("b", 2)]), (), lambda _: "")
     assert values.run(field) == written
+
+
+def own(*attempts: AttemptRecord) -> TemplateValues:
+    return TemplateValues(record_of(attempts), (), lambda one: f"diff of {one.step} {one.number}")
+
+
+def test_previous_attempt_is_the_newest_valid_one_before_this_number() -> None:
+    stale = attempt("a", 2)
+    stale.superseded = True
+    values, path = (
+        own(attempt("a", 1, artifact="first"), stale, attempt("a", 3, artifact="third"), running("a", 4)),
+        StepPath(("a",)),
+    )
+    assert values.previous(path, "output", attempt=3) == "first"
+    assert values.previous(path, "output", attempt=4) == "third"
+    assert values.previous(path, "output") == "third"
+    assert values.previous(path, "diff", attempt=3) == "diff of a 1"
+    assert values.previous(path, "output", attempt=1) == ""
+    assert values.previous(StepPath(("b",)), "output") == ""
+
+
+def test_comment_of_the_previous_attempt_is_that_of_its_verdict() -> None:
+    values = own(attempt("a", 1, verdict=Verdict(passed=False, comment="too long")), attempt("b", 1))
+    assert values.previous(StepPath(("a",)), "comment") == "too long"
+    assert values.previous(StepPath(("b",)), "comment") == ""
+
+
+def test_gate_is_summarised_from_the_newest_attempt() -> None:
+    first = attempt("a", 1, gates=(GateResult("test", "failed", "9 failed"),))
+    gates = (
+        GateResult("test", "failed", "2 failed"),
+        GateResult("bash: make a", "passed", ""),
+        GateResult("bash: make b", "failed", "exit code 2"),
+        GateResult("validate: arch-review (independent)", "failed", "no layers"),
+    )
+    values, path = own(first, attempt("a", 2, gates=gates)), StepPath(("a",))
+    names = ("test", "bash", "arch-review", "validate", "lint")
+    assert [values.gate(path, name) for name in names] == ["2 failed", "passed; exit code 2", "no layers", "", ""]
