@@ -15,6 +15,7 @@ from pytest_gump.jobs.hooks import hook_answers
 from pytest_gump.jobs.overrides import override_workflow, read_inputs
 from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import session_settings
+from pytest_gump.system.environment import home
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from pytest_gump.jobs.agents import CassetteReplay
     from pytest_gump.jobs.previous_run import PreviousRun
     from pytest_gump.settings.settings import Settings
-    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.loaded import Loaded
     from pytest_gump.workflow.model import Workflow
 
 
@@ -104,6 +105,7 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
             agents=partial(registry.problem, extra=agents, replayed=replay is not None),
             same_cli=partial(registry.same_cli, extra=agents),
             project=project,
+            home=home(),
         )
         workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = read_inputs(config, workflow)

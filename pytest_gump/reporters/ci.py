@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.engine.record.records import RunRecord, StepRecord
-    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.loaded import Loaded
 
 HEAD: Final = ("", "step", "outcome", "agent", "attempts", "cost", "turns", "time", "skipped gates")
 FOLDER: Final = ".gump/ci"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.system.git.changes import ChangedFile
-    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.loaded import Loaded
 
 REASON_CHARS: Final = 500
 

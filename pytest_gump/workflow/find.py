@@ -1,4 +1,4 @@
-"""Finds workflows: those of the project, the user's, the built-in ones, or a named file."""
+"""Finds workflows: those of the project, the user's, the built-in ones, those of packages, or a named file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from pytest_gump.errors import ConfigError, suggest
 from pytest_gump.system.files import read_user_text
 from pytest_gump.text import quoted
+from pytest_gump.workflow.packages import find_package, list_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-Source = Literal["project", "user", "built-in", "file"]
+    from pytest_gump.workflow.model import Package
+    from pytest_gump.workflow.packages import Installed
+
+Source = Literal["project", "user", "built-in", "file", "package"]
 WORKFLOW_SUFFIXES: Final = (".yaml", ".yml")
 MAX_BYTES: Final = 4_194_304
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -26,6 +30,7 @@ class Found(NamedTuple):
     text: str
     problem: str = ""
     """Why the file cannot be read; `text` is empty in this case."""
+    package: Package | None = None
 
 
 def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
@@ -36,10 +41,13 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     """
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
-    if not _NAME.fullmatch(name_or_path) or ".." in name_or_path:
+    package, slash, name = name_or_path.partition("/")
+    if slash and _is_name(package) and _is_name(name):
+        return _in_package(find_package(package), name)
+    if not _is_name(name_or_path):
         raise ConfigError(
             f"{quoted(name_or_path)} is not the name of a workflow",
-            hint="a name has no separators and no '..'; a path ends in .yaml or .yml",
+            hint="a name is NAME or PACKAGE/NAME, without '..'; a path ends in .yaml or .yml",
         )
     for folder, source in _folders(project, home).items():
         for suffix in WORKFLOW_SUFFIXES:
@@ -55,19 +63,41 @@ def workflow_file(path: Path) -> Found:
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:
-    """Return the workflows with a name, sorted. If several folders have the same name, the first folder wins."""
+    """Return the workflows with a name, sorted, and those of packages after them.
+
+    If several folders have the same name, the first folder wins.
+
+    Raises:
+        ConfigError: Two installed packages have the same name.
+    """
     found: dict[str, Found] = {}
     for path, source in _files(project, home):
         if path.stem not in found:
-            found[path.stem] = _listed(path, source)
-    return sorted(found.values(), key=lambda workflow: workflow.name)
+            found[path.stem] = _listed(path, source, path.stem)
+    packaged = [
+        _listed(path, "package", f"{package.name}/{path.stem}", package)
+        for package, folder in list_packages()
+        for path in _workflow_files(folder)
+    ]
+    return sorted(found.values(), key=lambda workflow: workflow.name) + packaged
 
 
-def _listed(path: Path, source: Source) -> Found:
+def _listed(path: Path, source: Source, name: str, package: Package | None = None) -> Found:
     try:
-        return Found(path, source, path.stem, _read(path))
+        return Found(path, source, name, _read(path), package=package)
     except ConfigError as error:
-        return Found(path, source, path.stem, "", problem=str(error.args[0]))
+        return Found(path, source, name, "", problem=str(error.args[0]), package=package)
+
+
+def _in_package(installed: Installed, name: str) -> Found:
+    package, folder = installed
+    for suffix in WORKFLOW_SUFFIXES:
+        path = folder / f"{name}{suffix}"
+        if _exists(path):
+            return Found(path, "package", f"{package.name}/{name}", _read(path), package=package)
+    known = sorted({path.stem for path in _workflow_files(folder)})
+    hint = suggest(name, known, f"it has: {', '.join(known) or 'none'}")
+    raise ConfigError(f"package {package.name!r} {package.version} has no workflow {name!r}", hint=hint)
 
 
 def builtin_folder() -> Path:
@@ -105,10 +135,18 @@ def _folders(project: Path, home: Path | None) -> dict[Path, Source]:
 
 def _files(project: Path, home: Path | None) -> Iterator[tuple[Path, Source]]:
     for folder, source in _folders(project, home).items():
-        for suffix in WORKFLOW_SUFFIXES:
-            for path in sorted(folder.glob(f"*{suffix}")):
-                if path.is_file() and _NAME.fullmatch(path.stem):
-                    yield path, source
+        yield from ((path, source) for path in _workflow_files(folder))
+
+
+def _workflow_files(folder: Path) -> Iterator[Path]:
+    for suffix in WORKFLOW_SUFFIXES:
+        for path in sorted(folder.glob(f"*{suffix}")):
+            if path.is_file() and _is_name(path.stem):
+                yield path
+
+
+def _is_name(text: str) -> bool:
+    return _NAME.fullmatch(text) is not None and ".." not in text
 
 
 def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:

@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias
 
-from pytest_gump.workflow.model import BlastRadius, Hitl, OutputMode, Overlap, Shown  # noqa: TC001  evaluated for the JSON Schema
+from pytest_gump.workflow.model import (  # noqa: TC001  evaluated for the JSON Schema
+    BlastRadius,
+    Hitl,
+    InputType,
+    OutputMode,
+    Overlap,
+    Shown,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -179,10 +186,16 @@ class BranchKeys(Written):
 
 
 class InputKeys(Written):
+    type: InputType = "string"
+    """What the value must be; `path` is relative to the project."""
+    choices: Annotated[list[InputValue], NOT_EMPTY] | None = None
+    """The values of an input with `type: choice`."""
     required: bool = False
     """A caller must pass a value."""
-    default: GateArgument | None = None
+    default: InputValue | None = None
     """Value if none is passed."""
+    description: str | None = None
+    """What the input is for."""
 
 
 class ApproveKeys(Written):
@@ -193,7 +206,7 @@ class ApproveKeys(Written):
 
 
 class StepKeys(Written):
-    """A step: with `agent`, with `gate` alone, with `approve`, or a group with `steps`."""
+    """A step: with `agent`, with `gate` alone, with `approve`, a group with `steps`, or a call with `workflow`."""
 
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
@@ -221,6 +234,10 @@ class StepKeys(Written):
     """Retries, escalations and restarts after a failed attempt."""
     steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None
     """The children of a group."""
+    workflow: Words | None = None
+    """The workflow that the step calls: a name, PACKAGE/NAME, or a file relative to this one."""
+    with_: dict[Name, InputValue] | None = None
+    """Inputs of the called workflow; templates apply."""
     foreach: Words | None = None
     """An earlier plan step: the group runs once for each of its items."""
     parallel: bool = False

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
+from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_gump.workflow.called import CalledWorkflows
+from pytest_gump.workflow.loaded import Loaded
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.located import Surroundings
 from pytest_gump.workflow.reading.prompt_text import shown
@@ -17,25 +21,13 @@ from pytest_gump.workflow.reading.rules_when import check_conditions
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from pytest_gump.errors import Problem
-    from pytest_gump.workflow.find import Found, Source
-    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.called import Chain
+    from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.reading.located import PlacedWorkflow
     from pytest_gump.workflow.reading.yaml_nodes import Node
-
-
-class Loaded(NamedTuple):
-    workflow: Workflow
-    path: Path | None
-    source: Source
-    text: str
-    lines: Mapping[str, int]
-    """1-based line at which each step begins, groups included, by static path (`build::impl`)."""
-    notes: tuple[Problem, ...] = ()
-    """Notes about input that is valid but probably not intended; each is shown once."""
 
 
 class ParsedWorkflow(NamedTuple):
@@ -62,35 +54,88 @@ def load_workflow(
     gates: Collection[str] = (),
     agents: Callable[[str], str | None] | None = None,
     same_cli: Callable[[str, str], bool] | None = None,
+    home: Path | None = None,
 ) -> Loaded:
-    """Read a workflow and check every rule of the language.
+    """Read a workflow and those that it calls, and check every rule of the language.
 
     Args:
         gates: Names of custom gates of the project and its plugins.
         agents: Returns what is wrong with an agent name, or None.
         same_cli: Returns True if two agents run the same CLI, so that each can resume conversations of the other.
+        home: The user's home folder, for the workflows that are called.
 
     Raises:
-        WorkflowError: The file has mistakes; the error lists all of them.
+        WorkflowError: A file has mistakes; the error lists all of them.
     """
-    parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, project)
-    found, root, problems = parsed.found, parsed.root, parsed.problems
-    around = Surroundings(
-        problems=problems,
-        source=parsed.text,
-        folder=None if found.path is None else found.path.parent,
-        project=project,
-        gates=frozenset(gates),
-        agent_error=cache(agents or (lambda _: None)),
-        same_cli=same_cli,
+    rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli)
+    return _Loader(project, home, rules).load(workflow, (), in_foreach=False)
+
+
+class _Rules(NamedTuple):
+    """What the project knows about names."""
+
+    gates: frozenset[str]
+    agent_error: Callable[[str], str | None]
+    same_cli: Callable[[str, str], bool] | None
+
+
+class _Loader:
+    """Loads one workflow and all that it calls."""
+
+    def __init__(self, project: Path, home: Path | None, rules: _Rules) -> None:
+        self._project, self._rules = project, rules
+        self._called = CalledWorkflows(self._load_called, project=project, home=home)
+
+    def _load_called(self, found: Found, chain: Chain, in_foreach: bool) -> Loaded:  # noqa: FBT001
+        return self.load(found, chain, in_foreach=in_foreach)
+
+    def load(self, workflow: Found | ParsedWorkflow, chain: Chain, *, in_foreach: bool) -> Loaded:
+        """Read a workflow that the files of `chain` call."""
+        parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, self._project)
+        found, root, problems = parsed.found, parsed.root, parsed.problems
+        chain = (*chain, found)
+
+        def load_called(name: str, in_foreach: bool) -> Loaded:  # noqa: FBT001
+            return self._called.load(name, chain, in_foreach=in_foreach)
+
+        around = Surroundings(
+            problems=problems,
+            source=parsed.text,
+            folder=None if found.path is None else found.path.parent,
+            project=self._project,
+            gates=self._rules.gates,
+            agent_error=self._rules.agent_error,
+            same_cli=self._rules.same_cli,
+            load_called=load_called,
+            in_foreach=in_foreach,
+        )
+        placed = None if root is None else read_workflow(root, around)
+        if placed is not None:
+            _check(placed, around)
+        if placed is None or problems.found:
+            raise problems.error()
+        return _loaded(placed, parsed, is_called=len(chain) > 1)
+
+
+def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) -> Loaded:
+    found, workflow = parsed.found, replace(placed.workflow, package=parsed.found.package)
+    if is_called and "blast_radius" not in placed.fields:
+        workflow = replace(workflow, blast_radius="off")  # that of the caller applies
+    steps = [*placed.walk()]
+    calls = {"::".join(step.names): step.called for step in steps if step.called is not None}
+    called = {id(each): each for each in calls.values()}.values()
+    notes = joined.from_iterable(each.notes for each in called)
+    return Loaded(
+        workflow,
+        found.path,
+        found.source,
+        found.text,
+        {"::".join(step.names): step.fields.position.line for step in steps},
+        tuple(dict.fromkeys((*parsed.problems.notes, *notes))),
+        calls,
+        found.name,
+        max((1 + each.depth for each in called), default=0),
     )
-    placed = None if root is None else read_workflow(root, around)
-    if placed is not None:
-        _check(placed, around)
-    if placed is None or problems.found:
-        raise problems.error()
-    lines = {"::".join(step.names): step.fields.position.line for step in placed.walk()}
-    return Loaded(placed.workflow, found.path, found.source, found.text, lines, tuple(problems.notes))
 
 
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
 Overlap = Literal["report", "serialize"]
 Shown = Literal["diff", "cost", "changed_config"]
 Hitl = Literal["before_gate", "after_gate"]
+InputType = Literal["string", "integer", "number", "boolean", "choice", "path"]
 VALIDATE: Final = "validate"
 """The gate that runs a validator, which is its argument."""
 
@@ -161,6 +162,43 @@ class OnFailure:
 class Input:
     required: bool = False
     default: str | None = None
+    type: InputType = "string"
+    choices: tuple[str, ...] = ()
+    """The values of an input of type `choice`."""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """An installed package of workflows."""
+
+    name: str
+    version: str
+    digest: str
+    """Hash of all its files."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} ({self.digest})"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """The workflow that a step calls, without its steps: they are the children of the step."""
+
+    workflow: str
+    """Name or path, as the caller writes it."""
+    file: str
+    """Path of the called file, or the name of a workflow without a file."""
+    inputs: Mapping[str, Input]
+    values: Mapping[str, str]
+    """Value of each input that the caller passes; a template that is filled in the scope of the caller."""
+    package: Package | None = None
+    max_budget: float | None = None
+    max_tokens: int | None = None
+    max_time: float | None = None
+    blast_radius: BlastRadius = "off"
+    """A stricter value of the caller wins."""
+    setup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +226,8 @@ class Step:
     """True if the diff step may leave all files unchanged without giving a reason."""
     on_failure: OnFailure | None = None
     steps: tuple[Step, ...] = ()
+    """The children of a group, or the steps of the called workflow."""
+    call: Call | None = None
     foreach: str | None = None
     parallel: bool = False
     overlap: Overlap = "report"
@@ -218,3 +258,5 @@ class Workflow:
     blast_radius: BlastRadius = "enforce"
     inputs: dict[str, Input] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
+    package: Package | None = None
+    """The installed package that contains the file."""

@@ -44,6 +44,12 @@ class Problems:
         if not self.full:
             self.found[Problem(path or self.path, position.line, position.column, message, hint)] = None
 
+    def include(self, problems: Iterable[Problem]) -> None:
+        """Add the mistakes of another file."""
+        for problem in problems:
+            if not self.full:
+                self.found[problem] = None
+
     def note(self, position: Position, message: str, hint: str | None = None) -> None:
         if len(self.notes) < MAX_PROBLEMS:
             self.notes[Problem(self.path, position.line, position.column, message, hint)] = None

@@ -10,7 +10,7 @@ from pytest_gump.workflow.template import written_names
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_gump.workflow.model import Step, Workflow
+    from pytest_gump.workflow.model import Call, Step, Workflow
 
 
 class UnknownStepError(LookupError):
@@ -27,18 +27,24 @@ class AmbiguousStepError(LookupError):
 
 @dataclass(slots=True)
 class Outline:
-    """The static paths of a workflow's steps, indexed for lookup."""
+    """The static paths of a workflow's own steps, indexed for lookup.
+
+    The steps of a called workflow can only be named with the call: `review::correctness`.
+    """
 
     paths: dict[tuple[str, ...], None] = field(default_factory=dict)
     by_name: dict[str, list[tuple[str, ...]]] = field(default_factory=dict)
+    calls: dict[tuple[str, ...], Step] = field(default_factory=dict)
 
     @classmethod
-    def from_paths(cls, paths: Iterable[tuple[str, ...]]) -> Outline:
+    def from_steps(cls, steps: Iterable[tuple[tuple[str, ...], Step]]) -> Outline:
         outline = cls()
-        for path in paths:
+        for path, step in steps:
             if path not in outline.paths:
                 outline.paths[path] = None
                 outline.by_name.setdefault(path[-1], []).append(path)
+                if step.call is not None:
+                    outline.calls[path] = step
         return outline
 
     def resolve(self, scope: tuple[str, ...], ref: str) -> tuple[str, ...]:
@@ -53,14 +59,98 @@ class Outline:
         """
         parts = tuple(ref.replace("::", ".").split("."))
         for depth in range(max(len(scope) - 1, 0), -1, -1):
-            if (path := scope[:depth] + parts) in self.paths:
+            if self._has(path := scope[:depth] + parts):
                 return path
-        found = [path for path in self.by_name.get(parts[-1], ()) if path[-len(parts) :] == parts]
+        found = list(self._ending_with(parts))
         if not found:
             raise UnknownStepError(ref)
         if len(found) > 1:
             raise AmbiguousStepError(ref, tuple(".".join(path) for path in found))
         return found[0]
+
+    def _has(self, path: tuple[str, ...]) -> bool:
+        cuts = range(1, len(path)) if self.calls else ()
+        return path in self.paths or any(self._is_inside(path[:cut], path[cut:]) for cut in cuts)
+
+    def _ending_with(self, parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for count in range(len(parts), 0, -1):
+            inside = parts[count:]
+            for path in self.by_name.get(parts[count - 1], ()):
+                if path[-count:] == parts[:count] and (not inside or self._is_inside(path, inside)):
+                    yield path + inside
+
+    def _is_inside(self, call: tuple[str, ...], names: tuple[str, ...]) -> bool:
+        """True if the workflow that is called at `call` has a step with this path."""
+        step = self.calls.get(call)
+        return step is not None and step_at(step.steps, names) is not None
+
+
+def step_at(steps: Iterable[Step], names: tuple[str, ...]) -> Step | None:
+    """Return the step with a path, which may lead into called workflows; None if there is none."""
+    found: Step | None = None
+    for name in names:
+        found = next((step for step in steps if step.name == name), None)
+        if found is None:
+            return None
+        steps = found.steps
+    return found
+
+
+class CallAround(NamedTuple):
+    """A call that contains a step."""
+
+    names: tuple[str, ...]
+    """Static path of the call."""
+    items: int
+    """Number of plan items around the steps of the called workflow."""
+    step: Step
+    call: Call
+
+
+def calls_around(workflow: Workflow, path: tuple[str, ...]) -> Iterator[CallAround]:
+    """Yield the calls that contain the step with a static path, outermost first; not the step itself."""
+    steps, items = workflow.steps, 0
+    for depth, name in enumerate(path[:-1], 1):
+        step = next((step for step in steps if step.name == name), None)
+        if step is None:
+            return
+        items += step.foreach is not None
+        if step.call is not None:
+            yield CallAround(path[:depth], items, step, step.call)
+        steps = step.steps
+
+
+class Scopes:
+    """Resolves references in a workflow. Each called workflow is a scope of its own."""
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow = workflow
+        self._scopes: dict[tuple[str, ...], tuple[str, ...]] = {}
+        """Path of the innermost call around a step, by the path of its group."""
+        self._outlines: dict[tuple[str, ...], Outline] = {}
+
+    def scope_of(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the static path of the innermost call around a step; () if there is none."""
+        group = path[:-1]
+        if group not in self._scopes:
+            names: tuple[str, ...] = ()
+            for around in calls_around(self._workflow, path):
+                names = around.names
+            self._scopes[group] = names
+        return self._scopes[group]
+
+    def resolve(self, path: tuple[str, ...], ref: str) -> tuple[str, ...]:
+        """Return the static path of the step that `ref` refers to in the step `path`.
+
+        Raises:
+            UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
+        """
+        scope = self.scope_of(path)
+        if scope not in self._outlines:
+            call = step_at(self._workflow.steps, scope)
+            steps = self._workflow.steps if call is None else call.steps
+            self._outlines[scope] = Outline.from_steps(iter_own_steps(steps))
+        return scope + self._outlines[scope].resolve(path[len(scope) :], ref)
 
 
 class Reference(NamedTuple):
@@ -69,7 +159,7 @@ class Reference(NamedTuple):
     step: str
     """Static path of the step that contains the reference."""
     key: str
-    """Key that contains the reference: `prompt`, `context` or `strategy`."""
+    """Key that contains the reference: `prompt`, `context`, `strategy` or `with`."""
     written: str
     resolved: str
     field: str
@@ -81,8 +171,7 @@ def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
     Raises:
         UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
     """
-    outline = Outline.from_paths(path for path, _ in iter_steps(workflow.steps))
-    return "::".join(outline.resolve(scope, ref))
+    return "::".join(Scopes(workflow).resolve(scope, ref))
 
 
 def split_state(name: str) -> tuple[str, str] | None:
@@ -94,11 +183,20 @@ def split_state(name: str) -> tuple[str, str] | None:
 
 
 def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
-    """Yield every step with its static path, groups included, in the order of the file."""
+    """Yield every step with its static path, groups and the steps of called workflows included, in order."""
     for step in steps:
         path = (*above, step.name)
         yield path, step
         yield from iter_steps(step.steps, path)
+
+
+def iter_own_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
+    """Yield every step like `iter_steps`, without the steps of called workflows."""
+    for step in steps:
+        path = (*above, step.name)
+        yield path, step
+        if step.call is None:
+            yield from iter_own_steps(step.steps, path)
 
 
 def templated(step: Step) -> Iterator[tuple[str, str]]:
@@ -110,15 +208,16 @@ def templated(step: Step) -> Iterator[tuple[str, str]]:
     if (failure := step.on_failure) is not None:
         entries = (entry for policy in failure.policies for entry in policy.strategy)
         yield from (("strategy", entry.prompt) for entry in entries if entry.prompt is not None)
+    if step.call is not None:
+        yield from (("with", text) for text in step.call.values.values())
 
 
 def iter_references(workflow: Workflow) -> Iterator[Reference]:
     """Yield every `{steps.REF.FIELD}` of a loaded workflow, resolved."""
-    steps = list(iter_steps(workflow.steps))
-    outline = Outline.from_paths(path for path, _ in steps)
-    for path, step in steps:
+    scopes = Scopes(workflow)
+    for path, step in iter_steps(workflow.steps):
         for key, text in templated(step):
             for name, _ in written_names(text):
                 if (split := split_state(name)) is not None:
                     ref, state = split
-                    yield Reference("::".join(path), key, name, "::".join(outline.resolve(path, ref)), state)
+                    yield Reference("::".join(path), key, name, "::".join(scopes.resolve(path, ref)), state)

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
 _SEGMENT: Final = "[A-Za-z0-9_][A-Za-z0-9_-]*+"
-_WRITTEN: Final = rf"\{{(?P<name>{_SEGMENT}(?:\.{_SEGMENT})*+)\}}"
+_STATE: Final = rf"steps\.{_SEGMENT}(?:(?:\.|::){_SEGMENT})*+"
+_WRITTEN: Final = rf"\{{(?P<name>{_STATE}|{_SEGMENT}(?:\.{_SEGMENT})*+)\}}"
 _TOKEN = re.compile(rf"\{{\{{|\}}\}}|{_WRITTEN}|[{{}}\n]")
 _NAME = re.compile(rf"\{{\{{|{_WRITTEN}")
 
@@ -26,7 +27,8 @@ STATE_FIELDS: Final = (
     "tokens_in", "tokens_out",
 )  # fmt: skip
 RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")
-_PREV_NAMES: Final = tuple(f"prev.{field}" for field in PREV_FIELDS)
+ATTEMPT_NAMES: Final = (*BASE_NAMES, *(f"prev.{field}" for field in PREV_FIELDS))
+"""The names that only a text for an attempt may use, besides `gate.NAME`; and `spec`."""
 _RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
@@ -84,10 +86,12 @@ def canonical(name: str) -> str:
     return f"item.{name[5:]}" if name.startswith("task.") else name
 
 
-def allowed(*, in_foreach: bool, inputs: Collection[str] = ()) -> tuple[str, ...]:
+def allowed(
+    *, in_foreach: bool, inputs: Collection[str] = (), base: Collection[str] = ATTEMPT_NAMES
+) -> tuple[str, ...]:
     """Return the names that a template may use, except `steps.REF.FIELD` and `gate.NAME`."""
     items = ITEM_NAMES if in_foreach else ()
-    return (*BASE_NAMES, *_PREV_NAMES, *items, *inputs, *_RUN_NAMES)
+    return (*base, *items, *inputs, *_RUN_NAMES)
 
 
 def varies(name: str) -> bool:

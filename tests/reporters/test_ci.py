@@ -18,7 +18,7 @@ from pytest_gump.reporters.ci import code_quality, error_commands, log_sections,
 from pytest_gump.reporters.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.reporters.located_run import LocatedRun
 from pytest_gump.system.git.changes import ChangedFile
-from pytest_gump.workflow.load import Loaded
+from pytest_gump.workflow.loaded import Loaded
 from pytest_gump.workflow.model import Workflow
 
 from tests.kits.workflows import BROKEN, RETRY

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import Found
-from pytest_gump.workflow.load import Loaded, load_workflow
+from pytest_gump.workflow.load import load_workflow
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.loaded import Loaded
 
 AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
 NOWHERE = Path("/nowhere/project")

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.workflow.find import Found, list_workflows
-from pytest_gump.workflow.load import Loaded, load_workflow
+from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.refs import iter_steps, templated
 from pytest_gump.workflow.schema import FILE_NAME
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.loaded import Loaded
 
 NOWHERE = Path("/nowhere/project")
 BUILTINS = list_workflows(NOWHERE, None)

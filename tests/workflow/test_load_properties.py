@@ -17,7 +17,7 @@ from tests.kits.sizes import full_size
 from tests.workflow.loading import load
 
 if TYPE_CHECKING:
-    from pytest_gump.workflow.load import Loaded
+    from pytest_gump.workflow.loaded import Loaded
 
 SEEDS = [path.read_text(encoding="utf-8") for path in sorted(builtin_folder().glob("*.yaml"))]
 KEYS = sorted({

@@ -40,6 +40,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
     loaded = load_workflow(
         find_workflow(name, root, home()),
         project=root,
+        home=home(),
         gates=names.gates,
         agents=lambda agent: registry.problem(agent, names.agents),
         same_cli=lambda first, second: registry.same_cli(first, second, names.agents),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.plan_sort import in_order, overlaps
 from pytest_gump.workflow.path import StepPath
-from pytest_gump.workflow.refs import Outline, iter_steps
+from pytest_gump.workflow.refs import Scopes
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.nodes import Group
@@ -33,7 +33,7 @@ def overlap_notes(group: Group) -> list[str]:
 
 class Plans:
     def __init__(self, workflow: Workflow) -> None:
-        self._outline = Outline.from_paths(names for names, _ in iter_steps(workflow.steps))
+        self._scopes = Scopes(workflow)
         self._plans: dict[StepPath, tuple[PlanItem, ...]] = {}
 
     def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:
@@ -44,7 +44,7 @@ class Plans:
 
         A plan step inside the same plan items as the `foreach` has one plan for each of them.
         """
-        names = self._outline.resolve(path.names, reference)
+        names = self._scopes.resolve(path.names, reference)
         depths = range(len(path.items), -1, -1)
         plans = (self._plans.get(StepPath(names, path.items[:depth])) for depth in depths)
         return next((plan for plan in plans if plan is not None), None)

@@ -6,17 +6,19 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.problems import Position
+from pytest_gump.workflow.template import ATTEMPT_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
+    from pytest_gump.workflow.loaded import Loaded
     from pytest_gump.workflow.model import Policy, Step, When, Workflow
     from pytest_gump.workflow.problems import Problems
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
 
-Kind = Literal["agent", "gate", "group", "approve", "unclear"]
+Kind = Literal["agent", "gate", "group", "call", "approve", "unclear"]
 
 
 class Surroundings(NamedTuple):
@@ -32,6 +34,13 @@ class Surroundings(NamedTuple):
     """Names of custom gates."""
     agent_error: Callable[[str], str | None]
     same_cli: Callable[[str, str], bool] | None
+    load_called: Callable[[str, bool], Loaded]
+    """Loads a called workflow by its name; True if its steps run once for each plan item.
+
+    Raises ConfigError if there is no such workflow, and WorkflowError if its file has mistakes.
+    """
+    in_foreach: bool = False
+    """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
 
     def check_agent(self, name: str, at: Node) -> None:
         """Report an unknown agent."""
@@ -52,6 +61,8 @@ class Templated(NamedTuple):
     """Node of the workflow file; None for a prompt file."""
     file: str | None = None
     """Path of the prompt file; None if the text is in the workflow file."""
+    base: tuple[str, ...] = ATTEMPT_NAMES
+    """The names that the text may use, besides those of inputs, plan items, steps and the run."""
 
     @property
     def position(self) -> Position:
@@ -87,6 +98,7 @@ class PlacedStep(NamedTuple):
     failure: Fields | None = None
     texts: tuple[Templated, ...] = ()
     children: tuple[PlacedStep, ...] = ()
+    called: Loaded | None = None
 
     @property
     def title(self) -> str:

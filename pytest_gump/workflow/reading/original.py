@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 UNSUPPORTED: Final = {
     "workflow": "copy the steps of that workflow into a group: 'steps: [...]'",
     "recipe": "it is the old name of 'workflow': copy the steps of that workflow into a group",
-    "with": None,
     "hitl": "leave it out, and review the result before 'gump apply'",
     "approve": "leave the step out, and review the result before 'gump apply'",
 }

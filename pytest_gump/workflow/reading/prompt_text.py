@@ -35,17 +35,6 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
     return None if written is None else _read_file(written, below.value_position("file"), around)
 
 
-def path_error(written: str) -> str | None:
-    """Return why a relative path is not allowed; None if it is."""
-    if "\x00" in written:
-        return "contains a NUL character"
-    if PurePosixPath(written).is_absolute() or written.startswith("~"):
-        return "must be relative"
-    if ".." in written.replace("\\", "/").split("/"):
-        return "must not contain '..'"
-    return None
-
-
 def shown(path: Path, project: Path) -> str:
     """Return a path relative to the project if it is inside, otherwise the whole path."""
     try:

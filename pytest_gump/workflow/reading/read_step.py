@@ -11,11 +11,13 @@ from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap,
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
-from pytest_gump.workflow.reading.prompt_text import path_error, read_prompt
+from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
+from pytest_gump.workflow.reading.read_call import read_call
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.relative_path import path_error
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
@@ -35,13 +37,17 @@ TAKEN: Final = {
     "gate": frozenset({*ALWAYS, "gate"}),
     "approve": frozenset({*ALWAYS, "approve"}),
     "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
+    "call": frozenset({*ALWAYS, "workflow", "with", "foreach", "parallel", "overlap", "max_budget", "gate"}),
 }
 KIND_TITLES: Final = {
     "agent": "an agent step",
     "gate": "a gate-only step",
     "group": "a group",
+    "call": "a call",
     "approve": "an approval step",
 }
+KINDS: Final = {"agent": "agent", "steps": "group", "workflow": "call", "approve": "approve"}
+"""Kind of a step by the key that only this kind has."""
 MOVED: Final = {
     **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),
     **dict.fromkeys(("retry", "strategy", "restart_from", *keys.keys(keys.BranchKeys)), "write it below 'on_failure'"),
@@ -111,7 +117,7 @@ def _kind(fields: Fields, name: str) -> Kind:
         fields.refuse_key(kinds[1], what, hint)
         return "unclear"
     if kinds:
-        return {"agent": "agent", "steps": "group", "approve": "approve"}.get(kinds[0], "unclear")  # type: ignore[return-value]
+        return KINDS.get(kinds[0], "unclear")  # type: ignore[return-value]
     for key in ("foreach", "parallel", "overlap"):
         if key in fields:
             fields.refuse(f"group {quoted(name)} has no 'steps'", f"'{key}' needs steps to run")
@@ -119,8 +125,8 @@ def _kind(fields: Fields, name: str) -> Kind:
     if "gate" in fields:
         return "gate"
     if "with" not in fields:
-        hint = "give it 'agent', 'gate' or 'steps'"
-        fields.refuse(f"{_title(name)} does nothing: it has no agent, gate or steps", hint)
+        hint = "give it 'agent', 'gate', 'steps' or 'workflow'"
+        fields.refuse(f"{_title(name)} does nothing: it has no agent, gate, steps or workflow", hint)
     return "unclear"
 
 
@@ -129,23 +135,24 @@ def _title(name: str) -> str:
 
 
 def _check_keys(fields: Fields, kind: Kind) -> None:
-    is_call = any(key in fields for key in CALLS)
     for key, hint in UNSUPPORTED.items():
-        if key == "with" and is_call:
-            continue
         if key in fields:
-            what = "'with' without 'workflow'" if key == "with" else f"'{key}' is not supported yet"
-            fields.refuse_key(key, what, hint)
+            fields.refuse_key(key, f"'{key}' is not supported yet", hint)
+    is_alone = "with" in fields and not any(key in fields for key in CALLS)
+    if is_alone:
+        fields.refuse_key("with", "'with' without 'workflow'")
     if kind == "unclear":
         return
     for key in fields.values:
-        if key not in TAKEN[kind] and key in STEP_KEYS:
+        if key not in TAKEN[kind] and key in STEP_KEYS and not (is_alone and key == "with"):
             fields.refuse_key(key, f"{KIND_TITLES[kind]} takes no '{key}'", _key_hint(kind, key))
 
 
 def _key_hint(kind: str, key: str) -> str:
     if kind == "group":
         return f"put '{key}' on the steps below"
+    if kind == "call":
+        return f"put '{key}' on the steps of the called workflow"
     if kind == "agent":
         return f"put the step below a group that has '{key}'"
     if kind == "approve":
@@ -170,12 +177,16 @@ class _Reader:
         if self._kind in ("group", "unclear") and "steps" in self._fields:
             children = self._children()
             values["steps"] = tuple(child.step for child in children)
-        if self._kind == "group":
+        called = read_call(self._fields, self._below) if self._kind == "call" else None
+        if called is not None:
+            values["call"], values["steps"] = called.call, called.loaded.workflow.steps
+            self._texts += called.texts
+        if self._kind in ("group", "call"):
             values["foreach"] = self._fields.text("foreach")
             values["parallel"] = bool(self._fields.flag("parallel"))
             values["overlap"] = self._fields.choice("overlap", OVERLAPS) or "report"
             values["max_budget"] = self._fields.dollars("max_budget")
-        if self._kind in ("agent", "gate", "group"):
+        if self._kind not in ("unclear", "approve"):
             gates = GateReader(self._fields, self._around, kind=self._kind, output=output)
             values["gate"] = gates.read()
             self._texts += gates.texts
@@ -197,7 +208,13 @@ class _Reader:
             failure.fields if failure else None,
             tuple(self._texts),
             children,
+            None if called is None else called.loaded,
         )
+
+    @property
+    def _below(self) -> Surroundings:
+        """What surrounds the steps inside."""
+        return self._around._replace(in_foreach=True) if "foreach" in self._fields else self._around
 
     def _agent_values(self) -> dict[str, Any]:
         fields = self._fields
@@ -233,7 +250,7 @@ class _Reader:
         nodes = self._fields.nodes("steps")
         if nodes == ():
             self._fields.refuse_value("steps", "'steps' is empty")
-        return read_steps(nodes or (), self._names, self._around)
+        return read_steps(nodes or (), self._names, self._below)
 
     def _check_empty_gate(self) -> None:
         if self._kind != "agent" and self._fields.nodes("gate") == ():

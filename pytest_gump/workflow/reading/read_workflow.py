@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.model import BlastRadius, Input, Workflow
+from pytest_gump.workflow.inputs import value_error
+from pytest_gump.workflow.model import BlastRadius, Input, InputType, Workflow
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedWorkflow
 from pytest_gump.workflow.reading.read_step import name_error, read_name, read_steps
-from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 from pytest_gump.workflow.template import BASE_NAMES
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 ROOT_KEYS: Final = keys.keys(keys.WorkflowKeys)
+INPUT_TYPES: Final = get_args(InputType)
 RESERVED_NAMES: Final = (*BASE_NAMES, "item", "task", "steps", "run", "prev", "gate")
 MOVED: Final = {"review": "put a step with 'output: review' at the end of 'steps'"}
 
@@ -78,13 +80,42 @@ def _input(name: str, fields: Fields, around: Surroundings) -> Input:
     if isinstance(node, ScalarNode) and node.value is None:
         return Input()
     below = fields.mapping(name, keys.keys(keys.InputKeys))
-    if below is None:
-        return Input()
-    default = below.get("default")
-    if not isinstance(default, ScalarNode | None):
-        below.text("default")
-    text = default.text if isinstance(default, ScalarNode) and default.value is not None else None
-    return Input(required=bool(below.flag("required")), default=text)
+    return Input() if below is None else _declared(name, below, around)
+
+
+def _declared(name: str, fields: Fields, around: Surroundings) -> Input:
+    default = _input_value(fields.get("default"), f"the default of input '{name}'", around)
+    declared = Input(
+        required=bool(fields.flag("required")),
+        default=default,
+        type=cast("Any", fields.choice("type", INPUT_TYPES) or "string"),
+        choices=_choices(name, fields, around),
+        description=" ".join((fields.text("description") or "").split()) if "description" in fields else "",
+    )
+    if declared.choices and declared.type != "choice":
+        fields.refuse_key("choices", "'choices' has an effect only with 'type: choice'", "add it, or leave them out")
+    if declared.type == "choice" and "choices" not in fields:
+        fields.refuse(f"input '{name}' of type 'choice' has no 'choices'", "list its values: 'choices: [low, high]'")
+    elif default is not None and (wrong := value_error(name, declared, default)):
+        fields.refuse_value("default", f"the default is not valid: {wrong}")
+    return declared
+
+
+def _choices(name: str, fields: Fields, around: Surroundings) -> tuple[str, ...]:
+    nodes = fields.nodes("choices") or ()
+    if nodes == () and "choices" in fields and isinstance(fields.get("choices"), ListNode):
+        fields.refuse_value("choices", "'choices' is empty")
+    values = (_input_value(node, f"a choice of input '{name}'", around) for node in nodes)
+    return tuple(dict.fromkeys(value for value in values if value is not None))
+
+
+def _input_value(node: Node | None, what: str, around: Surroundings) -> str | None:
+    if node is None or (isinstance(node, ScalarNode) and node.value is None):
+        return None
+    if isinstance(node, ScalarNode):
+        return node.text
+    around.problems.add(node.position, f"{what} must be text, a number, true or false, not {describe(node)}")
+    return None
 
 
 def _setup(fields: Fields, around: Surroundings) -> tuple[str, ...]:

@@ -11,6 +11,9 @@ from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
@@ -38,12 +41,21 @@ class Index(NamedTuple):
         for step in workflow.walk():
             if all(step.names):
                 steps.setdefault(step.names, step)
-        return cls(Outline.from_paths(steps), steps, {path: number for number, path in enumerate(steps)})
+        outline = Outline.from_steps((path, placed.step) for path, placed in steps.items())
+        return cls(outline, steps, {path: number for number, path in enumerate(steps)})
 
     def find(self, step: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:
-        """Return the step that a reference in `step` refers to."""
+        """Return the step of the same file that a reference in `step` refers to."""
+        path = self.resolve(step, ref, around)
+        if isinstance(path, NotFound):
+            return path
+        hint = "only the output of its steps can be used outside"
+        return self.steps.get(path) or NotFound(f"names {quoted(ref)}, a step of a called workflow", hint)
+
+    def resolve(self, step: PlacedStep, ref: str, around: Surroundings) -> tuple[str, ...] | NotFound:
+        """Return the path of the step that a reference in `step` refers to; it may be a step of a called workflow."""
         try:
-            return self.steps[self.outline.resolve(step.names, ref)]
+            return self.outline.resolve(step.names, ref)
         except UnknownStepError:
             hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
             return NotFound(f"names {quoted(ref)}, which does not exist", hint)
@@ -68,6 +80,7 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
             return
         _check_budget(step, run_budget)
         _check_overlap(step)
+        _check_parallel_call(step)
         _check_reserved_names(step)
         foreach, session = step.step.foreach, step.step.session.step
         if foreach is not None and (problem := _foreach_problem(step, foreach, index, around)):
@@ -87,17 +100,30 @@ def _check_budget(step: PlacedStep, run_budget: float | None) -> None:
 
 
 def _check_overlap(step: PlacedStep) -> None:
-    if "overlap" in step.fields and step.kind == "group" and not ("foreach" in step.fields and step.step.parallel):
+    if (
+        "overlap" in step.fields
+        and step.kind in ("group", "call")
+        and not ("foreach" in step.fields and step.step.parallel)
+    ):
         step.fields.refuse_key(
             "overlap", "'overlap' has an effect only on plan items", "it needs 'foreach' and 'parallel: true'"
         )
 
 
+def _check_parallel_call(step: PlacedStep) -> None:
+    if step.kind == "call" and step.step.parallel and "foreach" not in step.fields:
+        hint = "the called workflow says which of its steps run in parallel"
+        step.fields.refuse_key("parallel", "'parallel' has no effect on a call without 'foreach'", hint)
+
+
 def _check_reserved_names(step: PlacedStep) -> None:
     """Report steps with a name that is reserved for the generated steps of their group."""
+    is_group = step.kind in ("group", "call")
     reserved = {MERGE: "the merges of a parallel group"} if step.step.parallel else {}
-    if step.kind == "group" and (step.step.gate or step.step.hitl):
+    if is_group and (step.step.gate or step.step.hitl):
         reserved[GATE] = "the step that runs the group's 'gate'"
+    if step.called is not None:
+        _check_called_names(step, step.called.workflow, reserved)
     for child in step.children:
         if child.step.name in reserved:
             child.fields.refuse_value(
@@ -105,6 +131,14 @@ def _check_reserved_names(step: PlacedStep) -> None:
                 f"name {quoted(child.step.name)} is reserved for {reserved[child.step.name]}",
                 "rename the step",
             )
+
+
+def _check_called_names(step: PlacedStep, called: Workflow, reserved: Mapping[str, str]) -> None:
+    for inner in called.steps:
+        if inner.name in reserved:
+            what = f"workflow {quoted(called.name)} has a step {quoted(inner.name)}, a name that is reserved for"
+            hint = "put the call into a group that has the key instead"
+            step.fields.refuse_value("workflow", f"{what} {reserved[inner.name]}", hint)
 
 
 def _foreach_problem(step: PlacedStep, ref: str, index: Index, around: Surroundings) -> Mistake | None:

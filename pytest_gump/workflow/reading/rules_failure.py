@@ -8,12 +8,13 @@ from pytest_gump.text import quoted
 from pytest_gump.workflow.reading.located import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
+    from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWorkflow, Surroundings
 
-
+_GROUPS: Final = {"group": "a group", "call": "a call"}
 _WITHOUT_AGENT: Final = {"gate": "a gate-only step", "approve": "an approval step"}
 
 
@@ -32,20 +33,21 @@ def _check_branches(step: PlacedStep) -> None:
     failure, fields = step.step.on_failure, step.failure
     if failure is None or fields is None or step.kind == "unclear":
         return
-    below = list(_leaves(step))
-    if failure.review_fail and not any(_has_verdict(leaf) for leaf in (step, *below)):
+    below = [*_leaves((step.step,))]
+    if failure.review_fail and not any(map(_has_verdict, (step.step, *below))):
         hint = "only a step with 'output: review' has a verdict"
         fields.refuse_key("review_fail", "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
         fields.refuse_key("guard_fail", "'guard_fail' has no effect here", "there is no agent to stop")
 
 
-def _has_verdict(step: PlacedStep) -> bool:
-    return step.step.output == "review" or step.kind == "approve" or step.step.hitl is not None
+def _has_verdict(step: Step) -> bool:
+    return step.output == "review" or step.approve is not None or step.hitl is not None
 
 
-def _leaves(step: PlacedStep) -> Sequence[PlacedStep]:
-    return [leaf for child in step.children for leaf in _leaves(child)] if step.kind == "group" else [step]
+def _leaves(steps: Sequence[Step]) -> Iterator[Step]:
+    for step in steps:
+        yield from _leaves(step.steps) if step.steps else (step,)
 
 
 def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings) -> None:
@@ -53,14 +55,13 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
     for kind, node in policy.kinds:
         if step.kind in _WITHOUT_AGENT and kind != "same":
             add(node.position, f"'{kind}' is not allowed on {_WITHOUT_AGENT[step.kind]}, which has no agent")
-        elif step.kind == "group" and kind == "replan":
-            add(node.position, "'replan' is not allowed on a group", "put it on the agent steps below")
+        elif step.kind in _GROUPS and kind == "replan":
+            add(node.position, f"'replan' is not allowed on {_GROUPS[step.kind]}", "put it on the agent steps below")
         elif step.kind == "agent" and kind == "replan" and output != "diff":
             hint = "only a step with 'output: diff' can be split"
             add(node.position, f"'replan' is not allowed on a step with 'output: {output}'", hint)
-    if step.kind == "group" or step.kind in _WITHOUT_AGENT:
+    if what := {**_GROUPS, **_WITHOUT_AGENT}.get(step.kind):
         for prompt in policy.prompts:
-            what = _WITHOUT_AGENT.get(step.kind, "a group")
             add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
     own = step.step.agent
     for agent, node in policy.resumed:

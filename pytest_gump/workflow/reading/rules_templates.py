@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
     inputs = tuple(workflow.workflow.inputs)
-    everywhere = frozenset(allowed(in_foreach=False, inputs=inputs))
+    everywhere = frozenset(allowed(in_foreach=False, inputs=inputs, base=()))
     for step in workflow.walk():
         for text in step.texts:
-            if any(name not in everywhere for name, _ in written_names(text.text)):
-                names = allowed(in_foreach=index.foreach_around(step) is not None, inputs=inputs)
+            if any(name not in everywhere and name not in text.base for name, _ in written_names(text.text)):
+                names = allowed(in_foreach=_is_in_foreach(step, index, around), inputs=inputs, base=text.base)
                 _check_text(step, text, names, index, around)
+
+
+def _is_in_foreach(step: PlacedStep, index: Index, around: Surroundings) -> bool:
+    is_each = step.kind == "call" and "foreach" in step.fields
+    return is_each or around.in_foreach or index.foreach_around(step) is not None
 
 
 def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index: Index, around: Surroundings) -> None:
@@ -47,9 +52,9 @@ def _problem(step: PlacedStep, name: str, names: tuple[str, ...], index: Index, 
     head, _, rest = name.partition(".")
     if head == "steps" and rest:
         return _state_problem(step, name, index, around)
-    if head == "gate":
+    if head == "gate" and "error" in names:
         return _gate_problem(step, name, rest, around)
-    if head == "prev":
+    if head == "prev" and rest not in PREV_FIELDS:
         hint = around.problems.suggest(rest, PREV_FIELDS, label="fields")
         return f"unknown field {quoted(rest)} in {{{name}}}" if rest else f"{{{name}}} needs a field", hint
     return _unknown(name, names)
@@ -73,7 +78,7 @@ def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundin
     if state not in STATE_FIELDS:
         hint = RENAMED_FIELDS.get(state) or around.problems.suggest(state, STATE_FIELDS, label="fields")
         return f"unknown field {quoted(state)} in {{{name}}}", hint
-    found = index.find(step, ref, around)
+    found = index.resolve(step, ref, around)
     return found.about(f"{{{name}}}") if isinstance(found, NotFound) else None
 
 

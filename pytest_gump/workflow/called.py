@@ -1,0 +1,115 @@
+"""Loads the workflows that a workflow calls, each file once, and refuses calls that go in a circle or too deep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import ConfigError, WorkflowError
+from pytest_gump.text import quoted
+from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.loaded import Loaded
+
+MAX_DEPTH: Final = 8
+"""How deep calls may be nested."""
+
+Chain = tuple["Found", ...]
+"""The files from the workflow of the run to the one that calls."""
+
+
+class CalledWorkflows:
+    def __init__(self, load: Callable[[Found, Chain, bool], Loaded], *, project: Path, home: Path | None) -> None:
+        self._load = load
+        self._project, self._home = project, home
+        self._found: dict[tuple[Path | None, str], Found] = {}
+        self._loaded: dict[tuple[Path | str, bool], Loaded | WorkflowError] = {}
+
+    def load(self, name: str, chain: Chain, *, in_foreach: bool) -> Loaded:
+        """Return the workflow that the last file of the chain calls by this name.
+
+        Raises:
+            ConfigError: There is no such workflow, or it must not be called here.
+            WorkflowError: The called file has mistakes.
+        """
+        found = self._find(name, chain[-1])
+        self._refuse_circle(found, chain)
+        key = identity(found), in_foreach
+        if key not in self._loaded:
+            try:
+                self._loaded[key] = self._load(found, chain, in_foreach)
+            except WorkflowError as error:
+                self._loaded[key] = error
+        loaded = self._loaded[key]
+        if isinstance(loaded, WorkflowError):
+            raise loaded
+        self._refuse_depth(len(chain) + loaded.depth, (*chain, found))
+        return loaded
+
+    def _find(self, name: str, caller: Found) -> Found:
+        key = caller.path, name
+        if key not in self._found:
+            self._found[key] = find_called(name, caller, self._project, self._home)
+        return self._found[key]
+
+    def _refuse_circle(self, found: Found, chain: Chain) -> None:
+        own = identity(found)
+        before = [identity(other) for other in chain]
+        if own in before:
+            circle = " -> ".join(other.name for other in (*chain[before.index(own) :], found))
+            raise ConfigError(f"workflow {quoted(found.name)} calls itself: {circle}", hint="remove one of the calls")
+        self._refuse_depth(len(chain), (*chain, found))
+
+    def _refuse_depth(self, depth: int, chain: Chain) -> None:
+        if depth > MAX_DEPTH:
+            names = " -> ".join(found.name for found in chain)
+            raise ConfigError(f"calls are nested {depth} deep, and at most {MAX_DEPTH} are allowed: {names}")
+
+
+def identity(found: Found) -> Path | str:
+    """Return what distinguishes a workflow file from others."""
+    return found.name if found.path is None else found.path.resolve()
+
+
+def find_called(name: str, caller: Found, project: Path, home: Path | None) -> Found:
+    """Find a workflow that a file calls: by name, as PACKAGE/NAME, or by a path relative to the file.
+
+    Raises:
+        ConfigError: There is none, or it is outside of the places where workflows may be.
+    """
+    found = _beside(name, caller) if name.endswith(WORKFLOW_SUFFIXES) else find_workflow(name, project, home)
+    if found.path is not None and found.source in {"file", "project"}:
+        _refuse_outside(name, found.path, caller, project, home)
+    return found
+
+
+def _beside(name: str, caller: Found) -> Found:
+    if name.startswith(("/", "~")):
+        raise ConfigError(f"workflow file {quoted(name)} must be relative", hint="the path is relative to this file")
+    if caller.path is None or "\x00" in name or not (path := caller.path.parent / name).is_file():
+        raise ConfigError(f"workflow file {quoted(name)} does not exist", hint="the path is relative to this file")
+    found = workflow_file(path)
+    is_packaged = caller.package is not None and _is_below(path, caller.path.parent)
+    return found._replace(package=caller.package) if is_packaged else found
+
+
+def _refuse_outside(name: str, path: Path, caller: Found, project: Path, home: Path | None) -> None:
+    folders = [project]
+    if home is not None:
+        folders.append(home / ".gump")
+    if caller.path is not None:
+        folders.append(caller.path.parent)
+    if not any(_is_below(path, folder) for folder in folders):
+        what = f"workflow file {quoted(name)} is outside of the project and of ~/.gump"
+        raise ConfigError(what, hint="copy it into .gump/workflows, or install it as a package")
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):
+        return False

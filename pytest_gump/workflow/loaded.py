@@ -1,0 +1,41 @@
+"""A loaded workflow, with the files of the workflows that it calls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_gump.errors import Problem
+    from pytest_gump.workflow.find import Source
+    from pytest_gump.workflow.model import Workflow
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    workflow: Workflow
+    path: Path | None
+    source: Source
+    text: str
+    lines: Mapping[str, int]
+    """1-based line at which each step of the file begins, groups included, by static path (`build::impl`)."""
+    notes: tuple[Problem, ...] = ()
+    """Notes about input that is valid but probably not intended; each is shown once."""
+    calls: Mapping[str, Loaded] = field(default_factory=dict)
+    """The called workflows, by the static path of the step that calls them."""
+    name: str = ""
+    """The name or file under which the workflow was found."""
+    depth: int = 0
+    """How deep its calls are nested; 0 without calls."""
+
+    def location(self, static: str) -> tuple[Path | None, int | None]:
+        """Return the file and the line of a step; of a step of a called workflow, those in its own file."""
+        names = static.split("::")
+        for depth in range(1, len(names) if self.calls else 0):
+            called = self.calls.get("::".join(names[:depth]))
+            if called is not None:
+                return called.location("::".join(names[depth:]))
+        return self.path, self.lines.get(static)

@@ -1,0 +1,108 @@
+"""Installed packages of workflows: the folders that the entry points of the group `pytest_gump.workflows` name.
+
+```toml
+[project.entry-points."pytest_gump.workflows"]
+acme = "acme_workflows.flows"
+```
+
+The value is a folder of YAML files, written like a module. No code of the package runs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_gump.errors import ConfigError, suggest
+from pytest_gump.workflow.model import Package
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from importlib.metadata import EntryPoint
+
+GROUP: Final = "pytest_gump.workflows"
+_DIGITS: Final = 12
+
+
+class Installed(NamedTuple):
+    package: Package
+    folder: Path
+
+
+def find_package(name: str) -> Installed:
+    """Return the installed package with a name.
+
+    Raises:
+        ConfigError: There is none, or several, or its folder does not exist.
+    """
+    points = entry_points(group=GROUP)
+    named = [point for point in points if point.name == name]
+    if not named:
+        known = sorted(points.names)
+        hint = suggest(name, known, f"installed: {', '.join(known) or 'none'}")
+        raise ConfigError(f"no package of workflows {name!r} is installed", hint=hint)
+    return _installed(_only(named))
+
+
+def list_packages() -> list[Installed]:
+    """Return all installed packages, sorted by name.
+
+    Raises:
+        ConfigError: Two packages have the same name, or a folder does not exist.
+    """
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
+    return [_installed(_only([*named])) for _, named in groupby(points, key=lambda point: point.name)]
+
+
+def _only(named: list[EntryPoint]) -> EntryPoint:
+    if len(named) > 1:
+        packages = " and ".join(sorted(map(_distribution, named)))
+        what = f"two installed packages have the name {named[0].name!r}: {packages}"
+        raise ConfigError(what, hint="uninstall one of them")
+    return named[0]
+
+
+def _distribution(point: EntryPoint) -> str:
+    return "unknown" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def _installed(point: EntryPoint) -> Installed:
+    folder = _folder(point)
+    if folder is None:
+        raise ConfigError(
+            f"package {point.name!r} ({_distribution(point)}) has no folder {point.value}",
+            hint=f"its entry point in the group {GROUP} must name a folder of YAML files, like a module",
+        )
+    version = "" if point.dist is None else point.dist.version
+    return Installed(Package(point.name, version, _digest(folder)), folder)
+
+
+def _folder(point: EntryPoint) -> Path | None:
+    """Return the folder of an entry point. `find_spec` imports nothing for a name without dots."""
+    top, *below = point.module.split(".")
+    try:
+        spec = None if point.attr else find_spec(top)
+    except (ImportError, ValueError):
+        return None
+    locations = (spec.submodule_search_locations if spec is not None else None) or ()
+    folders = (Path(location, *below) for location in locations)
+    return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _digest(folder: Path) -> str:
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        content = path.read_bytes()
+        digest.update(os.fsencode(path.relative_to(folder)) + f"\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:_DIGITS]
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            yield path

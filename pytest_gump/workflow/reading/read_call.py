@@ -1,0 +1,98 @@
+"""Reads a call: the workflow that it names, and the values of its inputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from pytest_gump.errors import ConfigError, WorkflowError
+from pytest_gump.text import quoted
+from pytest_gump.workflow.inputs import input_hint, missing, value_error
+from pytest_gump.workflow.model import Call
+from pytest_gump.workflow.reading.located import Templated
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.template import parse, written_names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.workflow.loaded import Loaded
+    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.problems import Position
+    from pytest_gump.workflow.reading.fields import Fields
+    from pytest_gump.workflow.reading.located import Surroundings
+
+VALUE_NAMES: Final = ("spec",)
+"""The names that a value may use, besides those of inputs, plan items, steps and the run."""
+
+
+class CalledWorkflow(NamedTuple):
+    call: Call
+    loaded: Loaded
+    texts: tuple[Templated, ...]
+    """The templates of `with`."""
+
+
+def read_call(fields: Fields, around: Surroundings, *, key: str = "workflow") -> CalledWorkflow | None:
+    """Read the workflow that `key` names and the inputs in `with`; None if there is no such workflow."""
+    name = fields.text(key)
+    loaded = None if name is None else _load(name, fields.value_position(key), around)
+    if name is None or loaded is None:
+        return None
+    values = dict(_values(fields, loaded.workflow, around))
+    for absent in missing(loaded.workflow.inputs, values):
+        hint = input_hint(loaded.workflow.inputs[absent]) or f"add it to 'with': {{{absent}: ...}}"
+        at = "with" if isinstance(fields.get("with"), MapNode) else key
+        fields.refuse_value(at, f"workflow {quoted(name)} requires input '{absent}'", hint)
+    texts = tuple(Templated(node.text, node, base=VALUE_NAMES) for node in values.values())
+    return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)
+
+
+def _load(name: str, position: Position, around: Surroundings) -> Loaded | None:
+    try:
+        return around.load_called(name, around.in_foreach)
+    except WorkflowError as error:
+        around.problems.include(error.problems)
+    except ConfigError as error:
+        around.problems.add(position, str(error.args[0]), error.hint)
+    return None
+
+
+def _call(name: str, loaded: Loaded, values: dict[str, str]) -> Call:
+    workflow = loaded.workflow
+    return Call(
+        workflow=name,
+        file=loaded.name if loaded.path is None else str(loaded.path),
+        inputs=workflow.inputs,
+        values=values,
+        package=workflow.package,
+        max_budget=workflow.max_budget,
+        max_tokens=workflow.max_tokens,
+        max_time=workflow.max_time,
+        blast_radius=workflow.blast_radius,
+        setup=workflow.setup,
+    )
+
+
+def _values(fields: Fields, workflow: Workflow, around: Surroundings) -> Iterator[tuple[str, ScalarNode]]:
+    node = fields.get("with")
+    if not isinstance(node, MapNode):
+        if node is not None:
+            fields.mapping("with", ())
+        return
+    for name, value in node.values.items():
+        declared = workflow.inputs.get(name)
+        if declared is None:
+            hint = around.problems.suggest(name, workflow.inputs, label="inputs") or "it has no inputs"
+            what = f"workflow {quoted(workflow.name)} has no input {quoted(name)}"
+            around.problems.add(node.key(name).position, what, hint)
+        elif not isinstance(value, ScalarNode) or value.value is None:
+            what = f"the value of input '{name}' must be text, a number, true or false, not {describe(value)}"
+            around.problems.add(value.position, what)
+        else:
+            if not written_names(value.text) and (wrong := value_error(name, declared, _filled(value.text))):
+                around.problems.add(value.position, wrong, declared.description or None)
+            yield name, value
+
+
+def _filled(text: str) -> str:
+    return parse(text).render({})
