@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.errors import ConfigError
+from pytest_gump.workflow.path import VALIDATE
 from pytest_gump.workflow.refs import iter_steps
 
 if TYPE_CHECKING:
@@ -45,7 +46,10 @@ def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
 
 
 def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> Step:
-    update: dict[str, Any] = {"steps": tuple(_map_step(child, rename, every) for child in step.steps)}
+    update: dict[str, Any] = {
+        below: tuple(_map_step(child, rename, every) for child in getattr(step, below))
+        for below in ("steps", "validators")
+    }
     if step.agent is not None:
         update["agent"] = every or rename(step.agent)
     if step.on_failure is not None:
@@ -85,8 +89,11 @@ def walk(steps: Sequence[Step]) -> Iterator[Step]:
 
 
 def leaves(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
-    """Return the static path and the step of every leaf, in declaration order."""
-    return (("::".join(names), step) for names, step in iter_steps(steps) if step.kind != "group")
+    """Return the static path and the step of every leaf, in declaration order; not the steps of validators."""
+    for names, step in iter_steps(steps):
+        path = "::".join(names)
+        if step.kind != "group" and VALIDATE not in path:
+            yield path, step
 
 
 def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
@@ -126,8 +133,8 @@ def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:
             if step.kind == "group":
                 children = prune(step.steps, names)
                 if children:
-                    gate = step.gate if len(children) == len(step.steps) else ()
-                    kept.append(replace(step, steps=children, gate=gate))
+                    is_whole = len(children) == len(step.steps)
+                    kept.append(replace(step if is_whole else replace(step, gate=(), validators=()), steps=children))
             elif "::".join(names) in keep:
                 kept.append(step)
         return tuple(kept)

@@ -20,7 +20,7 @@ MERGE_STEP: Final = Step(name=MERGE)
 
 def gate_step(group: Step) -> Step:
     """Return the gate-only step that checks the tree of a group after its members have passed."""
-    return Step(name=GATE, gate=group.gate)
+    return Step(name=GATE, gate=group.gate, validators=group.validators)
 
 
 def merge_path(group: StepPath, member: str) -> StepPath:

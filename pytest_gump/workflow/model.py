@@ -228,6 +228,8 @@ class Step:
     steps: tuple[Step, ...] = ()
     """The children of a group, or the steps of the called workflow."""
     call: Call | None = None
+    validators: tuple[Step, ...] = ()
+    """The called workflows of the `validate` gates, in their order, each as a group named `validate-NAME`."""
     foreach: str | None = None
     parallel: bool = False
     overlap: Overlap = "report"

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 REPLAN = "--replan"
 """Suffix of a replan's group, after the name of its step. Declared names do not contain `--`."""
+VALIDATE = "--validate-"
+"""What separates the name of a step from that of its validator, in the name of the validator's group."""
 
 _PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
 
@@ -62,20 +64,26 @@ class StepPath:
         return StepPath(self.names, self.items[:-1])
 
     def contains(self, step: StepPath) -> bool:
-        """True if this is the path of the step, of one of its groups, or of the step whose replan contains it."""
+        """True if this is the path of the step, of one of its groups, or of the step of which it is a part."""
         depth = len(self.names)
-        if len(step.names) < depth:
+        if len(step.names) < depth or step.names[: depth - 1] != self.names[:-1]:
             return False
-        names = (*step.names[: depth - 1], step.names[depth - 1].removesuffix(REPLAN))
-        return names == self.names and step.items[: len(self.items)] == self.items
+        is_named = not depth or self.name in _scopes(step.names[depth - 1])
+        return is_named and step.items[: len(self.items)] == self.items
 
     @property
     def scopes(self) -> Iterator[StepPath]:
         """All paths that contain this one, itself included."""
         for depth, name in enumerate(self.names, 1):
-            names = (*self.names[: depth - 1], name.removesuffix(REPLAN))
-            for count in range(len(self.items) + 1):
-                yield StepPath(names, self.items[:count])
+            for scope in _scopes(name):
+                for count in range(len(self.items) + 1):
+                    yield StepPath((*self.names[: depth - 1], scope), self.items[:count])
+
+    @property
+    def validator(self) -> StepPath | None:
+        """The path of the validator that contains the step, without plan items of its own; None outside of one."""
+        depth = next((depth for depth, name in enumerate(self.names, 1) if VALIDATE in name), None)
+        return None if depth is None else StepPath(self.names[:depth], self.items)
 
     def child(self, name: str) -> StepPath:
         return StepPath((*self.names, name), self.items)
@@ -85,6 +93,16 @@ class StepPath:
 
     def __str__(self) -> str:
         return "::".join((*self.names[:-1], self.leaf))
+
+
+def declared(name: str) -> str:
+    """Return the name of the step that a name belongs to: `impl` for `impl--replan` and `impl--validate-review`."""
+    return name.partition("--")[0]
+
+
+def _scopes(name: str) -> dict[str, None]:
+    """Return the names of the groups that a name stands for: its step, and the validator if it is one."""
+    return dict.fromkeys((declared(name), name.removesuffix(REPLAN)))
 
 
 def slugify(name: str, index: int) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_gump.workflow.generated import GATE
+from pytest_gump.workflow.path import VALIDATE
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
@@ -89,11 +91,23 @@ def step_at(steps: Iterable[Step], names: tuple[str, ...]) -> Step | None:
     """Return the step with a path, which may lead into called workflows; None if there is none."""
     found: Step | None = None
     for name in names:
-        found = next((step for step in steps if step.name == name), None)
+        found = _child(steps, found, name)
         if found is None:
             return None
         steps = found.steps
     return found
+
+
+def _child(steps: Iterable[Step], group: Step | None, name: str) -> Step | None:
+    """Return the step with a name in a group; for the name of a validator's group, the call of the validator."""
+    own, marker, _ = name.partition(VALIDATE)
+    found = next((step for step in steps if step.name == own), None)
+    if not marker:
+        return found
+    checked = group if found is None and own == GATE else found
+    if checked is None:
+        return None
+    return next((validator for validator in checked.validators if part_name(checked, validator) == name), None)
 
 
 class CallAround(NamedTuple):
@@ -110,8 +124,9 @@ class CallAround(NamedTuple):
 def calls_around(workflow: Workflow, path: tuple[str, ...]) -> Iterator[CallAround]:
     """Yield the calls that contain the step with a static path, outermost first; not the step itself."""
     steps, items = workflow.steps, 0
+    step: Step | None = None
     for depth, name in enumerate(path[:-1], 1):
-        step = next((step for step in steps if step.name == name), None)
+        step = _child(steps, step, name)
         if step is None:
             return
         items += step.foreach is not None
@@ -183,11 +198,19 @@ def split_state(name: str) -> tuple[str, str] | None:
 
 
 def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:
-    """Yield every step with its static path, groups and the steps of called workflows included, in order."""
+    """Yield every step with its static path, in order; groups, and the steps of calls and validators included."""
     for step in steps:
         path = (*above, step.name)
         yield path, step
         yield from iter_steps(step.steps, path)
+        for validator in step.validators:
+            part = replace(validator, name=part_name(step, validator))
+            yield from iter_steps((part,), path if step.kind == "group" else above)
+
+
+def part_name(step: Step, validator: Step) -> str:
+    """Return the name of the group with the steps of a validator: `impl--validate-review`."""
+    return f"{GATE if step.kind == 'group' else step.name}--{validator.name}"
 
 
 def iter_own_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Step]]:

@@ -4,9 +4,9 @@ from itertools import product
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.workflow.path import REPLAN, StepPath
+from pytest_gump.workflow.path import REPLAN, VALIDATE, StepPath
 
-NAMES = ("a", "b", f"a{REPLAN}")
+NAMES = ("a", "b", f"a{REPLAN}", f"a{VALIDATE}r")
 ITEMS = ("x", "y")
 ALL = [
     StepPath(names, items)
@@ -18,3 +18,12 @@ ALL = [
 @given(st.sampled_from(ALL))
 def test_the_scopes_of_a_path_contain_it(path: StepPath) -> None:
     assert {scope for scope in ALL if scope.contains(path)} == set(path.scopes)
+
+
+def test_a_step_of_a_validator_belongs_to_the_checked_step_and_to_the_validator() -> None:
+    path = StepPath.parse("build::impl--validate-arch-review::correctness[item-2]")
+    assert path.validator == StepPath.parse("build::impl--validate-arch-review[item-2]")
+    scopes = {str(scope) for scope in path.scopes}
+    assert {"build", "build::impl[item-2]", "build::impl--validate-arch-review", str(path)} <= scopes
+    assert StepPath.parse("build::impl[item-2]").validator is None
+    assert StepPath.parse("build::impl--replan::plan[item-2]").validator is None

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.decision import Retry
-from pytest_gump.engine.schedule.nodes import Replanning
+from pytest_gump.engine.schedule.nodes import Replanning, judged_by
 from pytest_gump.engine.schedule.records import Ready
 from pytest_gump.workflow.path import REPLAN, StepPath
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.schedule.decision import Replan
     from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, StepNode
-    from pytest_gump.engine.schedule.records import EntryKind
+    from pytest_gump.engine.schedule.records import Checked, EntryKind
 
     Numbers = Counter[StepPath]
     """Newest attempt number of each path."""
@@ -40,7 +40,14 @@ def _own(leaf: Leaf, agent: str | None, base: str, case: FailureCase | None = No
         failed=case.path if case else None,
         items=leaf.items,
         keep_item=leaf.item,
+        checks=_checked(leaf),
     )
+
+
+def _checked(leaf: Leaf) -> Checked | None:
+    """Return the change to check, if the step is part of a validator."""
+    owner = judged_by(leaf)
+    return None if owner is None or owner.validation is None else owner.validation.checked
 
 
 def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:

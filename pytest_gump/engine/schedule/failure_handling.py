@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Stop
-from pytest_gump.engine.schedule.nodes import FailureCase, Group, restart_target
+from pytest_gump.engine.schedule.nodes import FailureCase, Group
 from pytest_gump.engine.schedule.retry import decide
+from pytest_gump.engine.schedule.targets import restart_target
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.schedule.decision import Failure, Retry
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
-    from pytest_gump.engine.schedule.records import Role, StepStatus
-    from pytest_gump.order import Mode, PlanItem
+    from pytest_gump.engine.schedule.records import Checked, Role, StepStatus
+    from pytest_gump.gates.base import GateResult
+    from pytest_gump.order import AttemptResult, Mode, PlanItem, Verdict
     from pytest_gump.workflow.model import OnFailure, Step
     from pytest_gump.workflow.path import StepPath
 
@@ -55,6 +56,27 @@ class Replanning:
     index: int = 0
 
 
+@dataclass(slots=True)
+class Validation:
+    """The answers of the validators of an attempt."""
+
+    checked: Checked
+    commit: str | None
+    """Commit that the step gets if it passes."""
+    running: Group | None = None
+    """The steps of the validator that runs now."""
+    answers: list[GateResult] = field(default_factory=list)
+    verdicts: dict[StepPath, Verdict] = field(default_factory=dict)
+    """Newest verdict of each review in the running validator."""
+    spent_s: float = 0.0
+
+    def note(self, path: StepPath, result: AttemptResult) -> None:
+        """Add an attempt of the running validator."""
+        self.spent_s += result.timings.total_s
+        if result.verdict is not None:
+            self.verdicts[path] = result.verdict
+
+
 @dataclass(slots=True, eq=False)
 class Leaf:
     path: StepPath
@@ -75,6 +97,8 @@ class Leaf:
     """Latest failure of the step."""
     has_crashed: bool = False
     replanning: Replanning | None = None
+    validation: Validation | None = None
+    """What the validators of the latest attempt found so far, while they run."""
     role: Role = "step"
     """`merge`: merges member `index` of a parallel group into the group's tree; `gate`: the group's own gates."""
 
@@ -91,6 +115,11 @@ class Leaf:
     @property
     def item(self) -> PlanItem | None:
         return self.items[-1] if self.items else None
+
+    @property
+    def validator(self) -> Group | None:
+        """The steps of the running validator of the latest attempt."""
+        return None if self.validation is None else self.validation.running
 
 
 @dataclass(slots=True, eq=False)
@@ -177,6 +206,8 @@ class Group:
     messages: dict[int, Message] = field(default_factory=dict)
     """Failures for each member of a parallel group, independent of the order in which the members start."""
     reopened: Reopened | None = None
+    owner: Leaf | None = None
+    """For the steps of a validator: the step whose attempt it checks. Such a group has no parent."""
 
     @property
     def policy(self) -> OnFailure | None:
@@ -332,37 +363,22 @@ class Group:
 StepNode = Leaf | Group
 
 
+def top_of(node: StepNode) -> Group:
+    """Return the outermost group: the root, or the steps of the validator that the node is part of."""
+    top = node if isinstance(node, Group) else node.parent
+    while top.parent is not None:
+        top = top.parent
+    return top
+
+
+def judged_by(node: StepNode) -> Leaf | None:
+    """Return the step whose attempt the node's validator checks; None outside of validators."""
+    return top_of(node).owner
+
+
 def groups_above(node: StepNode) -> Iterator[Group]:
     """Yield the groups that contain a node, innermost first."""
     group = node.parent
     while group is not None:
         yield group
         group = group.parent
-
-
-def writers(node: StepNode) -> Iterator[Leaf]:
-    """Yield the steps below a node that may change the tree, last first."""
-    if isinstance(node, Group):
-        for member in reversed(node.members):
-            yield from writers(member) if member is not None else ()
-    elif node.mode == "diff":
-        yield node
-
-
-def writer_of(merge: Leaf) -> Leaf:
-    """Return the last writing step of the member that is merged. Only members with such a step are merged."""
-    return next(writers(merge.parent.entered(merge.index)))
-
-
-def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
-    """Find the earlier sibling (or `node` itself) that a restart jumps back to, with the group that holds both.
-
-    Raises:
-        ValueError: No earlier sibling has this name.
-    """
-    group = node.parent
-    if group is not None:
-        for sibling in group.members[: node.index + 1]:
-            if sibling is not None and sibling.step.name == name:
-                return group, sibling
-    raise ValueError(f"cannot restart {node.path} from {name!r}: not an earlier sibling")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.schedule.nodes import judged_by
 from pytest_gump.engine.schedule.view import plan_position
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class OpenAttempts:
         return bool(self._started)
 
     def in_flight(self) -> frozenset[StepPath]:
-        """Return the steps with an attempt in flight."""
-        return frozenset(self._entries[path][0].path for path in self._started)
+        """Return the steps with an attempt in flight, or with a validator's."""
+        leaves = (self._entries[path][0] for path in self._started)
+        return frozenset(node.path for leaf in leaves for node in (leaf, judged_by(leaf)) if node is not None)
 
     def offered(self, most: int | None) -> list[Ready]:
         """Return up to `most` attempts that have not started, in plan order."""

@@ -12,7 +12,7 @@ from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from pytest_gump.order import Mode, PlanItem
+    from pytest_gump.order import AttemptResult, Mode, PlanItem
 
 Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
 """Called for a failed step or group with the failures that count, newest last, and the decision of the workflow's own
@@ -20,8 +20,19 @@ policy; returns the decision. In a replay of a run, it returns the recorded one.
 
 EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
-AttemptVerdict = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover"]
+AttemptVerdict = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover", "judged"]
 StepStatus = Literal["pending", "running", "passed", "failed", "skipped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The change that a validator checks."""
+
+    ready: Ready
+    """The attempt that made it."""
+    commit: str
+    """Commit with the files of the attempt."""
+    result: AttemptResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,8 @@ class Ready:
     keep_item: PlanItem | None = None
     """The plan item whose `files` limit the change: the innermost one, or the step's item for a part of a replan that
     lists no files."""
+    checks: Checked | None = None
+    """For a step of a validator: the change to check."""
     theirs: str | None = None
     """For a merge: the member's commit. It is merged into `base`; `step_base` is the common ancestor."""
 
@@ -74,7 +87,8 @@ class Settled:
 
     `again`: the attempt failed, but its step will be entered again (restart, new pass of a group), its step continues
     (part of a replan), or an enclosing group may continue when all members of a parallel group have ended. `failed` is
-    final. `waited` and `failover`: the agent's account reached a limit, and the attempt is repeated.
+    final. `waited` and `failover`: the agent's account reached a limit, and the attempt is repeated. `judged`: the
+    gates passed, and the validators of the step run next.
     """
 
     verdict: AttemptVerdict = "passed"
@@ -89,6 +103,8 @@ class Settled:
     """Steps that will never run because the run ends with this attempt."""
     failed: tuple[StepPath, ...] = ()
     """Other steps whose failure has just become final; their own attempts were `again`."""
+    validated: Validated | None = None
+    """The attempt that is settled now, because this one was the last of its validators."""
 
     @property
     def stops(self) -> list[Stop]:
@@ -105,6 +121,16 @@ class Settled:
         self.verdict = verdict
         self.outcome = next((stop.outcome for stop in stops if stop.outcome), failure.outcome)
         self.reason = next((stop.reason for stop in stops if stop.reason), failure.reason)
+
+
+class Validated(NamedTuple):
+    """An attempt whose validators have all ended."""
+
+    ready: Ready
+    result: AttemptResult
+    """The result with what the validators found."""
+    commit: str | None
+    settled: Settled
 
 
 class LeafState(NamedTuple):

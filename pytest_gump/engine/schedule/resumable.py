@@ -10,9 +10,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.attempts import check_again, next_number, restarted_attempt
-from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, writer_of
+from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.engine.schedule.schedule import Schedule
+from pytest_gump.engine.schedule.targets import writer_of
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:

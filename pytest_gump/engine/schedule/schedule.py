@@ -17,9 +17,19 @@ from typing import TYPE_CHECKING, Final, assert_never
 from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_left
-from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
-from pytest_gump.engine.schedule.records import Settled
+from pytest_gump.engine.schedule.nodes import (
+    Group,
+    Leaf,
+    Reopened,
+    Validation,
+    groups_above,
+    judged_by,
+    top_of,
+)
+from pytest_gump.engine.schedule.records import Checked, Settled, Validated
+from pytest_gump.engine.schedule.targets import restart_target, writer_of
 from pytest_gump.engine.schedule.tree import StepTree
+from pytest_gump.engine.schedule.validation import add_answer, next_validator, result_with_answers
 from pytest_gump.engine.schedule.view import LeafList, signature
 from pytest_gump.order import Outcome
 
@@ -27,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.engine.schedule.nodes import FailureCase, Group, StepNode
+    from pytest_gump.engine.schedule.nodes import FailureCase, StepNode
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
     from pytest_gump.engine.schedule.records import AttemptVerdict, Decide, LeafState, Ready
     from pytest_gump.order import AttemptResult
@@ -36,6 +46,10 @@ if TYPE_CHECKING:
 
 ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
 """Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish."""
+
+
+_VALIDATED: Final = frozenset({"step", "replan-check", "gate"})
+"""Roles of the attempts whose step passes with them."""
 
 
 class Schedule(StepTree):
@@ -83,6 +97,8 @@ class Schedule(StepTree):
             raise ValueError(f"attempt {result.attempt} of {path} is not open")
         self._open.drop(path)
         self._decide, self._settled = decide, Settled()
+        if (owner := judged_by(leaf)) is not None and owner.validation is not None:
+            owner.validation.note(path, result)
         if self._has_failed:
             self._complete_late(leaf, ready, result)
             return self._settled
@@ -99,16 +115,26 @@ class Schedule(StepTree):
         return self._close(leaf)
 
     def _close(self, leaf: Leaf) -> Settled:
-        settled = self._settled
+        last = self._settled
+        if last.validated is not None:
+            leaf, last = judged_by(leaf) or leaf, last.validated.settled
         if self._has_failed:
-            settled.failed = tuple(other.path for other in self._failed_leaves if other is not leaf)
+            last.failed = tuple(other.path for other in self._failed_leaves if other is not leaf)
             self._failed_leaves = []
-            settled.skipped = self._end(self.reason)
-        return settled
+            last.skipped = self._end(self.reason)
+        return self._settled
 
     def _complete_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
         """Record an attempt that was in flight when the run failed; no attempt follows."""
-        settled = self._settled
+        settled, owner = self._settled, judged_by(leaf)
+        if owner is not None:
+            owner.status, leaf.status = "skipped", "passed" if result.passed else "failed"
+            settled.verdict, settled.outcome = "passed" if result.passed else "again", result.outcome
+            settled.skipped = (owner.path,)
+            return
+        if result.passed and leaf.step.validators and ready.role in _VALIDATED:
+            leaf.status, settled.verdict, settled.skipped = "skipped", "judged", (leaf.path,)
+            return
         if ready.path != leaf.path or leaf.replanning is not None:
             leaf.status = "skipped"
             settled.verdict = "passed" if result.passed else "again"
@@ -129,7 +155,34 @@ class Schedule(StepTree):
                 replanning.base = commit or ready.base
             self._settled.step = leaf.path
             self._start(leaf, next_part(leaf, replanning, self._attempts))
+        elif leaf.step.validators:
+            self._settled.verdict = "judged"
+            leaf.validation = Validation(Checked(ready, commit or ready.base, result), commit)
+            self._validate(leaf, leaf.validation)
+        else:
+            self._settle_passed(leaf, ready, result, commit)
+
+    def _validate(self, leaf: Leaf, validation: Validation) -> None:
+        """Start the next validator of an attempt, or settle the attempt if all have answered."""
+        group = next_validator(leaf, validation)
+        if group is not None:
+            self._enter(group)
             return
+        leaf.validation = None
+        ready, result, commit = validation.checked.ready, result_with_answers(validation), validation.commit
+        of_part, self._settled = self._settled, Settled()
+        if result.passed:
+            self._settle_passed(leaf, ready, result, commit)
+        else:
+            self._fail(leaf, ready, result, commit)
+        of_part.validated = Validated(ready, result, commit, self._settled)
+        self._settled = of_part
+
+    def _end_validator(self, leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
+        add_answer(leaf, validation, cases)
+        self._validate(leaf, validation)
+
+    def _settle_passed(self, leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> None:
         leaf.replanning = None
         leaf.status = "passed"
         if leaf.mode in {"diff", "merge"}:
@@ -154,6 +207,8 @@ class Schedule(StepTree):
                 return
             group.status = "passed"
             node = group
+        if isinstance(node, Group) and node.owner is not None and node.owner.validation is not None:
+            self._end_validator(node.owner, node.owner.validation, [])
 
     def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> AttemptVerdict | None:
         """Merge the next member if it has passed, and continue after the group when all members have ended.
@@ -181,13 +236,14 @@ class Schedule(StepTree):
             leaf.left, leaf.case, leaf.replanning = where_left(leaf, ready, result, commit), case, None
         if result.outcome in ENDS_RUN:
             leaf.status = "failed"
-            self._fail_run([case])
-            verdict: AttemptVerdict = "failed"
+            verdict = self._give_up_top(top_of(leaf), [case])
         else:
             verdict = self._conflict(leaf, case) if leaf.role == "merge" else self._follow(leaf, case)
         if ready.path != leaf.path:
             self._settled.step = leaf.path
             verdict = "failed" if verdict == "failed" else "again"
+        if judged_by(leaf) is not None and verdict == "failed":
+            verdict = "again"  # the attempt that the validator checks decides
         self._settled.fail(case.failure, verdict)
 
     def _conflict(self, merge: Leaf, case: FailureCase) -> AttemptVerdict:
@@ -228,7 +284,8 @@ class Schedule(StepTree):
             return verdict
         if case.is_hopeless:
             return "failed"
-        self._failed_leaves.append(leaf)
+        if judged_by(leaf) is None:
+            self._failed_leaves.append(leaf)
         return "again"
 
     def _give_up(self, node: StepNode, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
@@ -240,13 +297,21 @@ class Schedule(StepTree):
         node.status = "failed"
         group = node.parent
         if group is None:
-            self._fail_run(cases)
-            return "failed"
+            return self._give_up_top(top_of(node), cases)
         if group.parallel is None or node.index == group.size:
             return self._give_up_group(group, cases, left)
         group.parallel.failures[node.index] = cases
         group.parallel.states[node.index] = "failed"
         return self._merge_on(group, group.parallel)
+
+    def _give_up_top(self, top: Group, cases: list[FailureCase]) -> AttemptVerdict:
+        """End the run, or only a validator, which then may have no answer."""
+        if top.owner is not None and top.owner.validation is not None:
+            top.status = "failed"
+            self._end_validator(top.owner, top.owner.validation, cases)
+            return "again"
+        self._fail_run(cases)
+        return "failed"
 
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
         """Let the group's policy decide whether it continues; otherwise the group fails too."""

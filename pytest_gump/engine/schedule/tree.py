@@ -69,11 +69,11 @@ class StepTree:
         return self._open[path]
 
     def member_of(self, path: StepPath) -> StepPath | None:
-        """Return the innermost parallel member that contains an open attempt, or None."""
+        """Return the innermost parallel member or validator that contains an open attempt, or None."""
         return member_of(self._open[path][0])
 
     def living(self) -> frozenset[StepPath]:
-        """Return the parallel members whose steps are running, without those that wait for their merge."""
+        """Return the parallel members and validators whose steps are running, not members that wait for their merge."""
         return frozenset(living(self._root))
 
     def _enter(self, node: StepNode) -> None:

@@ -22,22 +22,26 @@ _BEHIND = 1 << 30
 
 
 def plan_position(node: StepNode) -> tuple[int, ...]:
-    """Return the sort key of a node in plan order; the merge of a member comes after all its steps."""
+    """Return the sort key of a node in plan order.
+
+    The merge of a member comes after all its steps; validators come after the step that they check.
+    """
     own = (node.index, _BEHIND) if isinstance(node, Leaf) and node.role == "merge" else (node.index,)
-    return own if node.parent is None else (*plan_position(node.parent), *own)
+    above = node.owner if isinstance(node, Group) and node.owner is not None else node.parent
+    return own if above is None else (*plan_position(above), *own)
 
 
 def member_of(node: StepNode) -> StepPath | None:
-    """Return the innermost parallel member that contains a node, or None."""
+    """Return the innermost parallel member or validator that contains a node, or None."""
     while (group := node.parent) is not None:
         if group.parallel is not None and node.index < group.size:
             return node.path
         node = group
-    return None
+    return node.path if isinstance(node, Group) and node.owner is not None else None
 
 
 def living(group: Group) -> Iterator[StepPath]:
-    """Yield the parallel members below a group whose steps are running."""
+    """Yield the parallel members and the validators below a group whose steps are running."""
     parallel = group.parallel
     members = group.members if parallel is None else group.members[parallel.ended :]
     for member in members:
@@ -45,8 +49,10 @@ def living(group: Group) -> Iterator[StepPath]:
             continue
         if parallel is not None and member.index < group.size and parallel.states[member.index] == "running":
             yield member.path
-        if isinstance(member, Group) and member.status == "running":
-            yield from living(member)
+        running = member if isinstance(member, Group) else member.validator
+        if running is not None and running.status == "running":
+            yield from [running.path] if running.owner is not None else []
+            yield from living(running)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +128,8 @@ def signature(node: StepNode | None) -> Hashable:
     own = (node.path, node.status, node.begin, node.lane.head, node.cause, counts)
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)
-        return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning)
+        at = node.validation
+        answers = at and (at.checked, at.commit, tuple(at.answers), tuple(at.verdicts.items()), signature(at.running))
+        return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning, answers)
     parallel = node.parallel.signature() if node.parallel is not None else None
     return (*own, node.override, node.session, node.is_fresh, parallel, *map(signature, node.members))

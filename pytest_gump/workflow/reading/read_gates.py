@@ -25,7 +25,6 @@ ARGUMENT_GATES: Final = {
     "untouched": "untouched: '@tests'",
     "bash": "bash: make check",
 }
-"""The gate that runs a workflow. It is the only one with options besides its argument."""
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
 REPORTS: Final = ("plan", "review")
 CHANGE_GATES: Final = ("touched", "untouched", "tests_found")

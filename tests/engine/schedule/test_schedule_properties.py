@@ -3,7 +3,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import OnFailure, Policy, Step, When, Workflow
+from pytest_gump.workflow.model import GateSpec, OnFailure, Policy, Step, When, Workflow
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 from tests.kits.examples import examples
@@ -66,12 +66,29 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
         if kind == "group":
             steps.append(draw(groups(depth - 1, known, name, on_failure)))
         elif kind == "gate":
-            steps.append(Step(name=name, on_failure=on_failure))
+            steps.append(Step(name=name, on_failure=on_failure, **draw(validators())))
         else:
-            steps.append(agent(name, output="plan" if kind == "plan" else "diff", on_failure=on_failure))
+            output = "plan" if kind == "plan" else "diff"
+            steps.append(agent(name, output=output, on_failure=on_failure, **draw(validators())))
         if kind == "plan" and not in_parallel:
             known.append(name)
     return tuple(steps)
+
+
+@st.composite
+def validators(draw: DrawFn) -> dict[str, Any]:
+    """Draw the keys of a step that has up to two validators, most often none."""
+    count = draw(st.sampled_from([0, 0, 0, 1, 2]))
+    called = []
+    for number in range(count):
+        names = ["look", "judge"] if draw(st.booleans()) else ["judge"]
+        policy = draw(failure_policies(names[:1], with_replan=False))
+        steps = [agent(name, output="review", on_failure=policy) for name in names]
+        if draw(st.booleans()):
+            steps = [group("all", *steps, parallel=True), agent("end", output="review")]
+        called.append(group(f"validate-v{number}", *steps))
+    gates = tuple(GateSpec("validate", f"v{number}") for number in range(count))
+    return {"gate": gates, "validators": tuple(called)} if count else {}
 
 
 @st.composite
@@ -150,6 +167,16 @@ def outcomes(data: DataObject, *, fatal: bool = True) -> Callable[[Ready], str]:
     return outcome
 
 
+def settlements(walk: Walk) -> list[tuple[StepPath, Settled]]:
+    """Return the end of each attempt with its step, those that validators decided included."""
+    found: list[tuple[StepPath, Settled]] = []
+    for done, settled in zip(walk.dones, walk.settled, strict=True):
+        found.append((done.path, settled))
+        if settled.validated is not None:
+            found.append((settled.validated.ready.path, settled.validated.settled))
+    return found
+
+
 def nodes(group: Group) -> list[Leaf | Group]:
     below = [node for node in group.members if node is not None]
     return [*below, *(node for child in below if isinstance(child, Group) for node in nodes(child))]
@@ -165,25 +192,41 @@ def test_every_run_ends_and_every_step_has_one_final_status(workflow: Workflow, 
     assert {leaf.status for leaf in states} <= wanted
     assert walk.schedule.ready() == []
     skipped = {leaf.path for leaf in states if leaf.status == "skipped"}
-    assert set(walk.settled[-1].skipped) == skipped
-    assert [settled.skipped for settled in walk.settled[:-1]] == [()] * (len(walk.settled) - 1)
+    ends = [settled for _, settled in settlements(walk)]
+    assert set(ends[-1].skipped) == skipped
+    assert [settled.skipped for settled in ends[:-1]] == [()] * (len(ends) - 1)
 
 
 @examples(200)
 @given(workflows(), st.data())
 def test_status_of_a_step_is_its_last_verdict(workflow: Workflow, data: DataObject) -> None:
     walk = Walk(workflow, outcomes(data)).run()
-    last = {done.path: settled.verdict for done, settled in zip(walk.dones, walk.settled, strict=True)}
+    last = {path: settled.verdict for path, settled in settlements(walk)}
     for leaf in walk.schedule.leaves():
         if leaf.status == "passed":
             assert last[leaf.path] == "passed"
         elif leaf.status == "failed" and last[leaf.path] != "failed":
             assert any(
                 leaf.path in settled.failed or (settled.step == leaf.path and settled.verdict == "failed")
-                for settled in walk.settled
+                for _, settled in settlements(walk)
             )
     if not walk.schedule.passed:
-        assert any(settled.verdict == "failed" or settled.failed for settled in walk.settled)
+        assert any(settled.verdict == "failed" or settled.failed for _, settled in settlements(walk))
+
+
+@examples(200)
+@given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
+def test_each_validated_attempt_is_settled_once_and_its_parts_never_fail_the_run(
+    workflow: Workflow, data: DataObject, executors: int
+) -> None:
+    walk = Walk(workflow, outcomes(data, fatal=False), executors=executors).run()
+    judged = Counter(path for path, settled in settlements(walk) if settled.verdict == "judged")
+    concluded = Counter(one.ready.path for settled in walk.settled if (one := settled.validated) is not None)
+    late = {path for settled in walk.settled for path in settled.skipped}
+    for path, count in judged.items():
+        assert count - (path in late) <= concluded[path] <= count
+    assert concluded.keys() <= judged.keys()
+    assert all(path.validator is None or settled.verdict != "failed" for path, settled in settlements(walk))
 
 
 @examples(200)
@@ -244,8 +287,8 @@ def test_replay_of_recorded_decisions_gives_the_same_state(
         return random.choice([own, own, own, Retry(agent="codex"), Retry(worktree="reset"), Stop("enough")])
 
     walk = Walk(workflow, outcomes(data), decide=hook, executors=executors, pick=random.randrange).run()
-    for settled in walk.settled:
-        recorded.extend(decision for _, decision in settled.decisions)
+    for _, ended_attempt in settlements(walk):
+        recorded.extend(decision for _, decision in ended_attempt.decisions)
 
     again = Schedule(workflow, base="base")
     ends = iter(walk.settled)
@@ -260,6 +303,7 @@ def test_replay_of_recorded_decisions_gives_the_same_state(
             settled.decisions,
             settled.outcome,
         )
+        assert replayed.validated == settled.validated
     assert recorded == []
     assert again.signature() == walk.schedule.signature()
     assert again.leaves() == walk.schedule.leaves()

@@ -1,0 +1,73 @@
+"""The validators of an attempt. They run one after the other when all other gates of the step have passed.
+
+They are parts of the attempt: it is settled once, by the answers of all of them. Their steps have paths of their own
+below the step (`impl--validate-arch-review::correctness`), and their own attempts and policies.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.schedule.nodes import Group, Lane
+from pytest_gump.gates.base import GateResult
+from pytest_gump.order import Outcome
+from pytest_gump.text import one_line
+from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.path import StepPath
+
+if TYPE_CHECKING:
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Validation
+    from pytest_gump.order import AttemptResult
+    from pytest_gump.workflow.model import GateSpec
+
+SUMMARY_CHARS: Final = 300
+
+
+def next_validator(leaf: Leaf, validation: Validation) -> Group | None:
+    """Create the group with the steps of the next validator; return None if all have answered."""
+    index = len(validation.answers)
+    if index == len(leaf.step.validators):
+        return None
+    step = leaf.step.validators[index]
+    path = StepPath((*leaf.path.names[:-1], f"{leaf.step.name}--{step.name}"), leaf.path.items)
+    lane = Lane(validation.checked.commit)
+    validation.running = Group(path, step, step.steps, "group", None, index, leaf.items, lane, owner=leaf)
+    return validation.running
+
+
+def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
+    """Add the answer of the running validator. `cases` are the failures that ended it; empty if it passed.
+
+    Only a review that did not pass is an answer. After any other failure, there is none.
+    """
+    name = _gates(leaf)[len(validation.answers)].label
+    verdicts = [*validation.verdicts.values()]
+    if not cases:
+        comment = verdicts[-1].comment if verdicts else ""
+        answer = GateResult(name, "passed", one_line(comment, SUMMARY_CHARS))
+    elif (case := cases[0]).failure.outcome == Outcome.REVIEW_FAILED:
+        comment = validation.verdicts[case.path].comment.strip() if case.path in validation.verdicts else ""
+        answer = GateResult(name, "failed", one_line(comment, SUMMARY_CHARS), comment)
+    else:
+        why = one_line(f"{case.path}: {case.failure.reason or case.failure.outcome}", SUMMARY_CHARS)
+        answer = GateResult(name, "error", why)
+    validation.answers.append(replace(answer, duration_s=validation.spent_s))
+    validation.verdicts, validation.spent_s = {}, 0.0
+
+
+def result_with_answers(validation: Validation) -> AttemptResult:
+    """Return the result of the attempt with the answers of all validators."""
+    answers, outcome, reasons = validation.answers, Outcome.PASSED, []
+    if broken := [f"{answer.name} gave no verdict: {answer.summary}" for answer in answers if answer.status == "error"]:
+        outcome, reasons = Outcome.GATE_ERROR, broken
+    elif failed := [f"{answer.name} did not pass: {answer.summary}" for answer in answers if answer.status == "failed"]:
+        outcome, reasons = Outcome.REVIEW_FAILED, failed
+    result = validation.checked.result
+    return replace(
+        result, outcome=outcome, reason=one_line("; ".join(reasons), SUMMARY_CHARS), gates=(*result.gates, *answers)
+    )
+
+
+def _gates(leaf: Leaf) -> list[GateSpec]:
+    return [gate for gate in leaf.step.gate if gate.name == VALIDATE]
