@@ -52,6 +52,8 @@ def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> St
     }
     if step.agent is not None:
         update["agent"] = every or rename(step.agent)
+    if step.agent_of is not None:
+        update["agent_of"] = replace(step.agent_of, others=tuple(map(rename, step.agent_of.others)))
     if step.on_failure is not None:
         update["on_failure"] = _map_policies(step.on_failure, rename)
     return replace(step, **update)
@@ -76,8 +78,7 @@ def agents_of(workflow: Workflow) -> Iterator[str]:
 
 
 def agents_of_step(step: Step) -> Iterator[str]:
-    if step.agent is not None:
-        yield step.agent
+    yield from step.first_agents
     if step.on_failure is not None:
         entries = (entry for policy in step.on_failure.policies for entry in policy.strategy)
         yield from (entry.agent for entry in entries if entry.agent is not None)

@@ -211,7 +211,7 @@ class StepKeys(Written):
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
     agent: Words | None = None
-    """The agent: `claude-opus`, `claude-sonnet`, `claude-haiku`, ..."""
+    """The agent: `claude-opus`, `claude-sonnet`, ...; `{steps.STEP.agent}`: the one that did an earlier step."""
     prompt: Prompt | None = None
     """The task: text or a prompt file. `{spec}`, `{item.description}`, `{steps.NAME.output}` are replaced."""
     output: OutputMode = "diff"

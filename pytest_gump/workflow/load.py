@@ -14,6 +14,7 @@ from pytest_gump.workflow.reading.located import Surroundings
 from pytest_gump.workflow.reading.prompt_text import shown
 from pytest_gump.workflow.reading.read_workflow import read_workflow
 from pytest_gump.workflow.reading.rules import Index, check_steps
+from pytest_gump.workflow.reading.rules_agents import fill_agents
 from pytest_gump.workflow.reading.rules_failure import check_failures
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
@@ -111,6 +112,7 @@ class _Loader:
         )
         placed = None if root is None else read_workflow(root, around)
         if placed is not None:
+            placed = fill_agents(placed, around)
             _check(placed, around)
         if placed is None or problems.found:
             raise problems.error()

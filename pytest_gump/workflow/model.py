@@ -211,9 +211,21 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentOf:
+    """The step whose agent another step uses: `agent: "{steps.converge.agent}"`."""
+
+    step: str
+    """Reference to an earlier agent step: a name or a path."""
+    others: tuple[str, ...] = ()
+    """Agents that this step can be escalated to."""
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     name: str
     agent: str | None = None
+    """Declared agent; with `agent_of`, that of the step it names, and empty until it is known."""
+    agent_of: AgentOf | None = None
     prompt: str = ""
     """Text of the prompt; a prompt file is read when the workflow is loaded."""
     output: OutputMode = "diff"
@@ -238,6 +250,12 @@ class Step:
     """A person must approve the tree; the step does nothing else."""
     hitl: Hitl | None = None
     """A person must approve the work of the step: before its gates run, or after they have passed."""
+
+    @property
+    def first_agents(self) -> tuple[str, ...]:
+        """The agents that the first attempt can have."""
+        own = (self.agent,) if self.agent else ()
+        return own if self.agent_of is None else tuple(dict.fromkeys((*own, *self.agent_of.others)))
 
     @property
     def kind(self) -> Literal["agent", "gate", "group", "approve"]:

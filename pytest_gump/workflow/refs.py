@@ -174,7 +174,7 @@ class Reference(NamedTuple):
     step: str
     """Static path of the step that contains the reference."""
     key: str
-    """Key that contains the reference: `prompt`, `context`, `strategy` or `with`."""
+    """Key that contains the reference: `agent`, `prompt`, `context`, `strategy` or `with`."""
     written: str
     resolved: str
     field: str
@@ -224,6 +224,8 @@ def iter_own_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterat
 
 def templated(step: Step) -> Iterator[tuple[str, str]]:
     """Yield the templates of a step, each as key and text."""
+    if step.agent_of is not None:
+        yield "agent", f"{{steps.{step.agent_of.step}.agent}}"
     yield "prompt", step.prompt
     for entry in step.context:
         if entry.file is not None:

@@ -4,9 +4,10 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.workflow.edit import override_agents
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
-from pytest_gump.workflow.model import Entry, GateSpec, SessionMode, When
+from pytest_gump.workflow.model import AgentOf, Entry, GateSpec, SessionMode, When
 
 from tests.workflow.loading import load, one_step, refusal
 
@@ -134,6 +135,23 @@ def test_a_group_may_name_the_gates_of_its_steps_and_a_replan_compiles() -> None
         "        on_failure: {retry: 4, strategy: ['replan: claude-opus', {same: 1, when: {gate: compile}}]}\n"
     )
     assert loaded.notes == ()
+
+
+def test_agent_of_another_step_is_read_with_its_escalations() -> None:
+    loaded = load(
+        "name: flow\nsteps:\n"
+        "  - name: build\n    on_failure: {strategy: ['escalate: claude-opus']}\n"
+        "    steps:\n"
+        "      - name: work\n        agent: claude-haiku\n"
+        "        on_failure: {strategy: ['replan: codex', 'escalate: claude-sonnet']}\n"
+        "  - {name: rest, agent: '{steps.build.work.agent}', session: {reuse: work}}\n"
+    )
+    rest = loaded.workflow.steps[1]
+    assert (rest.kind, rest.agent) == ("agent", "claude-haiku")
+    assert rest.agent_of == AgentOf("build.work", ("claude-sonnet", "claude-opus"))
+    assert rest.first_agents == ("claude-haiku", "claude-sonnet", "claude-opus")
+    renamed = override_agents(loaded.workflow, ["claude-haiku=codex", "claude-opus=claude-haiku"]).steps[1]
+    assert renamed.first_agents == ("codex", "claude-sonnet", "claude-haiku")
 
 
 def test_branches_are_read_separately() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
+from pytest_gump.engine.reporting.dry_run_attempts import agent_text, describe_attempts
 from pytest_gump.gates.base import PROJECT_GATES
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.edit import foreach_groups
@@ -95,7 +95,7 @@ class _View:
 
     def _what(self, path: tuple[str, ...], step: Step) -> str:
         if step.kind == "agent":
-            return f"{step.agent}, {step.output}"
+            return f"{agent_text(step)}, {step.output}"
         if step.kind == "gate":
             return "gates only"
         side = "in parallel" if step.parallel else "in order"

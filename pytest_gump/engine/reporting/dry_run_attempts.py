@@ -22,7 +22,7 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
     on_failure = step.on_failure
     if on_failure is None:
         if step.kind == "agent":
-            yield "attempts", f"1 {step.agent}; its failure is final"
+            yield "attempts", f"1 {agent_text(step)}; its failure is final"
         return
     if on_failure.flat is not None:
         yield "attempts", _attempts(step, on_failure, "gate_fail")
@@ -38,13 +38,18 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
         label = ""
 
 
+def agent_text(step: Step) -> str:
+    """Return the declared agent, or the step whose agent is used."""
+    return f"the agent of {step.agent_of.step}" if step.agent_of is not None else step.agent or ""
+
+
 def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
     """Return `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
     policy = on_failure.branch(source)
     if policy is not None and policy.has_conditions:
         return _conditional(step, policy)
     described: list[tuple[int, str, str]] = []
-    tally, agent, jump = Tally(), step.agent, ""
+    tally, agent, jump = Tally(), step.agent and agent_text(step), ""
     how = _first(step)
     for number in count(1):
         described.append((number, how, jump))
@@ -54,7 +59,7 @@ def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
             return f"{_ranges(described)}; {_ordinal(number)} failure is final"
         if isinstance(decision, Restart):
             tally.restart_list(on_failure)
-            jump, agent, how = f"then restart from {decision.step}, ", step.agent, _first(step)
+            jump, agent, how = f"then restart from {decision.step}, ", step.agent and agent_text(step), _first(step)
         else:
             agent, how = _next(step, decision, agent)
     raise AssertionError("the failure with the number `retry` is final")
@@ -98,7 +103,7 @@ def _condition(when: When | None) -> str:
 
 
 def _first(step: Step) -> str:
-    return {"agent": step.agent or "", "gate": "the gates", "group": "as declared"}[step.kind]
+    return {"agent": agent_text(step), "gate": "the gates", "group": "as declared"}[step.kind]
 
 
 def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None, str]:

@@ -60,7 +60,7 @@ def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
         return replace(_own(leaf, None, leaf.begin), step_base=began, entry=entry, role=leaf.role, keep_item=None)
     reopened = leaf.parent.reopened
     is_reopened = reopened is not None and reopened.path == leaf.path
-    leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.step.agent
+    leaf.agent = (reopened.agent if reopened and is_reopened else None) or leaf.parent.override or leaf.declared
     case, is_fresh = _take_case(leaf)
     is_resumed = has_run and leaf.cause == "group" and leaf.parent.session == "resume"
     return replace(
@@ -119,7 +119,7 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
 
 def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     """Return a new attempt of a step whose failure was final: from its first tree, with the failure in the prompt."""
-    leaf.agent = leaf.parent.override or leaf.step.agent
+    leaf.agent = leaf.parent.override or leaf.declared
     ready = next_attempt(leaf, Retry(worktree="reset"), numbers)
     began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
     return replace(ready, step_base=began, entry="resume", role=leaf.role)

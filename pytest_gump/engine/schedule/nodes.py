@@ -89,6 +89,8 @@ class Leaf:
     tally: Tally
     status: StepStatus = "pending"
     begin: str = ""
+    declared: str | None = None
+    """Agent of the first attempt if no group is escalated; set when the step is entered."""
     agent: str | None = None
     attempt: int = 0
     left: str = ""

@@ -1,18 +1,17 @@
-"""The plan of a `foreach`: the newest passed plan of the named step."""
+"""Results of passed steps that later steps depend on: the plan of a `foreach`, and the agent of another step."""
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from pytest_gump.engine.schedule.plan_sort import in_order, overlaps
 from pytest_gump.workflow.path import StepPath
-from pytest_gump.workflow.refs import Scopes
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.schedule.nodes import Group
+    from pytest_gump.engine.schedule.nodes import Group, Leaf
     from pytest_gump.order import PlanItem
-    from pytest_gump.workflow.model import Workflow
+    from pytest_gump.workflow.refs import Scopes
 
 
 _NAMED_PAIRS: Final = 5
@@ -31,23 +30,44 @@ def overlap_notes(group: Group) -> list[str]:
     return pairs if len(pairs) <= _NAMED_PAIRS else [*pairs[:_NAMED_PAIRS], "and there are more"]
 
 
-class Plans:
-    def __init__(self, workflow: Workflow) -> None:
-        self._scopes = Scopes(workflow)
-        self._plans: dict[StepPath, tuple[PlanItem, ...]] = {}
+Kept = TypeVar("Kept")
 
-    def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:
-        self._plans[path] = in_order(plan)
 
-    def find(self, path: StepPath, reference: str) -> tuple[PlanItem, ...] | None:
-        """Return the plan for the `foreach` at `path`; None if it is not known yet.
+class _Newest(Generic[Kept]):
+    """The newest result of each passed step."""
 
-        A plan step inside the same plan items as the `foreach` has one plan for each of them.
+    def __init__(self, scopes: Scopes) -> None:
+        self._scopes = scopes
+        self._results: dict[StepPath, Kept] = {}
+
+    def find(self, path: StepPath, reference: str) -> Kept | None:
+        """Return the result of the step that `reference` in the step at `path` refers to; None if it has none yet.
+
+        A referenced step inside the same plan items has one result for each of them.
         """
         names = self._scopes.resolve(path.names, reference)
         depths = range(len(path.items), -1, -1)
-        plans = (self._plans.get(StepPath(names, path.items[:depth])) for depth in depths)
-        return next((plan for plan in plans if plan is not None), None)
+        results = (self._results.get(StepPath(names, path.items[:depth])) for depth in depths)
+        return next((result for result in results if result is not None), None)
+
+
+class Agents(_Newest[str]):
+    """The agents with which steps have passed."""
+
+    def add(self, path: StepPath, agent: str) -> None:
+        self._results[path] = agent
+
+    def declared_for(self, leaf: Leaf) -> str | None:
+        """Return the agent of a step by the workflow: the declared one, or that of the step it names."""
+        agent_of = leaf.step.agent_of
+        return (self.find(leaf.path, agent_of.step) if agent_of is not None else None) or leaf.step.agent
+
+
+class Plans(_Newest[tuple["PlanItem", ...]]):
+    """The plans for `foreach`."""
+
+    def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:
+        self._results[path] = in_order(plan)
 
     def expanded_by(self, group: Group) -> tuple[PlanItem, ...]:
         """Return the plan whose items become the members of `group`.

@@ -189,6 +189,8 @@ class Schedule(StepTree):
             leaf.lane.head = commit or ready.base
         if leaf.mode == "plan":
             self._plans.add(leaf.path, result.plan or ())
+        if leaf.agent is not None:
+            self._agents.add(leaf.path, leaf.agent)
         self._advance(leaf)
 
     def _advance(self, node: StepNode) -> None:

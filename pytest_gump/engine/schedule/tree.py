@@ -16,11 +16,12 @@ from pytest_gump.engine.schedule.attempts import first_attempt, merge_attempt, n
 from pytest_gump.engine.schedule.nodes import Group, Lane, Leaf
 from pytest_gump.engine.schedule.open_attempts import OpenAttempts
 from pytest_gump.engine.schedule.parallel_pass import ParallelPass
-from pytest_gump.engine.schedule.plans import Plans, overlap_notes
+from pytest_gump.engine.schedule.plans import Agents, Plans, overlap_notes
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.view import living, member_of, plan_position
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.refs import Scopes
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.nodes import FailureCase, Reopened, StepNode
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 class StepTree:
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._attempts: Counter[StepPath] = Counter()
-        self._plans = Plans(workflow)
+        scopes = Scopes(workflow)
+        self._plans = Plans(scopes)
+        self._agents = Agents(scopes)
         self._open = OpenAttempts()
         self._enterable_groups: list[Group] = []
         """Parallel groups with members that may start."""
@@ -79,6 +82,7 @@ class StepTree:
     def _enter(self, node: StepNode) -> None:
         node.begin = node.lane.head
         if isinstance(node, Leaf):
+            node.declared = self._agents.declared_for(node)
             self._start(node, first_attempt(node, self._attempts))
             return
         if node.kind == "foreach":

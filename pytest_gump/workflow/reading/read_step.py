@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.model import ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
+from pytest_gump.workflow.model import AgentOf, ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
@@ -17,7 +17,9 @@ from pytest_gump.workflow.reading.read_call import read_call
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
+from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.relative_path import path_error
+from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
@@ -222,8 +224,10 @@ class _Reader:
         if prompt is not None:
             self._texts.append(prompt)
         output = fields.choice("output", OUTPUTS) or "diff"
+        agent_of = self._agent_of()
         return {
-            "agent": self._agent(),
+            "agent": self._agent(agent_of),
+            "agent_of": agent_of,
             "prompt": prompt.text if prompt else "",
             "output": output,
             "context": self._context(),
@@ -240,11 +244,26 @@ class _Reader:
             self._fields.refuse_key("allow_no_change", what, "leave it out")
         return allowed
 
-    def _agent(self) -> str | None:
+    def _agent(self, agent_of: AgentOf | None) -> str | None:
+        if agent_of is not None:
+            return ""
         name = self._fields.text("agent")
         if name is not None:
             self._around.check_agent(name, self._fields.values["agent"])
         return name
+
+    def _agent_of(self) -> AgentOf | None:
+        """Return the step that `agent` refers to; None if it is the name of an agent."""
+        node = self._fields.get("agent")
+        text = node.value if isinstance(node, ScalarNode) else None
+        if not isinstance(text, str) or "{" not in text:
+            return None
+        names = written_names(text)
+        split = split_state(names[0][0]) if len(names) == 1 and text.strip() == f"{{{names[0][0]}}}" else None
+        if split is None or split[1] != "agent":
+            hint = "write the name of an agent, or exactly '{steps.STEP.agent}'"
+            self._fields.refuse_value("agent", f"'agent' cannot be {quoted(text)}", hint)
+        return AgentOf(split[0] if split is not None else "")
 
     def _children(self) -> tuple[PlacedStep, ...]:
         nodes = self._fields.nodes("steps")

@@ -150,17 +150,29 @@ def _foreach_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
         return None
     if target.kind != "agent" or target.step.output != "plan":
         return f"'foreach' names {name}, which is not a plan step", "it needs 'output: plan'"
+    several = "plan", "each item of {group} has its own plan: move this group into it"
+    return order_problem("foreach", step, target, index, several)
+
+
+def order_problem(
+    key: str, step: PlacedStep, target: PlacedStep, index: Index, several: tuple[str, str]
+) -> Mistake | None:
+    """Return why `target` does not have exactly one result when `step` starts; None if it has.
+
+    `several` is the noun and the hint for a step that runs once for each plan item.
+    """
+    name, this = quoted(target.step.name), "the group" if step.kind == "group" else "the step"
     if all(step.names) and index.order[target.names] >= index.order.get(step.names, -1):
-        return f"'foreach' names {name}, which comes later", "move it before the group"
+        return f"'{key}' names {name}, which comes later", f"move it before {this}"
     shared = _shared_groups(step, target)
     for group in index.above(target):
         if group.names in shared:
             if group.step.parallel and "foreach" not in group.fields:
-                return f"'foreach' names {name}, which runs at the same time", "move it before the group"
+                return f"'{key}' names {name}, which runs at the same time", f"move it before {this}"
             return None
         if "foreach" in group.fields:
-            hint = f"each item of {quoted(group.step.name)} has its own plan: move this group into it"
-            return f"'foreach' names {name}, which has more than one plan", hint
+            what, hint = several
+            return f"'{key}' names {name}, which has more than one {what}", hint.format(group=quoted(group.step.name))
     return None
 
 
@@ -187,13 +199,23 @@ def _session_problem(step: PlacedStep, ref: str, index: Index, around: Surroundi
         return f"{step.title} would resume its own conversation", "write 'session: reuse-on-retry'"
     if target.kind != "agent":
         return f"'session' names {name}, which has no agent and therefore no conversation", None
-    if around.have_different_clis(step.step.agent, target.step.agent):
+    other = _agent_of_another_cli(step, target, index, around)
+    if other is not None:
         word = "fork" if is_fork else "resume"
-        what = f"{step.step.agent} cannot {word} a conversation of {target.step.agent} ({name})"
+        what = f"{other} cannot {word} a conversation of {target.step.agent} ({name})"
         return what, f"only the CLI that started a conversation can {word} it"
     if _runs_in_parallel(step, target, index):
         return f"'session' names {name}, which runs at the same time", "name a step before the parallel group"
     return None
+
+
+def _agent_of_another_cli(step: PlacedStep, target: PlacedStep, index: Index, around: Surroundings) -> str | None:
+    """Return an agent of the step's first attempt that cannot continue a conversation of `target`; None if all can."""
+    agent_of = step.step.agent_of
+    if agent_of is not None and index.find(step, agent_of.step, around) is target:
+        return None
+    agents = (agent for agent in step.step.first_agents if around.have_different_clis(agent, target.step.agent))
+    return next(agents, None)
 
 
 def _runs_in_parallel(step: PlacedStep, target: PlacedStep, index: Index) -> bool:

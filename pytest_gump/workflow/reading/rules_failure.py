@@ -63,9 +63,9 @@ def _check_entries(step: PlacedStep, policy: PlacedPolicy, around: Surroundings)
     if what := {**_GROUPS, **_WITHOUT_AGENT}.get(step.kind):
         for prompt in policy.prompts:
             add(prompt.position, f"'prompt' has no effect in the strategy of {what}")
-    own = step.step.agent
     for agent, node in policy.resumed:
-        if around.have_different_clis(own, agent):
+        others = (own for own in step.step.first_agents if around.have_different_clis(own, agent))
+        if (own := next(others, None)) is not None:
             hint = "only the CLI that started a conversation can resume it"
             add(node.position, f"{agent} cannot resume a conversation of {own}", hint)
 

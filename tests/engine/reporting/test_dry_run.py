@@ -107,6 +107,17 @@ def test_each_branch_of_a_policy_is_described() -> None:
     assert "on guard_fail: 1 claude-haiku, 2 claude-opus; the 2nd failure is final" in rows
 
 
+def test_agent_of_another_step_is_described_by_its_step() -> None:
+    rows = lines(
+        "name: flow\nsteps:\n  - {name: a, agent: claude-haiku}\n"
+        "  - {name: b, agent: '{steps.a.agent}', on_failure: {strategy: [same, 'escalate: claude-opus']}}\n"
+    )
+    start = next(number for number, row in enumerate(rows) if row.startswith("b "))
+    assert rows[start].startswith("b  the agent of a, diff")
+    assert "    attempts  1 the agent of a, 2 claude-opus; the 2nd failure is final" in rows
+    assert "    reads     {steps.a.agent} in agent: agent of a" in rows
+
+
 def test_step_without_a_policy_has_one_attempt() -> None:
     assert value("- {name: a, agent: claude, prompt: go}", "attempts") == "1 claude; its failure is final"
 

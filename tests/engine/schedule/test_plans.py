@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from pytest_gump.order import PlanItem
+from pytest_gump.workflow.model import AgentOf
 
-from tests.engine.schedule_kit import Drive, agent, group, plan
+from tests.engine.schedule_kit import Drive, agent, flat, group, plan
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.model import Step
 
 PLAN = agent("p", output="plan")
 
@@ -70,3 +76,38 @@ def test_passed_plan_step_without_a_plan_is_an_error() -> None:
     drive = Drive((PLAN, group("b", agent("a"), foreach="p")), plans={"p": ()})
     with pytest.raises(ValueError, match="no plan for b: "):
         drive.run()
+
+
+def follower(name: str, of: str, **keys: Any) -> Step:
+    """Return a step whose agent is that of another one, which is declared with `haiku`."""
+    return agent(name, agent_of=AgentOf(of, ("sonnet",)), **keys)
+
+
+def test_step_uses_the_agent_with_which_another_one_has_passed() -> None:
+    work = agent("work", on_failure=flat(2, "same", "escalate: sonnet"))
+    drive = Drive((work, follower("rest", "work")), fails={"work": ["gate_failed"]}).run()
+    assert drive.log == ["work 1 haiku", "work 2 sonnet", "rest 1 sonnet"]
+    assert Drive((work, follower("rest", "work"))).run().log == ["work 1 haiku", "rest 1 haiku"]
+
+
+def test_step_of_a_plan_item_uses_the_agent_of_the_same_item() -> None:
+    work = agent("work", on_failure=flat(2, "same", "escalate: sonnet"))
+    build = group("b", work, follower("rest", "work"), foreach="p")
+    log = Drive((PLAN, build), fails={"b::work[two]": ["gate_failed"]}).run().log
+    assert [line for line in log if "rest" in line] == ["b::rest[one] 1 haiku", "b::rest[two] 1 sonnet"]
+
+
+def test_escalation_of_a_group_or_of_the_step_itself_replaces_the_agent_of_another_step() -> None:
+    rest = follower("rest", "work", on_failure=flat(2, "same", "escalate: opus"))
+    fails = {"g::rest": ["gate_failed", "gate_failed"]}
+    both = group("g", rest, on_failure=flat(2, "same", "escalate: codex"))
+    log = Drive((agent("work"), both), fails=fails).run().log
+    assert log == ["work 1 haiku", "g::rest 1 haiku", "g::rest 2 opus", "g::rest 3 codex"]
+
+
+def test_restarted_step_uses_the_agent_of_the_newest_passed_attempt() -> None:
+    work = agent("work", on_failure=flat(2, "same", "escalate: sonnet"))
+    rest = follower("rest", "work", on_failure=flat(3, "same", restart_from="work"))
+    fails = {"work": ["gate_failed"], "rest": ["gate_failed"]}
+    log = Drive((work, rest), fails=fails).run().log
+    assert log == ["work 1 haiku", "work 2 sonnet", "rest 1 sonnet", "work 3 haiku", "rest 2 haiku"]

@@ -1,0 +1,67 @@
+"""Rules for agents that are those of another step: `agent: "{steps.converge.agent}"`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pytest_gump.text import quoted
+from pytest_gump.workflow.model import AgentOf
+from pytest_gump.workflow.reading.rules import Index, NotFound, order_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from pytest_gump.workflow.problems import Mistake
+    from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
+
+    Agents = dict[tuple[str, ...], tuple[str, AgentOf]]
+    """Declared agent and escalations, by the path of the step that uses them."""
+
+
+def fill_agents(workflow: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
+    """Give each step whose agent is that of another step the declared agent and the escalations of that step."""
+    using = [step for step in workflow.walk() if step.step.agent_of is not None and step.step.agent_of.step]
+    if not using:
+        return workflow
+    index = Index.from_workflow(workflow)
+    agents: Agents = {}
+    for step in using:
+        ref = step.step.agent_of.step if step.step.agent_of is not None else ""
+        target = index.find(step, ref, around)
+        problem = target.about("'agent'") if isinstance(target, NotFound) else _problem(step, target, index)
+        if problem is not None:
+            step.fields.refuse_value("agent", *problem)
+        if not isinstance(target, NotFound) and target.step.agent is not None:
+            others = dict.fromkeys(_escalations((target, *index.above(target))))
+            agents[step.names] = target.step.agent, AgentOf(ref, tuple(others))
+    steps = tuple(_filled(step, agents) for step in workflow.steps)
+    return workflow._replace(workflow=replace(workflow.workflow, steps=tuple(step.step for step in steps)), steps=steps)
+
+
+def _problem(step: PlacedStep, target: PlacedStep, index: Index) -> Mistake | None:
+    name = quoted(target.step.name)
+    if target is step:
+        return "'agent' names the step itself", "name an earlier step"
+    if target.kind != "agent":
+        return f"'agent' names {name}, which has no agent", "name an agent step"
+    if target.step.agent_of is not None:
+        return f"'agent' names {name}, whose agent is that of another step", "name that step"
+    several = "agent", "each item of {group} can have another one: move this step into it"
+    return order_problem("agent", step, target, index, several)
+
+
+def _escalations(steps: Iterable[PlacedStep]) -> Iterator[str]:
+    for step in steps:
+        policies = () if step.step.on_failure is None else step.step.on_failure.policies
+        entries = (entry for policy in policies for entry in policy.strategy)
+        yield from (entry.agent for entry in entries if entry.kind == "escalate" and entry.agent is not None)
+
+
+def _filled(step: PlacedStep, agents: Agents) -> PlacedStep:
+    children = tuple(_filled(child, agents) for child in step.children)
+    own = replace(step.step, steps=tuple(child.step for child in children)) if children else step.step
+    if step.names in agents:
+        agent, agent_of = agents[step.names]
+        own = replace(own, agent=agent, agent_of=agent_of)
+    return step._replace(step=own, children=children)
