@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.schedule.call_trees import call_trees
 from pytest_gump.engine.schedule.decision import Retry
 from pytest_gump.engine.schedule.nodes import Replanning, judged_by
 from pytest_gump.engine.schedule.records import Ready
@@ -40,6 +41,7 @@ def _own(leaf: Leaf, agent: str | None, base: str, case: FailureCase | None = No
         failed=case.path if case else None,
         items=leaf.items,
         keep_item=leaf.item,
+        calls=call_trees(leaf),
         checks=_checked(leaf),
     )
 

@@ -190,6 +190,8 @@ class Group:
     tally: Tally = field(default_factory=Tally)
     status: StepStatus = "pending"
     begin: str = ""
+    began: str = ""
+    """Commit at which the current pass began."""
     override: str | None = None
     """Agent for all agent steps of an escalated group."""
     session: Literal["policy", "resume"] = "policy"

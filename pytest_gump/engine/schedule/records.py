@@ -35,6 +35,18 @@ class Checked:
     result: AttemptResult
 
 
+class CallTrees(NamedTuple):
+    """The change that `{diff}` means in the `with` of a call.
+
+    In a validator, it is the change to check. Otherwise, it is the change since the plan item around the call began, or
+    since the run began.
+    """
+
+    since: str
+    until: str
+    """For a call: the commit at which the called workflow began."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ready:
     """One attempt that may start now."""
@@ -67,6 +79,8 @@ class Ready:
     keep_item: PlanItem | None = None
     """The plan item whose `files` limit the change: the innermost one, or the step's item for a part of a replan that
     lists no files."""
+    calls: tuple[CallTrees, ...] = ()
+    """For each call around the step, outermost first: its `{diff}`."""
     checks: Checked | None = None
     """For a step of a validator: the change to check."""
     theirs: str | None = None

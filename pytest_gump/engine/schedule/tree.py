@@ -90,7 +90,7 @@ class StepTree:
         self._begin_pass(node)
 
     def _begin_pass(self, group: Group) -> None:
-        group.status = "running"
+        group.status, group.began = "running", group.lane.head
         next_number(self._attempts, group.path)
         group.reset()
         if not group.is_parallel:
