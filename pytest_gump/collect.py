@@ -177,9 +177,9 @@ class StepItem(pytest.Item):
 
     def reportinfo(self) -> tuple[Path, int, str]:
         loaded = self.root.job.loaded
-        lines = (loaded.lines.get("::".join(self.step_path.names[:depth])) for depth in (None, -1))
-        line = next((line for line in lines if line is not None), None)
-        return loaded.path or self.path, line - 1 if line else 0, f"{self.root.name}::{self.step_path}"
+        locations = (loaded.location("::".join(self.step_path.names[:depth])) for depth in (None, -1))
+        path, line = next((found for found in locations if found[1] is not None), (loaded.path, None))
+        return path or self.path, line - 1 if line else 0, f"{self.root.name}::{self.step_path}"
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """Return the text of a failed attempt. Only internal errors have a traceback."""

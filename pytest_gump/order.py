@@ -57,6 +57,8 @@ class Outcome(StrEnum):
 
 
 Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge"]
+Scope = Literal["guard", "step", "call", "run"]
+"""Source of a limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +90,18 @@ class Limits:
     max_time_s: float | None = None
     silence_s: float | None = None
     no_write: bool = False
-    budget_scope: Literal["guard", "step", "run"] = "guard"
+    budget_scope: Scope = "guard"
     """Source of `max_budget`. It decides the outcome: `guard` for the guard, otherwise `budget`."""
     budget_spent: float = 0.0
     """USD of that budget that earlier attempts spent. The limit in the workflow is the sum of this and `max_budget`."""
-    time_scope: Literal["guard", "run"] = "guard"
-    """Source of `max_time_s`. The outcome is `guard` for both."""
+    time_scope: Scope = "guard"
+    """Source of `max_time_s`. The outcome is always `guard`."""
     time_spent_s: float = 0.0
     """Seconds of that limit that are already spent. The limit in the workflow is the sum of this and `max_time_s`."""
+    tokens_scope: Scope = "guard"
+    """Source of `max_tokens`. It decides the outcome: `guard` for the guard, otherwise `budget`."""
+    tokens_spent: int = 0
+    """Tokens of that limit that earlier attempts used. The whole limit is the sum of this and `max_tokens`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import pytest_gump
-from pytest_gump.workflow.edit import leaves
+from pytest_gump.workflow.edit import leaves, packages_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,8 @@ def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
         "run_id": inputs.run_id,
         "workflow": job.workflow.name,
         "source": job.loaded.source,
+        "workflow_name": job.loaded.name,
+        "packages": [asdict(package) for package in packages_of(job.workflow)],
         "workflow_path": str(job.loaded.path) if job.loaded.path else None,
         "spec": inputs.spec_name,
         "spec_path": str(job.spec),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_gump.agents import registry
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.edit import override_agents
+from pytest_gump.workflow.inputs import input_hint, missing, value_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,10 +51,12 @@ def read_inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
             raise ConfigError(
                 f"--gump-input: workflow {workflow.name!r} has no input {key!r}", hint=f"inputs: {declared}"
             )
+        if wrong := value_error(key, workflow.inputs[key], value):
+            raise ConfigError(f"--gump-input: {wrong}", hint=workflow.inputs[key].description or None)
         given[key] = value
-    for name, declared_input in workflow.inputs.items():
-        if name not in given and declared_input.default is not None:
-            given[name] = declared_input.default
-        if name not in given and declared_input.required:
-            raise ConfigError(f"workflow {workflow.name!r} requires input {name!r}", hint=f"--gump-input {name}=...")
-    return given
+    for name in missing(workflow.inputs, given):
+        facts = input_hint(workflow.inputs[name])
+        hint = f"--gump-input {name}=..." + (f" ({facts})" if facts else "")
+        raise ConfigError(f"workflow {workflow.name!r} requires input {name!r}", hint=hint)
+    defaults = {name: declared.default for name, declared in workflow.inputs.items() if declared.default is not None}
+    return {**defaults, **given}

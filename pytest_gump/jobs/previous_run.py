@@ -174,6 +174,8 @@ def _take_options(config: pytest.Config, previous: PreviousRun, project: Path) -
     spec = _present(project, header, "spec", "spec.md", previous)
     if header.get("source") == "built-in":
         workflow = str(header["workflow"])
+    elif header.get("source") == "package":
+        workflow = str(header["workflow_name"])
     else:
         workflow = str(_present(project, header, "workflow", "workflow.yaml", previous))
     if own.get("file") == "workflow":

@@ -28,12 +28,11 @@ class LocatedRun(NamedTuple):
     """Files that differ between base and head of the run; None if git cannot compare them."""
 
     def location(self, step: str | None = None) -> tuple[str, int]:
-        """Return relative path and line of a step, or of the spec if the workflow is outside the project."""
-        path = self.loaded.path
+        """Return relative path and line of a step, or of the spec if its workflow is outside the project."""
+        path, line = self.loaded.location(StepPath.parse(step).static if step else "")
         if path is None or not path.is_relative_to(self.root):
             return self.record.spec, 1
-        static = StepPath.parse(step).static if step else ""
-        return path.relative_to(self.root).as_posix(), self.loaded.lines.get(static, 1)
+        return path.relative_to(self.root).as_posix(), line or 1
 
     def failures(self) -> Iterator[tuple[str, str, int, str]]:
         """Yield title, file, line and text of each failed step, or of a run that failed without one."""

@@ -12,7 +12,7 @@ from pytest_gump.workflow.refs import iter_steps
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
-    from pytest_gump.workflow.model import OnFailure, Policy, Step, Workflow
+    from pytest_gump.workflow.model import OnFailure, Package, Policy, Step, Workflow
 
 
 def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
@@ -82,6 +82,13 @@ def agents_of_step(step: Step) -> Iterator[str]:
     if step.on_failure is not None:
         entries = (entry for policy in step.on_failure.policies for entry in policy.strategy)
         yield from (entry.agent for entry in entries if entry.agent is not None)
+
+
+def packages_of(workflow: Workflow) -> list[Package]:
+    """Return the installed packages that define the workflow and those that it calls, each once."""
+    calls = (step.call for step in walk(workflow.steps) if step.call is not None)
+    packages = (workflow.package, *(call.package for call in calls))
+    return [*dict.fromkeys(package for package in packages if package is not None)]
 
 
 def walk(steps: Sequence[Step]) -> Iterator[Step]:

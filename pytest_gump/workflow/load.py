@@ -126,6 +126,9 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
     steps = [*placed.walk()]
     calls = {"::".join(step.names): step.called for step in steps if step.called is not None}
     called = {id(each): each for each in calls.values()}.values()
+    setup = dict.fromkeys(command for each in called for command in each.workflow.setup)
+    more = (command for command in setup if command not in workflow.setup)
+    workflow = replace(workflow, setup=(*workflow.setup, *more))
     notes = joined.from_iterable(each.notes for each in called)
     return Loaded(
         workflow,

@@ -198,7 +198,6 @@ class Call:
     max_time: float | None = None
     blast_radius: BlastRadius = "off"
     """A stricter value of the caller wins."""
-    setup: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,5 +277,6 @@ class Workflow:
     blast_radius: BlastRadius = "enforce"
     inputs: dict[str, Input] = field(default_factory=dict)
     setup: tuple[str, ...] = ()
+    """Includes the commands of called workflows, each once, after those of the workflow itself."""
     package: Package | None = None
     """The installed package that contains the file."""

@@ -10,7 +10,7 @@ from pytest_gump.workflow.path import VALIDATE
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_gump.workflow.model import Call, Step, Workflow
 
@@ -167,6 +167,29 @@ class Scopes:
             self._outlines[scope] = Outline.from_steps(iter_own_steps(steps))
         return scope + self._outlines[scope].resolve(path[len(scope) :], ref)
 
+    def source(self, path: tuple[str, ...], ref: str) -> tuple[str, ...]:
+        """Return the step whose output `ref` means in the step `path`; for a call, a step of the called workflow.
+
+        Raises:
+            UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
+        """
+        return output_step(self._workflow.steps, self.resolve(path, ref))
+
+
+def output_step(steps: Iterable[Step], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the step whose output a step has: itself, or the last step with an agent in a called workflow."""
+    step = step_at(steps, names)
+    return names if step is None or step.call is None else _last_agent(step.steps, names) or names
+
+
+def _last_agent(steps: Sequence[Step], above: tuple[str, ...]) -> tuple[str, ...] | None:
+    for step in reversed(steps):
+        names = (*above, step.name)
+        found = _last_agent(step.steps, names) if step.steps else names if step.agent is not None else None
+        if found is not None:
+            return found
+    return None
+
 
 class Reference(NamedTuple):
     """A `{steps.REF.FIELD}` of a workflow, resolved."""
@@ -245,4 +268,4 @@ def iter_references(workflow: Workflow) -> Iterator[Reference]:
             for name, _ in written_names(text):
                 if (split := split_state(name)) is not None:
                     ref, state = split
-                    yield Reference("::".join(path), key, name, "::".join(scopes.resolve(path, ref)), state)
+                    yield Reference("::".join(path), key, name, "::".join(scopes.source(path, ref)), state)

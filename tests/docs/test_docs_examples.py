@@ -59,6 +59,11 @@ def first_column(text: str, heading: str) -> list[str]:
 @pytest.mark.parametrize(("place", "block"), list(yaml_blocks()), ids=[place for place, _ in yaml_blocks()])
 def test_each_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path) -> None:
     whole = block if block.startswith("name:") else f"name: fragment\nsteps:\n{indent(block, '  ')}"
+    for _, other in yaml_blocks():
+        if name := re.match(r"name: (review|summarise)$", other, re.MULTILINE):  # those that others call
+            path = tmp_path / ".gump" / "workflows" / f"{name[1]}.yaml"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(other, encoding="utf-8")
     found = Found(path=None, source="file", name=place, text=whole)
     loaded = load_workflow(found, gates=["no_breakpoint"], agents=agents.problem, project=tmp_path)
     assert loaded.workflow.steps
@@ -143,6 +148,7 @@ def test_each_output_mode_is_in_the_output_table() -> None:
         ("## Keys of the file", "WorkflowKeys"),
         ("## Keys of a step", "StepKeys"),
         ("## Guards and budgets", "GuardKeys"),
+        ("### Inputs", "InputKeys"),
     ],
 )
 def test_each_key_is_in_its_table(heading: str, model: str) -> None:

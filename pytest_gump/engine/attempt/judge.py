@@ -49,7 +49,8 @@ def judge_work(
     if run.trespass is not None:
         return Judgement.failed(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
     if run.breach is not None:
-        whole_budget = run.breach.guard == "max_budget" and limits.budget_scope != "guard"
+        scopes = {"max_budget": limits.budget_scope, "max_tokens": limits.tokens_scope}
+        whole_budget = scopes.get(run.breach.guard, "guard") != "guard"
         outcome = Outcome.BUDGET if whole_budget or run.breach.is_shared else Outcome.GUARD
         return Judgement.failed(outcome, run.breach.reason, run.breach.guard)
     if unwanted:

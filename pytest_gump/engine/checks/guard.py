@@ -92,7 +92,8 @@ class GuardWatch:
             limit = format_usd(limits.budget_spent + limits.max_budget)
             return Breach("max_budget", f"{whose}: {spent} spent of {limit}")
         if limits.max_tokens is not None and usage.tokens.total > limits.max_tokens:
-            return Breach("max_tokens", f"guard max_tokens: {usage.tokens.total} tokens of {limits.max_tokens}")
+            used, allowed = limits.tokens_spent + usage.tokens.total, limits.tokens_spent + limits.max_tokens
+            return Breach("max_tokens", f"{_whose('max_tokens', limits.tokens_scope)}: {used} tokens of {allowed}")
         return None
 
     def _turn(self, number: int) -> Breach | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.run.fingerprint import differences
+from pytest_gump.engine.run.fingerprint import changed_packages, differences
 from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.engine.schedule.decision import Replan, Restart
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
@@ -269,7 +269,11 @@ def replay(
 def changes(repository: Repository, started: Event, now: Ready | Order, identity: Identity) -> list[str]:
     """Return what differs between an attempt's `attempt_started` event and the attempt that would start now."""
     moved = ["base tree"] if is_moved(repository, started, now) else []
-    return [*differences(started.get("identity") or {}, identity), *moved]
+    then = started.get("identity") or {}
+    parts = differences(then, identity)
+    if "package" in parts:
+        parts[parts.index("package")] = changed_packages(then.get("package", ""), identity.get("package", ""))
+    return [*parts, *moved]
 
 
 def is_moved(repository: Repository, started: Event, now: Ready | Order) -> bool:

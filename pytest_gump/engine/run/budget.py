@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pytest_gump.order import Limits
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
+from pytest_gump.workflow.refs import calls_around
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.record.records import RunRecord, Total
-    from pytest_gump.workflow.model import Step, Workflow
+    from pytest_gump.order import Scope
+    from pytest_gump.workflow.model import Call, Step, Workflow
 
 
 def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Limits:
     """Return the limits of a step's next attempt. If `max_budget` is zero or less, the attempt must not start.
 
     The budget of a step counts all its attempts and the parts of its replans. The budget of a group counts all
-    attempts inside.
+    attempts inside, and so do the limits of a called workflow.
     """
     guard = step.guard
-    found: list[tuple[float | None, float, Literal["guard", "step", "run"]]] = []
+    found: list[tuple[float | None, float, Scope]] = []
     if workflow.max_budget is not None:
         found.append((workflow.max_budget, record.total.bound_usd, "run"))
     found += [(budget, spent(record, scope), "step") for scope, budget in budgets(workflow, path)]
@@ -32,7 +34,7 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     budget, spent_usd, budget_scope = min(
         found, key=lambda limit: (limit[0] or 0.0) - limit[1], default=(None, 0.0, "guard")
     )
-    return replace(
+    limits = replace(
         _time(guard.max_time, workflow.max_time, record.duration_s),
         max_turns=guard.max_turns,
         max_budget=None if budget is None else budget - spent_usd,
@@ -40,6 +42,9 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
         budget_scope=budget_scope,
         budget_spent=spent_usd,
     )
+    for scope, call in calls(workflow, path):
+        limits = _of_call(limits, call, record.total_in(scope))
+    return limits
 
 
 def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
@@ -48,6 +53,19 @@ def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
         return Limits(max_time_s=own)
     left_s = max(1.0, limit - spent_s)
     return Limits(max_time_s=left_s, time_scope="run", time_spent_s=limit - left_s)
+
+
+def _of_call(limits: Limits, call: Call, total: Total) -> Limits:
+    """Return the limits, reduced to what the attempts of a call have left of its tokens and its time."""
+    if call.max_tokens is not None:
+        left, spent_tokens = call.max_tokens - total.tokens.total, total.tokens.total
+        if limits.max_tokens is None or left < limits.max_tokens:
+            limits = replace(limits, max_tokens=left, tokens_scope="call", tokens_spent=spent_tokens)
+    if call.max_time is not None:
+        left_s = max(0.0, call.max_time - total.duration_s)
+        if limits.max_time_s is None or left_s < limits.max_time_s:
+            limits = replace(limits, max_time_s=left_s, time_scope="call", time_spent_s=call.max_time - left_s)
+    return limits
 
 
 def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None) -> str | None:
@@ -67,23 +85,45 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
 
 
 def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None:
-    """Return why no agent may start: a limit of the run is reached, or `limits` leave no money. Otherwise None."""
+    """Return why no agent may start: a limit of the run is reached, or `limits` leave nothing. Otherwise None."""
     reason = spent_out(workflow, record)
     if reason is None and limits.max_budget is not None and limits.max_budget <= 0:
         limit = format_usd(limits.max_budget + limits.budget_spent)
         return f"the {limits.budget_scope}'s max_budget is spent: {format_usd(limits.budget_spent)} of {limit}"
+    if reason is None and limits.max_tokens is not None and limits.max_tokens <= 0:
+        return f"the call's max_tokens of {limits.max_tokens + limits.tokens_spent} is used up: {limits.tokens_spent}"
+    if reason is None and limits.time_scope == "call" and not limits.max_time_s:
+        return f"the call's max_time of {format_duration(limits.time_spent_s)} is over"
     return reason
 
 
 def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
-    """Yield the step and its groups that have a budget, each as the path that its attempts share, with the budget."""
+    """Yield the budgets of the step, its groups and its calls, each with the path that its attempts share."""
+    for scope, step in _steps_to(workflow, path):
+        if step.max_budget is not None:
+            yield scope, step.max_budget
+    for scope, call in calls(workflow, path):
+        if call.max_budget is not None:
+            yield scope, call.max_budget
+
+
+def calls(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Call]]:
+    """Yield the calls around a step, outermost first, each with the path that the attempts of the call share.
+
+    A call with `foreach` is one call for each item.
+    """
+    for around in calls_around(workflow, path.names):
+        yield StepPath(around.names, path.items[: around.items]), around.call
+
+
+def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Step]]:
+    """Yield the groups around a step and the step, each with the path that its attempts share."""
     steps, items = workflow.steps, 0
     for depth, name in enumerate(path.names, 1):
         step = next((step for step in steps if step.name == name.removesuffix(REPLAN)), None)
         if step is None:
             return
-        if step.max_budget is not None:
-            yield StepPath((*path.names[: depth - 1], step.name), path.items[:items]), step.max_budget
+        yield StepPath((*path.names[: depth - 1], step.name), path.items[:items]), step
         items += step.foreach is not None
         steps = step.steps
 

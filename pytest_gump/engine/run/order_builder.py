@@ -15,6 +15,7 @@ from pytest_gump.engine.checks.bounds import writes_tests
 from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import limits_of
+from pytest_gump.engine.run.call_scope import CallScope, is_input
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
@@ -24,7 +25,7 @@ from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import ContextPart, Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
-from pytest_gump.workflow.refs import resolve_step, split_state
+from pytest_gump.workflow.refs import Scopes, split_state
 from pytest_gump.workflow.template import parse, varies
 
 if TYPE_CHECKING:
@@ -122,6 +123,8 @@ class OrderBuilder:
         self._repository = repository
         self._known_tests = KnownTests(record, repository.tree_of)
         self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
+        self._scopes = Scopes(inputs.workflow)
+        self._calls = CallScope(inputs.workflow, inputs.inputs)
         self._template_values = TemplateValues(record, self._foreach, self._diff_of)
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
@@ -156,7 +159,7 @@ class OrderBuilder:
             gates=self._gates(ready),
             commands=inputs.commands,
             limits=self._limits(ready),
-            blast_radius=inputs.workflow.blast_radius if mode == "diff" else "off",
+            blast_radius=self._calls.blast_radius(ready.path) if mode == "diff" else "off",
             must_change=_must_change(ready),
             no_change=self._reason_before(ready) if ready.entry == "recheck" else "",
             item=ready.keep_item or (ready.items[-1] if ready.items else None),
@@ -181,7 +184,9 @@ class OrderBuilder:
             if name == "spec":
                 read[name] = inputs.spec_text
             elif name.startswith(("steps.", "item.", "task.")):
-                read[name] = self._stable_value(name, ready)
+                read[self._calls.name_in(ready, name)] = self._stable_value(name, ready)
+            elif is_input(name):
+                return self._calls.value(name, ready, declared)
             else:
                 return self._stable_value(name, ready)
             return f"{{{name}}}"
@@ -202,13 +207,14 @@ class OrderBuilder:
         spec = read.pop("spec", "")
         return {
             "definition": hashed(
-                (ready.mode, ready.role, context, session, inputs.workflow.blast_radius, inputs.setup)
+                (ready.mode, ready.role, context, session, self._calls.blast_radius(ready.path), inputs.setup)
             ),
             "prompt": hashed(prompt),
             "spec": hashed(spec),
             "agent": hashed((ready.agent, inputs.describe_agent(ready.agent)) if ready.agent else ""),
             "gates": hashed(gates),
             "hand-over": hashed((items, sorted(read.items())) if items or read else ""),
+            "package": self._calls.packages(ready.path),
         }
 
     def _gates(self, ready: Ready) -> tuple[GateSpec, ...]:
@@ -227,8 +233,19 @@ class OrderBuilder:
 
     def _beginning(self, ready: Ready) -> Beginning:
         target = ready.step.session.step
-        static = resolve_step(self._inputs.workflow, ready.path.names, target) if target else None
-        return choose_session(ready, self._record, foreach=self._foreach, cli_of=self._inputs.cli_of, target=static)
+        static = "::".join(self._scopes.resolve(ready.path.names, target)) if target else None
+        return choose_session(
+            ready,
+            self._record,
+            foreach=self._foreach,
+            call_of=self._scopes.scope_of,
+            cli_of=self._inputs.cli_of,
+            target=static,
+        )
+
+    def wrong_input(self, ready: Ready) -> str | None:
+        """Return which input of a call around the attempt is not valid after it was filled; None if all are."""
+        return self._calls.wrong_input(ready, self._value)
 
     # -- prompt --------------------------------------------------------------------------------------------------
 
@@ -245,7 +262,7 @@ class OrderBuilder:
                 tree="reset" if ready.base == ready.step_base else "kept",
                 standing=self._standing(ready, beginning),
                 item=ready.keep_item,
-                blast_radius=self._inputs.workflow.blast_radius,
+                blast_radius=self._calls.blast_radius(ready.path),
                 protected=_protected(ready),
                 writes_tests=writes_tests(ready.step.gate),
                 test_patterns=(*TEST_PATTERNS, *settings.test_files),
@@ -329,10 +346,10 @@ class OrderBuilder:
                 return self._template_values.run(rest)
             case "steps" if (split := split_state(name)) is not None:
                 reference, field = split
-                static = resolve_step(self._inputs.workflow, ready.path.names, reference)
+                static = "::".join(self._scopes.source(ready.path.names, reference))
                 return self._template_values.step(static, field, ready.path)
             case _:
-                return self._inputs.inputs.get(name, "")
+                return self._calls.value(name, ready, self._value)
 
     def _previous(self, field: str, ready: Ready) -> str:
         """Return a field of the attempt before; the comment is that of the verdict that led to this attempt."""
@@ -346,7 +363,7 @@ class OrderBuilder:
         """Like `_value`, but values that differ between equal runs stay names; for fingerprints and cassettes."""
         if varies(name) or name.rpartition(".")[2] in _VOLATILE:
             return f"{{{name}}}"
-        return self._value(name, ready)
+        return self._calls.value(name, ready, self._stable_value) if is_input(name) else self._value(name, ready)
 
     def _diff_of(self, attempt: AttemptRecord, limit: int = 0) -> str:
         result = attempt.result

@@ -213,7 +213,10 @@ class Run:
                 yield known
 
     def refuse(self, order: Order) -> AttemptResult | None:
-        """Return a result for an order that must not start because its budget is spent; None if it may start."""
+        """Return a result for an order that must not start: an input is not valid, or its budget is spent."""
+        wrong = self._builder.wrong_input(self._ready[order.step])
+        if wrong is not None:
+            return AttemptResult.not_made(order, Outcome.GATE_ERROR, wrong, started=self._clock())
         is_free = order.agent is None
         reason = None if is_free else refusal(self.inputs.workflow, self.record, order.limits)
         return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())

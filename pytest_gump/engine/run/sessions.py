@@ -34,13 +34,15 @@ def choose_session(
     record: RunRecord,
     *,
     foreach: Collection[str],
+    call_of: Callable[[tuple[str, ...]], tuple[str, ...]],
     cli_of: Callable[[str], str],
     target: str | None,
 ) -> Beginning:
     """Return the conversation that the attempt starts with.
 
     `target` is the static path of the step in `{reuse: STEP}` or `{fork: STEP}`. Only agents of the same CLI can share
-    a conversation. `reuse` searches the step's scope: its plan item, or else its enclosing group.
+    a conversation. `reuse` searches the step's scope: its plan item, or else its enclosing group. It crosses no call:
+    `call_of` returns the path of the innermost call around a step.
     """
     if ready.agent is None or ready.session == "fresh":
         return FRESH
@@ -49,7 +51,7 @@ def choose_session(
     if ready.session == "resume" or (mode == "reuse-on-retry" and ready.entry != "first"):
         session = _newest(record, cli, lambda path: path == ready.path)
     elif mode == "reuse":
-        session = _newest(record, cli, is_target if target else partial(_is_in_scope, foreach, ready.path))
+        session = _newest(record, cli, is_target if target else partial(_is_in_scope, foreach, call_of, ready.path))
     fork = session is None and mode == "fork" and target is not None
     if fork:
         session = _newest(record, cli, is_target)
@@ -84,7 +86,10 @@ def _is_target(target: str | None, asker: StepPath, path: StepPath) -> bool:
     return path.static == target and path.items == asker.items[: len(path.items)]
 
 
-def _is_in_scope(foreach: Collection[str], asker: StepPath, path: StepPath) -> bool:
+def _is_in_scope(
+    foreach: Collection[str], call_of: Callable[[tuple[str, ...]], tuple[str, ...]], asker: StepPath, path: StepPath
+) -> bool:
     depths = [depth for depth in range(1, len(asker.names)) if "::".join(asker.names[:depth]) in foreach]
     scope = asker.names[: depths[-1]] if depths else asker.names[:-1]
-    return path.items == asker.items and path.names[: len(scope)] == scope
+    is_inside = path.items == asker.items and path.names[: len(scope)] == scope
+    return is_inside and call_of(path.names) == call_of(asker.names)

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import MapNode
 
 UNSUPPORTED: Final = {
-    "workflow": "copy the steps of that workflow into a group: 'steps: [...]'",
-    "recipe": "it is the old name of 'workflow': copy the steps of that workflow into a group",
+    "recipe": "it is the old name of 'workflow'",
     "hitl": "leave it out, and review the result before 'gump apply'",
     "approve": "leave the step out, and review the result before 'gump apply'",
 }

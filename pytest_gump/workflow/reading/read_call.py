@@ -69,7 +69,6 @@ def _call(name: str, loaded: Loaded, values: dict[str, str]) -> Call:
         max_tokens=workflow.max_tokens,
         max_time=workflow.max_time,
         blast_radius=workflow.blast_radius,
-        setup=workflow.setup,
     )
 
 

@@ -40,6 +40,7 @@ def choose(run: RunRecord, mode: SessionMode, *, path: str = "impl", **changes: 
         replace(ready, **changes),
         run,
         foreach=("build",),
+        call_of=lambda names: ("call",) if names[0] == "call" else (),
         cli_of=lambda name: name.partition("-")[0],
         target=mode.step,
     )

@@ -1,0 +1,80 @@
+"""What the calls around a step define: values of inputs, the blast radius, and packages."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.workflow.inputs import value_error
+from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.refs import calls_around
+from pytest_gump.workflow.template import BASE_NAMES, parse, written_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.workflow.model import BlastRadius, Workflow
+    from pytest_gump.workflow.refs import CallAround
+
+    Value = Callable[[str, Ready], str]
+    """Returns the value of a template name for an attempt."""
+
+_STRICTNESS: Final = ("off", "warn", "enforce")
+
+
+def is_input(name: str) -> bool:
+    return "." not in name and name not in BASE_NAMES
+
+
+class CallScope:
+    def __init__(self, workflow: Workflow, inputs: Mapping[str, str]) -> None:
+        """`inputs` are those of the command line, for steps outside any call."""
+        self._workflow = workflow
+        self._inputs = inputs
+        self._calls: dict[tuple[str, ...], tuple[CallAround, ...]] = {}
+
+    def _around(self, names: tuple[str, ...]) -> tuple[CallAround, ...]:
+        group = names[:-1]
+        if group not in self._calls:
+            self._calls[group] = tuple(calls_around(self._workflow, names))
+        return self._calls[group]
+
+    def name_in(self, ready: Ready, name: str) -> str:
+        """Return a template name with the call in which it is used, if any: names may mean different values there."""
+        around = self._around(ready.path.names)
+        return f"{'::'.join(around[-1].names)}: {name}" if around else name
+
+    def value(self, name: str, ready: Ready, value: Value) -> str:
+        """Return the value of an input. `value` fills the template that the caller wrote, in the caller's scope."""
+        around = self._around(ready.path.names)
+        return self._value(around[-1], name, ready, value) if around else self._inputs.get(name, "")
+
+    def _value(self, around: CallAround, name: str, ready: Ready, value: Value) -> str:
+        call = around.call
+        if name not in call.values:
+            declared = call.inputs.get(name)
+            return (declared.default if declared is not None else None) or ""
+        path = StepPath(around.names, ready.path.items[: around.items])
+        outside = replace(ready, path=path, items=ready.items[: around.items], role="step", failure=None, failed=None)
+        return parse(call.values[name]).render(lambda inner: value(inner, outside))
+
+    def wrong_input(self, ready: Ready, value: Value) -> str | None:
+        """Return which filled input of the calls around an attempt is not valid; None if all are."""
+        for around in self._around(ready.path.names):
+            for name, text in around.call.values.items():
+                filled = self._value(around, name, ready, value) if written_names(text) else None
+                wrong = None if filled is None else value_error(name, around.call.inputs[name], filled)
+                if wrong is not None:
+                    return f"the call {'::'.join(around.names)} cannot start: {wrong}"
+        return None
+
+    def blast_radius(self, path: StepPath) -> BlastRadius:
+        """Return the strictest value of the workflow and the calls around a step."""
+        values = (self._workflow.blast_radius, *(around.call.blast_radius for around in self._around(path.names)))
+        return max(values, key=_STRICTNESS.index)
+
+    def packages(self, path: StepPath) -> str:
+        """Return the packages whose files define a step, with their versions and digests; empty if there are none."""
+        around = (around.call.package for around in self._around(path.names))
+        return "; ".join(dict.fromkeys(str(package) for package in (self._workflow.package, *around) if package))

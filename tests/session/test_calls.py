@@ -1,0 +1,198 @@
+"""Workflows that call other workflows, in whole sessions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+REVIEW: Final = """\
+name: review
+inputs:
+  strictness: {type: choice, choices: [low, high], default: low, description: How strict}
+  change: {}
+  count: {type: integer, default: 1}
+steps:
+  - name: look
+    agent: claude-haiku
+    output: artifact
+    prompt: "Look {strictness} {count}: {change}"
+  - name: correctness
+    agent: claude-haiku
+    output: review
+    prompt: "Judge {strictness}: {steps.look.output}"
+"""
+MAIN: Final = """\
+name: main
+steps:
+  - {name: look, agent: claude-haiku, output: artifact, prompt: Outside.}
+  - name: change
+    agent: claude-haiku
+    prompt: Change it.
+    gate: [compile]
+  - name: review
+    workflow: review
+    with: {strictness: high, change: "{steps.look.output} {{x}}"}
+  - name: end
+    agent: claude-haiku
+    output: artifact
+    prompt: "End: {steps.review.output} / {steps.review::look.output}"
+"""
+
+
+@pytest.fixture
+def called(project: GumpProject) -> GumpProject:
+    """Return a project with a workflow that calls `review`, and answers with which it passes."""
+    project.workflow("review", REVIEW)
+    project.workflow("main", MAIN)
+    project.answer("look", out={"artifact.txt": "what is outside"})
+    project.answer("change", writes={"new.py": "ok = 1\n"})
+    project.answer("review::look", out={"artifact.txt": "what is inside"})
+    project.review("review::correctness", passes=True, comment="good")
+    project.answer("end", out={"artifact.txt": "the end"})
+    return project
+
+
+def test_a_called_workflow_sees_its_inputs_and_its_own_steps(called: GumpProject) -> None:
+    result = called.run("main", "-o", "junit_family=xunit1", "--junitxml=out.xml")
+    result.assert_outcomes(passed=5)
+    assert [attempt.step for attempt in called.record().attempts] == [
+        "look", "change", "review::look", "review::correctness", "end",
+    ]  # fmt: skip
+    assert "Look high 1: what is outside {x}" in called.prompt("review::look")
+    assert "Judge high: what is inside" in called.prompt("review::correctness")
+    assert '"comment": "good"' in called.prompt("end")
+    assert "/ what is inside" in called.prompt("end")
+    cases = ET.parse(called.path / "out.xml").iter("testcase")
+    assert [(case.get("name"), case.get("file"), case.get("line")) for case in cases][2:4] == [
+        ("look", ".gump/workflows/review.yaml", "6"),
+        ("correctness", ".gump/workflows/review.yaml", "10"),
+    ]
+    assert called.record().total.cost_usd == pytest.approx(0.05)
+
+
+ITEMS: Final = """\
+name: items
+steps:
+  - {name: decompose, agent: claude-opus, output: plan}
+  - name: each
+    foreach: decompose
+    workflow: ./parts/fix.yaml
+    with: {what: "{item.name}"}
+    gate: [compile]
+    on_failure: {retry: 2}
+"""
+FIX: Final = """\
+name: fix
+inputs: {what: {required: true}}
+steps:
+  - {name: impl, agent: claude-haiku, prompt: "Fix {what}: {item.description}", gate: [compile]}
+"""
+
+
+def test_a_call_runs_once_for_each_plan_item_and_again_after_a_failure(project: GumpProject) -> None:
+    project.workflow("items", ITEMS)
+    project.workflow("parts/fix", FIX)
+    project.plan("decompose", "alpha", "beta")
+    project.answer("each::impl[alpha]", writes={"alpha.py": "def broken(:\n"})
+    project.answer("each::impl[alpha]", attempt=2, writes={"alpha.py": "ok = 1\n"})
+    project.answer("each::impl[beta]", writes={"beta.py": "ok = 1\n"})
+    result = project.run("items")
+    assert [(attempt.step, attempt.attempt) for attempt in project.record().attempts if attempt.agent] == [
+        ("decompose", 1), ("each::impl[alpha]", 1), ("each::impl[alpha]", 2), ("each::impl[beta]", 1),
+    ]  # fmt: skip
+    assert result.ret == pytest.ExitCode.OK
+    assert "Fix beta: do beta" in project.prompt("each::impl[beta]")
+
+
+NUMBER: Final = """\
+name: number
+steps:
+  - {name: count, agent: claude-haiku, output: artifact, prompt: How many?}
+  - name: review
+    workflow: review
+    with: {count: "{steps.count.output}"}
+"""
+
+
+def test_an_input_that_is_wrong_when_it_is_filled_costs_nothing(project: GumpProject) -> None:
+    project.workflow("review", REVIEW)
+    project.workflow("number", NUMBER)
+    project.answer("count", out={"artifact.txt": "many"})
+    result = project.run("number")
+    result.assert_outcomes(passed=1, failed=1, skipped=1)
+    result.stdout.fnmatch_lines(
+        ["*review::look: the call review cannot start: input 'count' must be a whole number, not 'many'*"]
+    )
+    attempts = project.record().attempts
+    assert [(one.step, one.result and one.result.outcome) for one in attempts][1:] == [("review::look", "gate_error")]
+    assert project.record().total.cost_usd == pytest.approx(0.01)
+
+
+LIMITED: Final = """\
+name: limited
+max_budget: 5.00
+blast_radius: off
+setup: ["touch outer.log"]
+steps:
+  - {name: call, workflow: called}
+"""
+CALLED: Final = """\
+name: called
+max_budget: 0.015
+setup: ["test -f outer.log"]
+steps:
+  - {name: one, agent: claude-haiku, output: artifact, prompt: One.}
+  - {name: two, agent: claude-haiku, output: artifact, prompt: Two.}
+  - {name: three, agent: claude-haiku, output: artifact, prompt: Three.}
+"""
+
+
+def test_the_limits_of_a_called_workflow_hold_for_its_steps(project: GumpProject) -> None:
+    project.write({".gitignore": "*.log\n__pycache__/\n.pytest_cache/\n"})
+    project.workflow("called", CALLED)
+    project.workflow("limited", LIMITED)
+    for step in ("one", "two", "three"):
+        project.answer(f"call::{step}", out={"artifact.txt": step}, cost_usd=0.01)
+    project.run("limited").assert_outcomes(passed=1, failed=1, skipped=1)
+    assert [one.result.outcome for one in project.record().attempts if one.result] == ["passed", "budget"]
+
+
+def test_a_session_is_not_continued_across_a_call(project: GumpProject) -> None:
+    step = '{name: NAME, agent: claude-haiku, output: artifact, prompt: "Go.", session: reuse}'
+    inner = "\n".join(f"  - {step.replace('NAME', name)}" for name in ("one", "two"))
+    project.workflow("inner", f"name: inner\nsteps:\n{inner}\n")
+    outer = f"  - {step.replace('NAME', 'first')}\n  - {{name: call, workflow: inner}}\n  - {step.replace('NAME', 'last')}\n"
+    project.workflow("outer", f"name: outer\nsteps:\n{outer}")
+    for name in ("first", "call::one", "call::two", "last"):
+        project.answer(name, out={"artifact.txt": "x"}, session_id=f"s-{name}")
+    project.run("outer").assert_outcomes(passed=4)
+    started = {
+        event["step"]: event["session_resumed"] for event in project.ledger() if event["event"] == "attempt_started"
+    }
+    assert started == {"first": False, "call::one": False, "call::two": True, "last": True}
+
+
+def test_an_edited_called_workflow_is_run_again_on_resume(called: GumpProject) -> None:
+    called.review("review::correctness", passes=False, comment="no")
+    assert called.run("main").ret == pytest.ExitCode.TESTS_FAILED
+    called.workflow("review", REVIEW.replace("Look {strictness}", "Look well {strictness}"))
+    called.answer("review::look", attempt=2, out={"artifact.txt": "more"})
+    called.review("review::correctness", attempt=2, passes=True, comment="yes")
+    result = called.pytester.runpytest("--gump-resume")
+    result.stdout.fnmatch_lines(
+        ["* look * reused", "* review::look * re-run: prompt changed", "* review::correctness * re-run: it follows*"]
+    )
+    assert called.record().status == "passed"
+
+
+@pytest.mark.parametrize("value", ["many", "1.5"])
+def test_an_input_of_the_command_line_is_checked(value: str, project: GumpProject) -> None:
+    project.workflow("review", REVIEW)
+    result = project.run("review", f"--gump-input=count={value}")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"*--gump-input: input 'count' must be a whole number, not '{value}'"])
