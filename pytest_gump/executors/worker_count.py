@@ -98,9 +98,9 @@ def useful_workers(root: Node | None, most: int) -> int:
 def _width_of(node: Node, most: int) -> int:
     if not isinstance(node, MapNode):
         return 1
-    steps = node.values.get("steps")
+    steps = node.values.get("steps") or node.values.get("each")
     widths = [_width_of(step, most) for step in steps.nodes] if isinstance(steps, ListNode) else [1]
     parallel = node.values.get("parallel")
     if not isinstance(parallel, ScalarNode) or parallel.value is not True:
         return max(widths, default=1)
-    return most if "foreach" in node.values else sum(widths)
+    return most if {"foreach", "each"} & node.values.keys() else sum(widths)

@@ -66,7 +66,8 @@ def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFail
         strategy = tuple(
             entry if entry.agent is None else replace(entry, agent=rename(entry.agent)) for entry in policy.strategy
         )
-        return replace(policy, strategy=strategy)
+        rules = tuple(rule if rule.agent is None else replace(rule, agent=rename(rule.agent)) for rule in policy.rules)
+        return replace(policy, strategy=strategy, rules=rules)
 
     return replace(on_failure, **{key.name: map_policy(getattr(on_failure, key.name)) for key in fields(on_failure)})
 
@@ -80,8 +81,7 @@ def agents_of(workflow: Workflow) -> Iterator[str]:
 def agents_of_step(step: Step) -> Iterator[str]:
     yield from step.first_agents
     if step.on_failure is not None:
-        entries = (entry for policy in step.on_failure.policies for entry in policy.strategy)
-        yield from (entry.agent for entry in entries if entry.agent is not None)
+        yield from (agent for policy in step.on_failure.policies for agent in policy.agents)
 
 
 def packages_of(workflow: Workflow) -> list[Package]:

@@ -8,6 +8,8 @@ from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.workflow.called import CalledWorkflows
+from pytest_gump.workflow.former.dialect import dialect_of
+from pytest_gump.workflow.former.translate import translate
 from pytest_gump.workflow.loaded import Loaded
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.located import Surroundings
@@ -110,6 +112,8 @@ class _Loader:
             load_called=load_called,
             in_foreach=in_foreach,
         )
+        if root is not None:
+            root, around = _present_form(root, around)
         placed = None if root is None else read_workflow(root, around)
         if placed is not None:
             placed = fill_agents(placed, around)
@@ -141,6 +145,15 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         found.name,
         max((1 + each.depth for each in called), default=0),
     )
+
+
+def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surroundings]:
+    """Return a file in the present form of the language, or None if it has mistakes, and what the reader needs."""
+    dialect = dialect_of(root, around.problems)
+    if dialect == "present":
+        return root, around
+    translation = translate(root, around) if dialect == "former" else None
+    return translation and translation.root, around._replace(is_translated=True)
 
 
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:

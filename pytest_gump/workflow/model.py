@@ -113,6 +113,22 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class StickyRule:
+    """A rule of a translated `retry:` of Gump 0.0.4. Once it has fitted, its values stay in force."""
+
+    attempt: int | None = None
+    """Smallest number of the next attempt that the rule fits, counted since the step was entered."""
+    gate: str | None = None
+    """Name of a gate without argument that failed in the last attempt."""
+    validate: str | None = None
+    """Name of a validator that did not pass in the last attempt. Exactly one of the three is set."""
+    agent: str | None = None
+    session: Literal["fresh"] | None = None
+    worktree: Literal["reset"] | None = None
+    prompt: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     retry: int = 1
     """At most this many attempts; in a branch, only its failures count."""
@@ -122,6 +138,20 @@ class Policy:
     restart_from: str | None = None
     adds_first: bool = False
     """True if the first entry is not in the file. It does not repeat then."""
+    rules: tuple[StickyRule, ...] = ()
+    """Rules of a file of Gump 0.0.4, in place of a strategy. Later rules replace the values of earlier ones."""
+
+    @property
+    def agents(self) -> Iterator[str]:
+        """The agents that the policy can start, with duplicates."""
+        yield from (entry.agent for entry in self.strategy if entry.agent is not None)
+        yield from (rule.agent for rule in self.rules if rule.agent is not None)
+
+    @property
+    def prompts(self) -> Iterator[str]:
+        """The prompts that replace the step's prompt."""
+        yield from (entry.prompt for entry in self.strategy if entry.prompt is not None)
+        yield from (rule.prompt for rule in self.rules if rule.prompt is not None)
 
     @property
     def last(self) -> Entry | None:

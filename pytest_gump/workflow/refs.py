@@ -254,8 +254,7 @@ def templated(step: Step) -> Iterator[tuple[str, str]]:
         if entry.file is not None:
             yield "context", entry.file
     if (failure := step.on_failure) is not None:
-        entries = (entry for policy in failure.policies for entry in policy.strategy)
-        yield from (("strategy", entry.prompt) for entry in entries if entry.prompt is not None)
+        yield from (("strategy", prompt) for policy in failure.policies for prompt in policy.prompts)
     if step.call is not None:
         yield from (("with", text) for text in step.call.values.values())
 

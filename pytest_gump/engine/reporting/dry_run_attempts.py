@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.retry import Tally, decide, to_decision
+from pytest_gump.workflow.model import When
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.schedule.decision import Decision, FailureSource
-    from pytest_gump.workflow.model import Entry, OnFailure, Policy, Step, When
+    from pytest_gump.workflow.model import Entry, OnFailure, Policy, Step, StickyRule
 
 _BRANCHES: Final[tuple[FailureSource, ...]] = ("gate_fail", "guard_fail", "review_fail")
 
@@ -46,6 +47,8 @@ def agent_text(step: Step) -> str:
 def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
     """Return `1-3 claude-haiku, 4 claude-sonnet, then restart from tests, 5 claude-haiku; the 5th failure is final`."""
     policy = on_failure.branch(source)
+    if policy is not None and policy.rules:
+        return _by_rules(step, policy)
     if policy is not None and policy.has_conditions:
         return _conditional(step, policy)
     described: list[tuple[int, str, str]] = []
@@ -63,6 +66,29 @@ def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
         else:
             agent, how = _next(step, decision, agent)
     raise AssertionError("the failure with the number `retry` is final")
+
+
+def _by_rules(step: Step, policy: Policy) -> str:
+    """Return `1 claude-haiku, 2-5 by rules that stay in force: claude-opus if test fails; the 5th failure is final`."""
+    listed = [f"{_changes(rule)}{_condition(_when(rule))}" for rule in policy.rules]
+    most = policy.retry
+    attempts = f", {'2' if most == 2 else f'2-{most}'} by rules that stay in force: {', '.join(listed)}"
+    return f"1 {_first(step)}{attempts if most > 1 else ''}; {_ordinal(most)} failure is final"
+
+
+def _when(rule: StickyRule) -> When:
+    return When(() if rule.gate is None else (rule.gate,), rule.validate, rule.attempt)
+
+
+def _changes(rule: StickyRule) -> str:
+    """Return `claude-opus and session fresh and another prompt`; `no change` for a rule without values."""
+    values = (
+        rule.agent or "",
+        f"session {rule.session}" if rule.session else "",
+        f"worktree {rule.worktree}" if rule.worktree else "",
+        "another prompt" if rule.prompt else "",
+    )
+    return " and ".join(value for value in values if value) or "no change"
 
 
 def _conditional(step: Step, policy: Policy) -> str:

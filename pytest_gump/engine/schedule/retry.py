@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Stop
+from pytest_gump.engine.schedule.sticky import by_rules, changes_later
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
 
 FLAT: Final = "flat"
+_NO_PROGRESS: Final = Stop("no progress: the same tree and the same failing checks twice in a row", Outcome.NO_PROGRESS)
 
 
 @dataclass(slots=True)
@@ -79,6 +81,10 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
     if count.failures >= policy.retry:
         return None
     is_stuck = compare_trees and previous is not None and no_progress(previous, failure)
+    if policy.rules:
+        decision = by_rules(policy.rules, tally.failures[-tally.streak :])
+        ends = is_stuck and decision == Retry() and not changes_later(policy.rules, tally.streak + 1)
+        return _NO_PROGRESS if ends else decision
     return _decide(policy, count, failure, attempt=tally.streak + 1, is_stuck=is_stuck)
 
 
@@ -117,7 +123,7 @@ def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_
         return Restart(policy.restart_from)
     last = policy.last
     if is_stuck and (has_skipped if last is None else last.kind == "same"):
-        return Stop("no progress: the same tree and the same failing checks twice in a row", Outcome.NO_PROGRESS)
+        return _NO_PROGRESS
     return Stop() if last is None else to_decision(last)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.problems import Position
@@ -19,6 +19,23 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
 
 Kind = Literal["agent", "gate", "group", "call", "approve", "unclear"]
+
+
+class WorkflowFile(Protocol):
+    """A workflow file whose values are read."""
+
+    @property
+    def problems(self) -> Problems: ...
+    @property
+    def source(self) -> str:
+        """Text of the file."""
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the file."""
+
+    @property
+    def project(self) -> Path: ...
 
 
 class Surroundings(NamedTuple):
@@ -41,6 +58,8 @@ class Surroundings(NamedTuple):
     """
     in_foreach: bool = False
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
+    is_translated: bool = False
+    """True if the file is one of Gump 0.0.4, so that its nodes come from the translation."""
 
     def check_agent(self, name: str, at: Node) -> None:
         """Report an unknown agent."""

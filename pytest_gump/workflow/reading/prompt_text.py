@@ -15,7 +15,7 @@ from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode
 if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Position
     from pytest_gump.workflow.reading.fields import Fields
-    from pytest_gump.workflow.reading.located import Surroundings
+    from pytest_gump.workflow.reading.located import Surroundings, WorkflowFile
 
 MAX_PROMPT_BYTES: Final = 1_048_576
 
@@ -32,7 +32,7 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
         below.refuse("'prompt' must be text or {file: PATH}")
         return None
     written = below.text("file")
-    return None if written is None else _read_file(written, below.value_position("file"), around)
+    return None if written is None else read_prompt_file(written, below.value_position("file"), around)
 
 
 def shown(path: Path, project: Path) -> str:
@@ -43,7 +43,8 @@ def shown(path: Path, project: Path) -> str:
         return str(path)
 
 
-def _read_file(written: str, position: Position, around: Surroundings) -> Templated | None:
+def read_prompt_file(written: str, position: Position, around: WorkflowFile) -> Templated | None:
+    """Read a prompt file; None if it cannot be read, which is reported."""
     folder = around.folder
     if folder is None:
         around.problems.add(

@@ -10,6 +10,7 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import Entry, OnFailure, Policy
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
+from pytest_gump.workflow.reading.read_rules import RULES, read_rules
 from pytest_gump.workflow.reading.read_when import read_when
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
@@ -38,7 +39,7 @@ class ReadFailure(NamedTuple):
 
 
 def read_failure(step: Fields, around: Surroundings) -> ReadFailure | None:
-    fields = step.mapping("on_failure", FAILURE_KEYS)
+    fields = step.mapping("on_failure", (*FAILURE_KEYS, RULES) if around.is_translated else FAILURE_KEYS)
     if fields is None:
         return None
     if not fields.values:
@@ -77,13 +78,14 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
     adds_first = bool(entries) and (entries[0].kind != "same" or entries[0].when is not None)
     if adds_first or not entries:
         entries = [Entry(), *entries]
-    policy = Policy(retry or len(entries), tuple(entries), restart_from, adds_first)
+    sticky = read_rules(fields, around)
+    policy = Policy(retry or len(entries), tuple(entries), restart_from, adds_first, sticky.rules)
     return PlacedPolicy(
         policy,
         fields,
         tuple(strategy.kinds),
         tuple(strategy.resumed),
-        tuple(strategy.prompts),
+        (*strategy.prompts, *sticky.prompts),
         tuple(strategy.whens),
     )
 

@@ -10,7 +10,7 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import AgentOf, ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
-from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED, newer_keys, refuse_newer
+from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_call import read_call
@@ -99,12 +99,9 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     if not isinstance(node, MapNode):
         around.problems.add(node.position, f"a step must be a mapping with a name, not {describe(node)}")
         return None
-    newer = newer_keys(node)
-    refuse_newer(node, newer, around.problems)
-    known = (*STEP_KEYS, *newer) if newer else STEP_KEYS
-    fields = Fields(node, known, around.problems, moved=MOVED, hidden=(*UNSUPPORTED, *newer))
+    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=tuple(UNSUPPORTED))
     name = read_name(fields, "the step") or ""
-    kind = "unclear" if newer else _kind(fields, name)
+    kind = _kind(fields, name)
     _check_keys(fields, kind)
     return _Reader(fields, kind, (*above, name), around).read()
 

@@ -53,9 +53,10 @@ def _problem(step: PlacedStep, target: PlacedStep, index: Index) -> Mistake | No
 
 def _escalations(steps: Iterable[PlacedStep]) -> Iterator[str]:
     for step in steps:
-        policies = () if step.step.on_failure is None else step.step.on_failure.policies
+        policies = () if step.step.on_failure is None else (*step.step.on_failure.policies,)
         entries = (entry for policy in policies for entry in policy.strategy)
         yield from (entry.agent for entry in entries if entry.kind == "escalate" and entry.agent is not None)
+        yield from (rule.agent for policy in policies for rule in policy.rules if rule.agent is not None)
 
 
 def _filled(step: PlacedStep, agents: Agents) -> PlacedStep:

@@ -42,7 +42,7 @@ def _check_text(step: PlacedStep, text: Templated, names: tuple[str, ...], index
         if name in seen or canonical(name) in names:
             continue
         seen.add(name)
-        position = _locate(text, name, offset, around.source)
+        position = locate(text, name, offset, around.source)
         problem = _problem(step, name, names, index, around)
         if problem is not None:
             around.problems.add(position, *problem, path=text.file)
@@ -90,7 +90,7 @@ def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
     return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, gate.NAME, steps.STEP.FIELD"
 
 
-def _locate(text: Templated, name: str, offset: int, source: str) -> Position:
+def locate(text: Templated, name: str, offset: int, source: str) -> Position:
     """Return the position of a placeholder, or that of the whole text if YAML escapes hide the placeholder."""
     if text.node is None:
         return position_at(text.text, offset)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
-from pytest_gump.cli.log_follow import files_of_running, follow, mask_secrets, running_attempt
-from pytest_gump.cli.log_stream import read_stream
+from pytest_gump.cli.log.follow import files_of_running, follow, mask_secrets, running_attempt
+from pytest_gump.cli.log.stream import read_stream
 from pytest_gump.cli.runs import find, find_attempt, find_step
 from pytest_gump.errors import ConfigError, GumpError
 from pytest_gump.system.processes.output import bounded_output

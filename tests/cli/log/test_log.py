@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .conftest import Gump
+    from tests.cli.conftest import Gump
 
 
 def test_the_log_shows_prompt_work_gates_and_files(passed: Gump) -> None:

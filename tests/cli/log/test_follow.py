@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.cli.log_stream import follow_stream, read_stream
+from pytest_gump.cli.log.stream import follow_stream, read_stream
 from pytest_gump.engine.record.records import AttemptRecord
 
 from tests.kits.processes import replayed, wait_until
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from .conftest import Gump
+    from tests.cli.conftest import Gump
 
 SECRET = "sk-0123456789abcdef"
 

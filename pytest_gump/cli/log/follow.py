@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.cli.log_stream import follow_stream
+from pytest_gump.cli.log.stream import follow_stream
 from pytest_gump.engine.attempt.workplace import folder_prefix
 from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import GumpError, RunError

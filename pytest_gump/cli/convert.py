@@ -1,0 +1,57 @@
+"""`gump convert`: write a workflow of Gump 0.0.4 in the present form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_gump.agents import registry
+from pytest_gump.cli.command import add_command
+from pytest_gump.cli.effective import effective_names
+from pytest_gump.cli.runs import project_root
+from pytest_gump.errors import ConfigError
+from pytest_gump.text import clean_text, quoted
+from pytest_gump.workflow.convert import convert_workflow
+from pytest_gump.workflow.find import workflow_file
+from pytest_gump.workflow.load import load_workflow
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_gump.cli.command import Commands
+    from pytest_gump.cli.output import Out
+    from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.model import Workflow
+
+
+def add(commands: Commands) -> None:
+    parser = add_command(
+        commands,
+        "convert",
+        description="Print a workflow file of Gump 0.0.4 in the present form of the language. The file itself does not "
+        "change. Comments of the file are not kept.",
+        examples="  gump convert old.yaml > .gump/workflows/new.yaml",
+        execute=_execute,
+    )
+    parser.add_argument("file", metavar="FILE", help="workflow file of Gump 0.0.4")
+
+
+def _execute(arguments: argparse.Namespace, out: Out) -> int:
+    path = Path(arguments.file)
+    if not path.is_file():
+        raise ConfigError(f"workflow file {quoted(arguments.file)} does not exist")
+    root = project_root()
+    names = effective_names(root)
+
+    def load(found: Found) -> Workflow:
+        return load_workflow(
+            found,
+            project=root,
+            gates=names.gates,
+            agents=lambda agent: registry.problem(agent, names.agents),
+            same_cli=lambda first, second: registry.same_cli(first, second, names.agents),
+        ).workflow
+
+    text = convert_workflow(workflow_file(path), project=root, load=load)
+    out.raw(clean_text(text) if out.is_terminal else text)
+    return 0

@@ -1,0 +1,48 @@
+"""Converts a file of Gump 0.0.4 to a file in the present form of the language."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.errors import ConfigError
+from pytest_gump.text import quoted
+from pytest_gump.workflow.former.dialect import dialect_of
+from pytest_gump.workflow.former.translate import FormerFile, translate
+from pytest_gump.workflow.former.write import write_yaml
+from pytest_gump.workflow.load import parse_workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.model import Workflow
+
+HEADER: Final = "# Converted from Gump 0.0.4 by 'gump convert'.\n"
+
+
+def convert_workflow(found: Found, *, project: Path, load: Callable[[Found], Workflow]) -> str:
+    """Return the converted file. Loading it gives the same workflow as loading the original.
+
+    Args:
+        load: Loads a workflow with all checks.
+
+    Raises:
+        ConfigError: The file is already in the present form.
+        WorkflowError: The file has mistakes, or rules that have no form in the language.
+    """
+    workflow = load(found)
+    parsed = parse_workflow(found, project)
+    root, problems = parsed.root, parsed.problems
+    if root is None or dialect_of(root, problems) == "present":
+        raise ConfigError(f"{quoted(problems.path)} is already in the present form", hint="it needs no conversion")
+    folder = None if found.path is None else found.path.parent
+    translation = translate(root, FormerFile(problems, parsed.text, folder, project))
+    for problem in () if translation is None else translation.decisions.without_form:
+        problems.add(*problem)
+    if translation is None or problems.found:
+        raise problems.error()
+    text = HEADER + write_yaml(translation.root, translation.decisions.comments)
+    if load(found._replace(text=text)) != workflow:
+        raise ConfigError(f"{quoted(problems.path)} has no exact conversion", hint="run the file as it is")
+    return text

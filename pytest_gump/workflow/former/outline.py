@@ -1,0 +1,123 @@
+"""The steps of a file of Gump 0.0.4: their kinds, their paths here, and which of them a template can name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.reading.yaml_nodes import Node
+
+Kind = Literal["code", "split", "validate", "artifact", "gate", "group", "call", "unclear"]
+TYPES: Final = ("code", "split", "validate", "artifact")
+RESERVED_TYPES: Final = ("search", "scrape", "surf", "use", "doc")
+EACH: Final = "-each"
+"""Ending of the name of the group with the steps of a split."""
+
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FormerStep:
+    """One step of the original."""
+
+    path: Path
+    kind: Kind
+    target: Path
+    """Path of the step here."""
+    splits: int = 0
+    """Number of splits around the step."""
+    declared: bool = True
+    """False for the step that calls the workflow in `get` of another step."""
+
+
+@dataclass(slots=True)
+class Outline:
+    """The steps of the original by path."""
+
+    steps: dict[Path, FormerStep] = field(default_factory=dict)
+    groups: dict[Path, str] = field(default_factory=dict)
+    """Name of the group with the steps of a split, by the path of the split."""
+    calls: dict[Path, str] = field(default_factory=dict)
+    """Name of the step that calls the workflow in `get`, by the path of the step that has it."""
+
+    @classmethod
+    def of(cls, root: MapNode) -> Outline:
+        outline = cls()
+        outline._add(root.values.get("steps"), (), (), 0)
+        return outline
+
+    def _add(self, nodes: Node | None, path: Path, target: Path, splits: int) -> None:
+        steps = [step for step in nodes.nodes if isinstance(step, MapNode)] if isinstance(nodes, ListNode) else []
+        taken = {name for step in steps if (name := _text(step, "name"))}
+        for step in steps:
+            name = _text(step, "name")
+            if not name or (*path, name) in self.steps:  # a duplicate, which is reported later
+                continue
+            own, own_target = (*path, name), (*target, name)
+            kind = kind_of(step)
+            self.steps[own] = FormerStep(own, kind, own_target, splits)
+            if kind == "split":
+                group = self._group_name(name, taken)
+                self.groups[own] = group
+                self._add(step.values.get("each"), own, (*target, group), splits + 1)
+            elif kind == "group":
+                self._add(step.values.get("steps"), own, own_target, splits)
+            self._add_call(step, own, target, splits)
+
+    def _add_call(self, step: MapNode, own: Path, target: Path, splits: int) -> None:
+        """Add the step that calls the workflow in `get`, with the name of that workflow."""
+        get = step.values.get("get")
+        written = _text(get, "workflow") if isinstance(get, MapNode) else None
+        if written is not None:
+            name = written.rpartition("/")[2]
+            self.calls[own] = name
+            self.steps.setdefault(
+                (*own[:-1], name), FormerStep((*own[:-1], name), "call", (*target, name), splits, declared=False)
+            )
+
+    def is_taken(self, scope: Path, name: str) -> bool:
+        """True if a sibling of a step has the name of the workflow that the step calls in `get`."""
+        step = self.steps[(*scope[:-1], name)]
+        others = [path for path in self.calls if path[:-1] == scope[:-1] and self.calls[path] == name]
+        return step.kind != "call" or len(others) > 1 or step.declared
+
+    @staticmethod
+    def _group_name(name: str, taken: set[str]) -> str:
+        group = f"{name}{EACH}"
+        while group in taken:
+            group += "-steps"
+        taken.add(group)
+        return group
+
+    def find(self, scope: Path, reference: Path) -> FormerStep | None:
+        """Return the step that a reference in the step `scope` names.
+
+        A name is that of a sibling, of a step around it, or else of a step at the root. A path begins at the root.
+        """
+        near = (scope[:depth] for depth in range(len(scope) - 1, 0, -1)) if len(reference) == 1 else ()
+        paths = ((*above, *reference) for above in near)
+        found = (step for path in paths if (step := self.steps.get(path)) and self.is_visible(scope, step))
+        return next(found, None) or self.steps.get(reference)
+
+    def is_visible(self, scope: Path, step: FormerStep) -> bool:
+        """True if Gump 0.0.4 gives a template in the step `scope` the values of `step` by its name alone."""
+        return step.path[:-1] == scope[:-1] or step.path == scope[: len(step.path)]
+
+
+def kind_of(step: MapNode) -> Kind:
+    if "type" in step.values:
+        written = _text(step, "type")
+        return next((kind for kind in TYPES if kind == written), "unclear")
+    if "steps" in step.values:
+        return "group"
+    if "workflow" in step.values:
+        return "call"
+    return "gate" if "gate" in step.values and "agent" not in step.values else "unclear"
+
+
+def _text(node: MapNode, key: str) -> str | None:
+    value = node.values.get(key)
+    return value.value if isinstance(value, ScalarNode) and isinstance(value.value, str) else None
