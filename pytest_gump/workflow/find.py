@@ -12,7 +12,7 @@ from pytest_gump.text import quoted
 from pytest_gump.workflow.packages import find_package, list_packages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_gump.workflow.model import Package
     from pytest_gump.workflow.packages import Installed
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 Source = Literal["project", "user", "built-in", "file", "package"]
 WORKFLOW_SUFFIXES: Final = (".yaml", ".yml")
 MAX_BYTES: Final = 4_194_304
+VALIDATORS: Final = "validators"
+"""`validators/NAME` is a file in `.gump/validators`, as in Gump 0.0.4, or a built-in workflow."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
 
 
@@ -42,6 +44,8 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
     package, slash, name = name_or_path.partition("/")
+    if package == VALIDATORS and _is_name(name):
+        return _in_folders(name_or_path, name, _validator_folders(project, home), project, home)
     if slash and _is_name(package) and _is_name(name):
         return _in_package(find_package(package), name)
     if not _is_name(name_or_path):
@@ -49,12 +53,16 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
             f"{quoted(name_or_path)} is not the name of a workflow",
             hint="a name is NAME or PACKAGE/NAME, without '..'; a path ends in .yaml or .yml",
         )
-    for folder, source in _folders(project, home).items():
+    return _in_folders(name_or_path, name_or_path, _folders(project, home), project, home)
+
+
+def _in_folders(written: str, name: str, folders: Mapping[Path, Source], project: Path, home: Path | None) -> Found:
+    for folder, source in folders.items():
         for suffix in WORKFLOW_SUFFIXES:
-            path = folder / f"{name_or_path}{suffix}"
+            path = folder / f"{name}{suffix}"
             if _exists(path):
-                return Found(path, source, name_or_path, _read(path))
-    raise _not_found(name_or_path, project, home)
+                return Found(path, source, written, _read(path))
+    raise _not_found(written, folders, project, home)
 
 
 def workflow_file(path: Path) -> Found:
@@ -149,9 +157,16 @@ def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and ".." not in text
 
 
-def _not_found(name: str, project: Path, home: Path | None) -> ConfigError:
-    folders = _folders(project, home).items()
-    looked = ", ".join("built-in" if source == "built-in" else str(folder) for folder, source in folders)
+def _validator_folders(project: Path, home: Path | None) -> dict[Path, Source]:
+    """Return the folders in which Gump 0.0.4 looks for `validators/NAME`."""
+    return {
+        folder if source == "built-in" else folder.with_name(VALIDATORS): source
+        for folder, source in _folders(project, home).items()
+    }
+
+
+def _not_found(name: str, folders: Mapping[Path, Source], project: Path, home: Path | None) -> ConfigError:
+    looked = ", ".join("built-in" if source == "built-in" else str(folder) for folder, source in folders.items())
     known = sorted({path.stem for path, _ in _files(project, home)})
     hint = suggest(name, known, f"known: {', '.join(known)}", most=3)
     return ConfigError(f"no workflow {name!r}; looked in {looked}", hint=hint)

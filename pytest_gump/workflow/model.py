@@ -87,6 +87,12 @@ def validator_name(label: str) -> str | None:
     return argument.partition(" (")[0].strip() if name == VALIDATE else None
 
 
+def template_name(label: str) -> str:
+    """Return the name of a gate in `{gate.NAME}`; for a validator, the last part: `tdd` for `validate: acme/tdd`."""
+    validator = validator_name(label)
+    return gate_name(label) if validator is None else validator.rpartition("/")[2]
+
+
 @dataclass(frozen=True, slots=True)
 class When:
     """The failures that an entry of a strategy is for. All conditions that are set must hold."""

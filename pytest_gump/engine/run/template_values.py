@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.model import gate_name, validator_name
+from pytest_gump.workflow.model import template_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class TemplateValues:
         """Return the summaries of a step's gates, or validators, with this name in its newest attempt."""
         found = self._newest(path, None)
         gates = () if found is None or found.result is None else found.result.gates
-        own = (gate for gate in gates if (validator_name(gate.name) or gate_name(gate.name)) == name)
+        own = (gate for gate in gates if template_name(gate.name) == name)
         return "; ".join(gate.summary or gate.status for gate in own)
 
     def _newest(self, path: StepPath, before: int | None) -> AttemptRecord | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.text import quoted
-from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
+from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping
 from pytest_gump.workflow.former.texts import PLAIN_NAMES, TASK_FIELDS, TOKEN
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode
 
@@ -39,12 +39,13 @@ class GateNames(NamedTuple):
     plain: frozenset[str]
     """Gates without an argument that the step has once. They have the same name here."""
     validators: dict[str, str]
-    """Validators by the last word of their name: `arch-review` by `review`."""
+    """Validators by the last word of their name: `validators/arch-review` by `review`."""
 
     @property
     def here(self) -> dict[str, str]:
         """The names of the gates here, by their names in the original."""
-        return {**{name: name for name in sorted(self.plain)}, **self.validators}
+        validators = {word: name.rpartition("/")[2] for word, name in self.validators.items()}
+        return {**{name: name for name in sorted(self.plain)}, **validators}
 
 
 def gate_names(node: Node | None) -> GateNames:
@@ -52,16 +53,10 @@ def gate_names(node: Node | None) -> GateNames:
     names = [gate.name for gate in gates]
     plain = {gate.name for gate in gates if not gate.text and names.count(gate.name) == 1}
     called = [gate.text for gate in gates if gate.name == VALIDATE and gate.text]
-    last_parts = [validator(text).rpartition("-")[2] for text in called]
-    validators = {
-        word: validator(text) for word, text in zip(last_parts, called, strict=True) if last_parts.count(word) == 1
-    }
+    last_parts = [text.rpartition("/")[2].rpartition("-")[2] for text in called]
+    named = zip(last_parts, called, strict=True)
+    validators = {word: text for word, text in named if last_parts.count(word) == 1}
     return GateNames(frozenset(plain - {VALIDATE}), validators)
-
-
-def validator(written: str) -> str:
-    """Return the name of a validator: `arch-review` for `validators/arch-review`."""
-    return written.removeprefix("validators/")
 
 
 def translate_gates(node: Node, texts: Texts, where: Where) -> Node:
@@ -93,8 +88,6 @@ def _translated(node: Node, texts: Texts, where: Where) -> Node:
         return node
     if gate.name == VALIDATE and isinstance(node, MapNode):
         return _validator(node, texts, where)
-    if gate.name == VALIDATE and gate.argument is not None:
-        return scalar(f"{VALIDATE}: {validator(gate.text)}", node)
     for name in _names(gate, texts, where):
         what = f"gate {quoted(gate.name)} names {{{name}}}, but the argument of a gate is not a template here"
         texts.problems.add((gate.argument or node).position, what, _HINTS.get(name, _HINT))
@@ -113,10 +106,7 @@ def _names(gate: Gate, texts: Texts, where: Where) -> Iterator[str]:
 
 
 def _validator(node: MapNode, texts: Texts, where: Where) -> MapNode:
-    written = node.values[VALIDATE]
-    if isinstance(written, ScalarNode) and isinstance(written.value, str):
-        written = scalar(validator(written.value), written)
-    pairs = [Pair(VALIDATE, node.key(VALIDATE), written)]
+    pairs = [Pair(VALIDATE, node.key(VALIDATE), node.values[VALIDATE])]
     inputs = translate_inputs(node, (VALIDATE,), texts, where)
     if inputs.values:
         pairs.append(Pair("with", node, inputs))

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 UNSUPPORTED: Final = {
-    "recipe": "it is the old name of 'workflow'",
     "hitl": "leave it out, and review the result before 'gump apply'",
     "approve": "leave the step out, and review the result before 'gump apply'",
 }
 """Keys of the language that are not supported yet, each with a workaround if there is one."""
 
-CALLS: Final = ("workflow", "recipe")
+RECIPE: Final = "recipe"
+"""The old name of `workflow`. Both mean the same."""
+CALLS: Final = ("workflow", RECIPE)
 
 RENAMED_FIELDS: Final = {
     "check_result": "write 'status': it is passed, failed or running",

@@ -10,7 +10,7 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import AgentOf, ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
-from pytest_gump.workflow.reading.original import CALLS, UNSUPPORTED
+from pytest_gump.workflow.reading.original import CALLS, RECIPE, UNSUPPORTED
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_call import read_call
@@ -24,7 +24,7 @@ from pytest_gump.workflow.template import written_names
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
-STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), *UNSUPPORTED))
+STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), *UNSUPPORTED, RECIPE))
 GUARD_KEYS: Final = keys.keys(keys.GuardKeys)
 SESSION_WORDS: Final = get_args(keys.SessionWord)
 FRESH: Final = SessionMode()
@@ -39,7 +39,7 @@ TAKEN: Final = {
     "gate": frozenset({*ALWAYS, "gate"}),
     "approve": frozenset({*ALWAYS, "approve"}),
     "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
-    "call": frozenset({*ALWAYS, "workflow", "with", "foreach", "parallel", "overlap", "max_budget", "gate"}),
+    "call": frozenset({*ALWAYS, *CALLS, "with", "foreach", "parallel", "overlap", "max_budget", "gate"}),
 }
 KIND_TITLES: Final = {
     "agent": "an agent step",
@@ -48,7 +48,7 @@ KIND_TITLES: Final = {
     "call": "a call",
     "approve": "an approval step",
 }
-KINDS: Final = {"agent": "agent", "steps": "group", "workflow": "call", "approve": "approve"}
+KINDS: Final = {"agent": "agent", "steps": "group", **dict.fromkeys(CALLS, "call"), "approve": "approve"}
 """Kind of a step by the key that only this kind has."""
 MOVED: Final = {
     **dict.fromkeys(("max_turns", "max_tokens", "max_time", "no_write"), "write it below 'guard'"),
@@ -99,7 +99,7 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     if not isinstance(node, MapNode):
         around.problems.add(node.position, f"a step must be a mapping with a name, not {describe(node)}")
         return None
-    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=tuple(UNSUPPORTED))
+    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=(*UNSUPPORTED, RECIPE))
     name = read_name(fields, "the step") or ""
     kind = _kind(fields, name)
     _check_keys(fields, kind)
@@ -176,7 +176,8 @@ class _Reader:
         if self._kind in ("group", "unclear") and "steps" in self._fields:
             children = self._children()
             values["steps"] = tuple(child.step for child in children)
-        called = read_call(self._fields, self._below) if self._kind == "call" else None
+        key = RECIPE if RECIPE in self._fields else "workflow"
+        called = read_call(self._fields, self._below, key=key) if self._kind == "call" else None
         if called is not None:
             values["call"], values["steps"] = called.call, called.loaded.workflow.steps
             self._texts += called.texts

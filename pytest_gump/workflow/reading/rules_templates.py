@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.errors import nearest
 from pytest_gump.text import quoted
-from pytest_gump.workflow.model import validator_name
+from pytest_gump.workflow.model import template_name
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
 from pytest_gump.workflow.reading.yaml_nodes import position_at
@@ -61,7 +61,7 @@ def _problem(step: PlacedStep, name: str, names: tuple[str, ...], index: Index, 
 
 
 def _gate_problem(step: PlacedStep, name: str, gate: str, around: Surroundings) -> Mistake | None:
-    own = [*dict.fromkeys(validator_name(spec.label) or spec.name for spec in step.step.gate)]
+    own = [*dict.fromkeys(template_name(spec.label) for spec in step.step.gate)]
     if gate in own:
         return None
     if not own:

@@ -47,3 +47,100 @@ def test_a_form_is_refused(text: str, expected: str) -> None:
 def test_the_tables_have_no_duplicate_cases() -> None:
     assert len({title for title, *_ in FORMS}) == len(FORMS) >= 20
     assert len({title for title, *_ in REFUSED}) == len(REFUSED) >= 40
+
+
+RESEARCH = """\
+name: research
+steps:
+  - {name: ask, type: artifact, agent: claude-opus, prompt: "Find out: {query}"}
+"""
+CALLS = """\
+name: flow
+steps:
+  - {name: look, workflow: research, with: {query: "{spec}"}}
+  - name: impl
+    type: code
+    get: {prompt: "{look.output} {look.state.ask.output} {notes.output}", workflow: notes, query: "{look.state.ask.files}"}
+    run: {agent: claude-haiku}
+"""
+CONVERTED = """\
+name: flow
+steps:
+  - name: look
+    workflow: research
+    with: {query: "{spec}"}
+  # 'get: {workflow: notes}' of step impl
+  - name: notes
+    workflow: notes
+    with: {query: "{steps.look.ask.files}"}
+  - name: impl
+    agent: claude-haiku
+    prompt: "{steps.look.output} {steps.look.ask.output} {steps.notes.output}"
+"""
+
+
+def test_calls_become_calls_with_inputs(tmp_path: Path) -> None:
+    folder = tmp_path / ".gump" / "workflows"
+    folder.mkdir(parents=True)
+    (folder / "research.yaml").write_text(RESEARCH)
+    (folder / "notes.yaml").write_text(RESEARCH.replace("name: research", "name: notes"))
+    assert convert(CALLS, tmp_path) == HEADER + CONVERTED
+    assert [step.name for step in load(CALLS, project=tmp_path).workflow.steps] == ["look", "notes", "impl"]
+
+
+def test_the_old_name_of_a_call_means_the_same(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text("name: part\nsteps:\n  - {name: check, gate: [test]}\n")
+    text = "name: flow\nsteps:\n  - {name: part, workflow: ./part.yaml}\n"
+    old = load(text.replace("workflow", "recipe"), project=tmp_path).workflow
+    assert old == load(text, project=tmp_path).workflow
+    assert old.steps[0].call is not None
+
+
+def test_a_validator_of_the_original_is_found_in_its_folder(tmp_path: Path) -> None:
+    (tmp_path / ".gump" / "validators").mkdir(parents=True)
+    (tmp_path / ".gump" / "validators" / "part.yaml").write_text(
+        "name: part\nsteps:\n  - {name: check, gate: [test]}\n"
+    )
+    workflow = load("name: flow\nsteps:\n  - {name: a, workflow: validators/part}\n", project=tmp_path).workflow
+    assert workflow.steps[0].steps[0].name == "check"
+
+
+def test_the_text_of_a_prompt_file_is_translated(tmp_path: Path) -> None:
+    (tmp_path / "task.md").write_text("Do {plan.output}\n\nfor {team}\n")
+    text = (
+        "name: flow\nsteps:\n  - {name: plan, type: artifact, agent: claude-opus}\n"
+        "  - {name: impl, type: code, agent: claude-opus, prompt: {file: task.md}}\n"
+    )
+    workflow = load(text, project=tmp_path).workflow
+    assert workflow.steps[1].prompt == "Do {steps.plan.output}\n\nfor {team}\n"
+    assert list(workflow.inputs) == ["team"]
+    assert "    # from task.md\n    prompt: |\n      Do {steps.plan.output}\n\n      for {team}\n" in convert(
+        text, tmp_path
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{spce}", "{spce} is no name of Gump 0.0.4, so it is an input of this workflow"),
+        ("{deep.output}", "{deep.output} is empty in Gump 0.0.4 here; it has the value of that step"),
+    ],
+)
+def test_a_doubtful_name_has_a_note(text: str, message: str) -> None:
+    loaded = load(
+        "name: flow\nsteps:\n  - {name: deep, type: artifact, agent: claude-opus}\n"
+        "  - name: plan\n    type: split\n    agent: claude-opus\n    each:\n"
+        f'      - {{name: impl, type: code, agent: claude-haiku, prompt: "{text}"}}\n'
+    )
+    assert [note.message for note in loaded.notes] == [message]
+    assert (loaded.notes[0].line, loaded.notes[0].column) == (9, 67)
+
+
+def test_what_has_no_effect_in_the_original_has_a_note() -> None:
+    loaded = load(
+        "name: flow\nsteps:\n  - {name: a, type: code, agent: pass, prompt: x, guard: {max_turns: 1}, gate: [test]}\n"
+    )
+    assert [note.message for note in loaded.notes] == [
+        "'prompt' has no effect: 'agent: pass' starts no agent",
+        "'guard' has no effect: 'agent: pass' starts no agent",
+    ]
