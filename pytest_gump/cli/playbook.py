@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from pytest_gump.cli.command import Commands
     from pytest_gump.cli.output import Out
+    from pytest_gump.workflow.find import Found
 
 
 def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "playbook",
-        description="List the workflows of the project, the user and the package, show a workflow, or print the JSON "
-        "Schema of workflow files for editors.",
+        description="List the workflows of the project, the user, pytest-gump and installed packages, show a workflow, "
+        "or print the JSON Schema of workflow files for editors.",
         examples="  gump playbook list\n  gump playbook show tdd\n"
         "  gump playbook show tdd > .gump/workflows/mine.yaml\n"
         "  gump playbook schema > .gump/workflows/workflow.schema.json",
@@ -37,7 +38,7 @@ def add(commands: Commands) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     actions.add_parser("list", help="list all workflows with origin and description").set_defaults(execute=_list)
     show = actions.add_parser("show", help="print the YAML of a workflow")
-    show.add_argument("name", metavar="NAME", help="name of a workflow, or a YAML file")
+    show.add_argument("name", metavar="NAME", help="NAME or PACKAGE/NAME of a workflow, or a YAML file")
     show.set_defaults(execute=_show)
     schema = actions.add_parser("schema", help="print the JSON Schema with the agents and gates of this project")
     schema.set_defaults(execute=_schema)
@@ -46,11 +47,16 @@ def add(commands: Commands) -> None:
 def _list(_arguments: argparse.Namespace, out: Out) -> int:
     found = list_workflows(project_root(), home())
     rows = [
-        (workflow.name, workflow.source, f"({workflow.problem})" if workflow.problem else _description(workflow.text))
+        (workflow.name, _origin(workflow), f"({workflow.problem})" if workflow.problem else _description(workflow.text))
         for workflow in found
     ]
     out.table(("workflow", "from", "description"), rows)
     return 0
+
+
+def _origin(workflow: Found) -> str:
+    package = workflow.package
+    return workflow.source if package is None else f"package {package.name} {package.version}"
 
 
 def _show(arguments: argparse.Namespace, out: Out) -> int:

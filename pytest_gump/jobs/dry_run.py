@@ -29,6 +29,7 @@ def dry_run(config: pytest.Config, job: Job, columns: int) -> list[str]:
         source=loaded.source,
         spec_name=os.path.relpath(job.spec, root),
         commands=commands,
-        lines=loaded.lines,
+        location=loaded.location,
+        inputs=job.inputs,
         columns=columns,
     )

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import textwrap
+from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.reporting.dry_run_attempts import agent_text, describe_attempts
+from pytest_gump.engine.run.call_scope import CallScope
 from pytest_gump.gates.base import PROJECT_GATES
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.generated import MERGE, merged_members
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
-from pytest_gump.workflow.refs import iter_references, iter_steps, resolve_step
+from pytest_gump.workflow.refs import Scopes, iter_references, iter_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
 
-    from pytest_gump.workflow.model import Guard, Step, Workflow
+    from pytest_gump.workflow.model import Call, Guard, Step, Workflow
+    from pytest_gump.workflow.refs import Reference
 
 COMMAND_ROWS: Final = ("gates", "setup", "context")
 READ_ONLY: Final = ("plan", "artifact", "review")
@@ -31,7 +35,8 @@ def describe(
     source: str,
     spec_name: str,
     commands: Mapping[str, str],
-    lines: Mapping[str, int] | None = None,
+    location: Callable[[str], tuple[Path | None, int | None]] = lambda _: (None, None),
+    inputs: Mapping[str, str] | None = None,
     columns: int = 100,
 ) -> list[str]:
     """Describe the workflow after the overrides of the command line.
@@ -39,10 +44,11 @@ def describe(
     Args:
         source: Origin of the workflow (`project`, `user`, `built-in`, `file`).
         commands: Gate commands by kind; a missing kind was neither set nor detected.
-        lines: Line of each step in the workflow's file, by static path.
+        location: Returns file and line of a step by its static path.
+        inputs: Values of the workflow's inputs.
         columns: Width at which lines are wrapped; commands are never wrapped.
     """
-    view = _View(workflow, commands, lines or {}, columns)
+    view = _View(workflow, commands, location, CallScope(workflow, inputs or {}), columns)
     text = [f"{workflow.name} on {spec_name} ({source} workflow)"]
     if workflow.description:
         text += view.wrapped(workflow.description, "  ")
@@ -53,19 +59,37 @@ def describe(
 
 
 class _View:
-    def __init__(self, workflow: Workflow, commands: Mapping[str, str], lines: Mapping[str, int], columns: int) -> None:
-        self._workflow = workflow
+    def __init__(
+        self,
+        workflow: Workflow,
+        commands: Mapping[str, str],
+        location: Callable[[str], tuple[Path | None, int | None]],
+        calls: CallScope,
+        columns: int,
+    ) -> None:
+        self._scopes = Scopes(workflow)
         self._commands = commands
-        self._lines = lines
+        self._location = location
+        self._calls = calls
         self._columns = max(columns, 40)
         self._foreach = frozenset(foreach_groups(workflow.steps))
         self._width = max(len(self.address(path)) for path, _ in iter_steps(workflow.steps))
+        self._read: defaultdict[str, list[Reference]] = defaultdict(list)
+        for reference in iter_references(workflow):
+            self._read[reference.step].append(reference)
 
     def step(self, path: tuple[str, ...], step: Step) -> list[str]:
-        line = self._lines.get("::".join(path))
-        location = f"line {line}" if line else ""
-        facts = [self.address(path).ljust(self._width), self._what(path, step), location]
-        return ["  ".join(fact for fact in facts if fact).rstrip(), *self.block(list(self._rows(path, step)), indent=4)]
+        """Describe a step. The steps of a called workflow are indented."""
+        margin = 2 * self._calls.depth(path)
+        facts = [self.address(path).ljust(self._width), self._what(path, step), self._line(path)]
+        first = " " * margin + "  ".join(fact for fact in facts if fact).rstrip()
+        return [first, *self.block(list(self._rows(path, step)), indent=4 + margin)]
+
+    def _line(self, path: tuple[str, ...]) -> str:
+        file, line = self._location("::".join(path))
+        if line is None:
+            return ""
+        return f"{file.name}:{line}" if file is not None and self._calls.depth(path) else f"line {line}"
 
     def address(self, path: tuple[str, ...]) -> str:
         """Return the node id without the file: `build::impl[*]`."""
@@ -99,12 +123,16 @@ class _View:
         if step.kind == "gate":
             return "gates only"
         side = "in parallel" if step.parallel else "in order"
+        what = "group" if step.call is None else f"call of {_called(step.call)}"
         if step.foreach is None:
-            return f"group, its steps {side}"
-        plan = resolve_step(self._workflow, path, step.foreach)
-        return f"group, once for each item of {self.address(tuple(plan.split('::')))}, {side}"
+            return f"{what}, its steps {side}"
+        plan = self._scopes.resolve(path, step.foreach)
+        return f"{what}, once for each item of {self.address(plan)}, {side}"
 
     def _rows(self, path: tuple[str, ...], step: Step) -> Iterator[tuple[str, str]]:
+        if step.call is not None:
+            yield from _input_rows(self._calls.shown_inputs(path, step.call))
+            yield from _limit_rows(step.call)
         around = ("*",) * self._loops(path)
         merged = [str(StepPath((*path, MERGE), (*around, name))) for name in merged_members(step)]
         if merged:
@@ -140,9 +168,8 @@ class _View:
     def _session(self, path: tuple[str, ...], step: Step) -> str:
         mode, target = step.session.mode, step.session.step
         if target is not None:
-            resolved = resolve_step(self._workflow, path, target)
             begins = "starts with a copy of" if mode == "fork" else "continues"
-            return f"{begins} the conversation of {self.address(tuple(resolved.split('::')))}"
+            return f"{begins} the conversation of {self.address(self._scopes.resolve(path, target))}"
         scope = "plan item" if self._stars(path) else "group" if len(path) > 1 else "run"
         meanings = {
             "fresh": "fresh; kept while the same agent retries",
@@ -153,13 +180,12 @@ class _View:
 
     def _references(self, path: tuple[str, ...]) -> Iterator[tuple[str, str]]:
         label = "reads"
-        for reference in iter_references(self._workflow):
-            if reference.step == "::".join(path):
-                target = tuple(reference.resolved.split("::"))
-                which = _which_items(path, target, self._foreach)
-                written = f"{{{reference.written}}} in {reference.key}"
-                yield label, f"{written}: {reference.field} of {self.address(target)}{which}"
-                label = ""
+        for reference in self._read["::".join(path)]:
+            target = tuple(reference.resolved.split("::"))
+            which = _which_items(path, target, self._foreach)
+            written = f"{{{reference.written}}} in {reference.key}"
+            yield label, f"{written}: {reference.field} of {self.address(target)}{which}"
+            label = ""
 
 
 def _which_items(path: tuple[str, ...], target: tuple[str, ...], foreach: Collection[str]) -> str:
@@ -189,14 +215,34 @@ def guard_words(guard: Guard) -> Iterator[str]:
         yield "no_write"
 
 
+def _called(call: Call) -> str:
+    return call.workflow if call.package is None else f"{call.workflow} ({call.package.version})"
+
+
+def _input_rows(inputs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    for number, (name, value) in enumerate(inputs.items()):
+        yield "" if number else "inputs", f"{name}: {value}"
+
+
+def _limit_rows(call: Call) -> Iterator[tuple[str, str]]:
+    limits = ", ".join(_limits(call))
+    if limits:
+        yield "limits", f"{limits} for all attempts of the call"
+    if call.blast_radius != "off":
+        yield "blast radius", f"{call.blast_radius}, unless the caller is stricter"
+
+
+def _limits(limited: Workflow | Call) -> Iterator[str]:
+    if limited.max_budget is not None:
+        yield format_usd(limited.max_budget)
+    if limited.max_tokens is not None:
+        yield f"{limited.max_tokens} tokens"
+    if limited.max_time is not None:
+        yield format_duration(limited.max_time)
+
+
 def _run_rows(workflow: Workflow) -> Iterator[tuple[str, str]]:
-    limits = []
-    if workflow.max_budget is not None:
-        limits.append(format_usd(workflow.max_budget))
-    if workflow.max_tokens is not None:
-        limits.append(f"{workflow.max_tokens} tokens")
-    if workflow.max_time is not None:
-        limits.append(format_duration(workflow.max_time))
+    limits = list(_limits(workflow))
     yield "budget", f"{', '.join(limits)} for the whole run" if limits else "none"
     yield "blast radius", workflow.blast_radius
     for number, command in enumerate(workflow.setup):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.engine.schedule.records import Ready
-    from pytest_gump.workflow.model import BlastRadius, Workflow
+    from pytest_gump.workflow.model import BlastRadius, Call, Workflow
     from pytest_gump.workflow.refs import CallAround
 
     Value = Callable[[str, Ready], str]
@@ -58,6 +58,21 @@ class CallScope:
         path = StepPath(around.names, ready.path.items[: around.items])
         outside = replace(ready, path=path, items=ready.items[: around.items], role="step", failure=None, failed=None)
         return parse(call.values[name]).render(lambda inner: value(inner, outside))
+
+    def depth(self, names: tuple[str, ...]) -> int:
+        """Return the number of calls around a step."""
+        return len(self._around(names))
+
+    def shown_inputs(self, names: tuple[str, ...], call: Call) -> dict[str, str]:
+        """Return the inputs of a call, for a description: inputs of the caller are filled in, other names stay."""
+        around = self._around(names)
+        outer = dict(self._inputs) if not around else self.shown_inputs(around[-1].names, around[-1].call)
+
+        def shown(name: str) -> str:
+            return outer.get(name, "") if is_input(name) else f"{{{name}}}"
+
+        given = {name: parse(text).render(shown) for name, text in call.values.items()}
+        return {name: given.get(name, declared.default or "") for name, declared in call.inputs.items()}
 
     def wrong_input(self, ready: Ready, value: Value) -> str | None:
         """Return which filled input of the calls around an attempt is not valid; None if all are."""

@@ -39,9 +39,10 @@ def read_call(fields: Fields, around: Surroundings, *, key: str = "workflow") ->
     if name is None or loaded is None:
         return None
     values = dict(_values(fields, loaded.workflow, around))
-    for absent in missing(loaded.workflow.inputs, values):
+    given = fields.get("with")
+    for absent in missing(loaded.workflow.inputs, given.values if isinstance(given, MapNode) else {}):
         hint = input_hint(loaded.workflow.inputs[absent]) or f"add it to 'with': {{{absent}: ...}}"
-        at = "with" if isinstance(fields.get("with"), MapNode) else key
+        at = "with" if isinstance(given, MapNode) else key
         fields.refuse_value(at, f"workflow {quoted(name)} requires input '{absent}'", hint)
     texts = tuple(Templated(node.text, node, base=VALUE_NAMES) for node in values.values())
     return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)

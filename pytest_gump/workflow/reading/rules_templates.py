@@ -87,7 +87,8 @@ def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
         return f"{{{name}}} has a value only inside a 'foreach'", "put the step below a group that has 'foreach'"
     near = nearest(name, names)
     first = f"did you mean {{{near[0]}}}? " if near else f"for literal braces write {{{{{name}}}}}; "
-    return f"unknown template name {{{name}}}", f"{first}known: {', '.join(names)}, gate.NAME, steps.STEP.FIELD"
+    known = ", ".join((*names, "gate.NAME", "steps.STEP.FIELD") if "error" in names else (*names, "steps.STEP.FIELD"))
+    return f"unknown template name {{{name}}}", f"{first}known: {known}"
 
 
 def locate(text: Templated, name: str, offset: int, source: str) -> Position:

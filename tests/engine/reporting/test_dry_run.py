@@ -211,7 +211,48 @@ def test_budgets_sessions_and_context_are_listed() -> None:
 def test_every_built_in_workflow_can_be_described(path: Path) -> None:
     loaded = load_workflow(Found(path, "built-in", path.stem, path.read_text()), project=Path())
     rows = describe(
-        loaded.workflow, source="built-in", spec_name="s.md", commands=COMMANDS, lines=loaded.lines, columns=80
+        loaded.workflow, source="built-in", spec_name="s.md", commands=COMMANDS, location=loaded.location, columns=80
     )
     assert rows[0] == f"{path.stem} on s.md (built-in workflow)"
     assert [row for row in rows if len(row) > 80 and "line " not in row and "gates" not in row] == []
+
+
+def test_called_steps_are_indented_with_the_inputs_filled_in(tmp_path: Path) -> None:
+    inner = """\
+    name: inner
+    max_tokens: 1000
+    inputs: {level: {default: low}, change: {}}
+    steps:
+      - {name: deep, workflow: ./deepest.yaml, with: {level: "very {level}"}}
+    """
+    deepest = "name: deepest\ninputs: {level: {}}\nsteps:\n  - {name: b, agent: codex, prompt: '{level}'}\n"
+    (tmp_path / "inner.yaml").write_text(dedent(inner))
+    (tmp_path / "deepest.yaml").write_text(deepest)
+    text = """\
+    name: flow
+    inputs: {strictness: {}}
+    steps:
+      - {name: look, agent: codex, output: artifact}
+      - {name: a, workflow: ./inner.yaml, with: {level: "{strictness}", change: "{steps.look.output}"}}
+    """
+    found = Found(tmp_path / "flow.yaml", "file", "flow", dedent(text))
+    loaded = load_workflow(found, project=tmp_path)
+    rows = describe(
+        loaded.workflow, source="file", spec_name="s.md", commands={}, location=loaded.location,
+        inputs={"strictness": "high"},
+    )  # fmt: skip
+    assert rows[rows.index("a           call of ./inner.yaml, its steps in order  line 5") :] == [
+        "a           call of ./inner.yaml, its steps in order  line 5",
+        "    inputs  level: high",
+        "            change: {steps.look.output}",
+        "    limits  1000 tokens for all attempts of the call",
+        "    reads   {steps.look.output} in with: output of look",
+        "",
+        "  a::deep     call of ./deepest.yaml, its steps in order  inner.yaml:5",
+        "      inputs  level: very high",
+        "",
+        "    a::deep::b  codex, diff  deepest.yaml:4",
+        "        guards    none",
+        "        session   fresh; kept while the same agent retries",
+        "        attempts  1 codex; its failure is final",
+    ]

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from pytest_gump.errors import WorkflowError
+from pytest_gump.workflow.find import Found, workflow_file
+from pytest_gump.workflow.load import load_workflow
+from pytest_gump.workflow.refs import resolve_step
+
+from tests.workflow.installed import FLOW, install
+from tests.workflow.loading import AGENTS, load, same_cli
+
+REVIEW = """\
+name: review
+inputs:
+  strictness: {type: choice, choices: [low, high], default: low, description: How strict}
+  change: {required: true, description: What to review}
+  count: {type: integer, default: 1}
+  where: {type: path, default: .}
+  deep: {type: boolean, default: false}
+steps:
+  - {name: correctness, agent: codex, output: review, prompt: "{strictness} {change} {count} {where} {deep}"}
+"""
+
+
+class Wrong(NamedTuple):
+    title: str
+    files: dict[str, str]
+    message: str
+
+
+def read_table() -> list[Wrong]:
+    text = Path(__file__).with_name("wrong_calls.txt").read_text(encoding="utf-8")
+    return [wrong(case) for case in re.split(r"^=== ", text, flags=re.MULTILINE)[1:]]
+
+
+def wrong(case: str) -> Wrong:
+    title, rest = case.split("\n", 1)
+    files, message = rest.split("\n>>>\n")
+    named = (part.split("\n", 1) for part in re.split(r"^--- ", files, flags=re.MULTILINE)[1:])
+    return Wrong(title, {name: f"{text.rstrip()}\n" for name, text in named}, message.strip())
+
+
+WRONG = read_table()
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    write(tmp_path / "project", {".gump/workflows/review.yaml": REVIEW, "../outside.yaml": FLOW})
+    return tmp_path / "project"
+
+
+def write(folder: Path, files: dict[str, str]) -> None:
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def refusal(path: Path, project: Path) -> str:
+    with pytest.raises(WorkflowError) as caught:
+        load_workflow(workflow_file(path), project=project, same_cli=same_cli)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
+def test_a_wrong_call_has_the_expected_message(wrong: Wrong, project: Path) -> None:
+    write(project, wrong.files)
+    assert refusal(project / next(iter(wrong.files)), project) == wrong.message
+
+
+def test_a_call_has_the_steps_of_the_called_workflow(project: Path) -> None:
+    text = 'name: flow\nsteps:\n  - {name: a, workflow: review, with: {change: "{spec}", count: 3}}\n'
+    (step,) = load(text, project=project).workflow.steps
+    assert step.call is not None
+    assert dict(step.call.values) == {"change": "{spec}", "count": "3"}
+    assert [inner.name for inner in step.steps] == ["correctness"]
+    assert (step.kind, step.steps[0].agent) == ("group", AGENTS[-1])
+
+
+def test_a_step_of_a_call_has_the_location_in_its_own_file(project: Path) -> None:
+    loaded = load("name: flow\nsteps:\n  - {name: a, workflow: review, with: {change: x}}\n", project=project)
+    assert loaded.location("a") == (project / "flow.yaml", 3)
+    assert loaded.location("a::correctness") == (project / ".gump" / "workflows" / "review.yaml", 9)
+    assert loaded.location("a::nothing") == (project / ".gump" / "workflows" / "review.yaml", None)
+
+
+def test_a_file_is_read_once_for_all_of_its_calls(project: Path) -> None:
+    calls = "".join(f"  - {{name: a{number}, workflow: review, with: {{change: x}}}}\n" for number in range(20))
+    steps = load(f"name: flow\nsteps:\n{calls}", project=project).workflow.steps
+    assert len({id(step.steps) for step in steps}) == 1
+
+
+def test_a_reference_of_a_called_step_is_resolved_in_its_own_workflow(project: Path) -> None:
+    inner = "name: inner\nsteps:\n  - {name: plan, agent: codex}\n  - {name: b, agent: codex, prompt: '{steps.plan.output}'}\n"
+    write(project, {"inner.yaml": inner})
+    text = "name: flow\nsteps:\n  - {name: plan, agent: codex}\n  - {name: a, workflow: ./inner.yaml}\n"
+    workflow = load(text, project=project).workflow
+    assert resolve_step(workflow, ("a", "b"), "plan") == "a::plan"
+    assert resolve_step(workflow, ("a",), "plan") == "plan"
+    assert resolve_step(workflow, ("plan",), "a::plan") == "a::plan"
+
+
+def chain(project: Path, length: int) -> Path:
+    """Write files that call each other, and return the first."""
+    for number in range(length):
+        step = f"{{name: a, workflow: ./c{number + 1}.yaml}}" if number + 1 < length else "{name: a, gate: [test]}"
+        write(project, {f"c{number}.yaml": f"name: c{number}\nsteps:\n  - {step}\n"})
+    return project / "c0.yaml"
+
+
+def test_calls_are_nested_at_most_eight_deep(project: Path) -> None:
+    assert load_workflow(workflow_file(chain(project, 9)), project=project).depth == 8
+    names = " -> ".join(f"c{number}" for number in range(10))
+    assert refusal(chain(project, 10), project) == (
+        f"c8.yaml:3:25: calls are nested 9 deep, and at most 8 are allowed: {names}"
+    )
+
+
+def test_a_call_of_a_file_with_deep_calls_is_refused_where_it_is_too_deep(project: Path) -> None:
+    chain(project, 9)
+    write(
+        project, {"top.yaml": "name: top\nsteps:\n  - {name: a, workflow: c1.yaml}\n  - {name: b, workflow: c0.yaml}\n"}
+    )
+    assert refusal(project / "top.yaml", project) == (
+        "c0.yaml:3:25: calls are nested 9 deep, and at most 8 are allowed: top -> c0 -> c1"
+    )
+
+
+def test_a_link_out_of_the_project_is_refused(project: Path) -> None:
+    (project / ".gump" / "workflows" / "link.yaml").symlink_to(project.parent / "outside.yaml")
+    write(project, {"flow.yaml": "name: flow\nsteps:\n  - {name: a, workflow: link}\n"})
+    assert refusal(project / "flow.yaml", project).startswith("flow.yaml:3:25: workflow file 'link' is outside of")
+
+
+def test_a_workflow_of_the_user_can_be_called_and_calls_its_neighbours(project: Path) -> None:
+    home = project.parent / "home"
+    write(home, {".gump/workflows/mine.yaml": "name: mine\nsteps:\n  - {name: a, workflow: ../other.yaml}\n"})
+    write(home, {".gump/other.yaml": FLOW})
+    text = "name: flow\nsteps:\n  - {name: a, workflow: mine}\n"
+    found = Found(project / "flow.yaml", "file", "flow", text)
+    loaded = load_workflow(found, project=project, home=home)
+    assert [name for name, _ in loaded.calls.items()] == ["a"]
+    assert loaded.depth == 2
+
+
+def test_a_package_is_known_to_all_of_its_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(project.parent / "site"))
+    install(project.parent / "site", "acme", top="name: top\nsteps:\n  - {name: b, workflow: ./flow.yaml}\n", flow=FLOW)
+    (step,) = load("name: flow\nsteps:\n  - {name: a, workflow: acme/top}\n", project=project).workflow.steps
+    assert step.call is not None
+    assert step.call.package is not None
+    assert step.steps[0].call is not None
+    assert step.steps[0].call.package == step.call.package
+
+
+def test_setup_and_blast_radius_of_a_call(project: Path) -> None:
+    write(project, {"one.yaml": "name: one\nsetup: [b, a]\n" + FLOW.partition("\n")[2]})
+    write(project, {"two.yaml": "name: two\nblast_radius: warn\nsetup: [c]\n" + FLOW.partition("\n")[2]})
+    calls = "".join(f"  - {{name: {name}, workflow: ./{name}.yaml}}\n" for name in ("one", "two"))
+    workflow = load(f"name: flow\nsetup: [a, a]\nsteps:\n{calls}", project=project).workflow
+    assert workflow.setup == ("a", "a", "b", "c")
+    assert [step.call and step.call.blast_radius for step in workflow.steps] == ["off", "warn"]
+
+
+def test_notes_of_a_called_file_are_notes_of_the_workflow(project: Path) -> None:
+    policy = 'on_failure: {retry: 1, strategy: [same, "escalate: codex"]}'
+    write(project, {"inner.yaml": f"name: inner\nsteps:\n  - {{name: b, agent: codex, gate: [test], {policy}}}\n"})
+    text = "".join(f"  - {{name: {name}, workflow: ./inner.yaml}}\n" for name in "xy")
+    (note,) = load(f"name: flow\nsteps:\n{text}", project=project).notes
+    assert note.path == "inner.yaml"
