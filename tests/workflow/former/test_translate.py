@@ -133,7 +133,7 @@ def test_a_doubtful_name_has_a_note(text: str, message: str) -> None:
         f'      - {{name: impl, type: code, agent: claude-haiku, prompt: "{text}"}}\n'
     )
     assert [note.message for note in loaded.notes] == [message]
-    assert (loaded.notes[0].line, loaded.notes[0].column) == (9, 67)
+    assert (loaded.notes[0].line, loaded.notes[0].column) == (8, 64)
 
 
 def test_what_has_no_effect_in_the_original_has_a_note() -> None:
