@@ -73,10 +73,23 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class ContextPart:
-    """A `context:` entry that the executor reads. The templates in `file` are already filled in."""
+    """A `context:` entry. The executor reads files and runs commands; it gets the output of a workflow as text.
+
+    The templates in `file` are already filled in.
+    """
 
     file: str | None = None
     bash: str | None = None
+    workflow: str | None = None
+    text: str = ""
+    """Output of the workflow."""
+
+    @property
+    def key(self) -> str:
+        """What recordings compare: the definition of the entry, not its content."""
+        if self.workflow is not None:
+            return f"context workflow: {self.workflow}"
+        return f"context file: {self.file}" if self.file else f"context bash: {self.bash}"
 
 
 @dataclass(frozen=True, slots=True)

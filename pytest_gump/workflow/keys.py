@@ -87,6 +87,13 @@ class ContextCommand(Written):
     """A shell command, run in the worktree; its output is added to the prompt."""
 
 
+class ContextWorkflow(Written):
+    workflow: Words
+    """A workflow that only reads; the output of its last step is added to the prompt."""
+    with_: dict[str, InputValue] | None = None
+    """Its inputs; templates apply."""
+
+
 class SessionOf(Written):
     reuse: Words
     """The step whose conversation is resumed; it must run the same CLI."""
@@ -216,7 +223,7 @@ class StepKeys(Written):
     """The task: text or a prompt file. `{spec}`, `{item.description}`, `{steps.NAME.output}` are replaced."""
     output: OutputMode = "diff"
     """What the agent delivers: a change of the tree, a plan, a text, or a verdict."""
-    context: list[ContextFile | ContextCommand] | None = None
+    context: list[ContextFile | ContextCommand | ContextWorkflow] | None = None
     """Added to the prompt."""
     session: SessionWord | SessionOf | SessionCopy = "fresh"
     """Whether the agent continues an earlier conversation."""

@@ -20,10 +20,14 @@ VALIDATE: Final = "validate"
 
 @dataclass(frozen=True, slots=True)
 class ContextEntry:
-    """One addition to the prompt: a file of the worktree or the output of a command. Exactly one is set."""
+    """One addition to the prompt: a file of the worktree, or the output of a command or workflow. One is set."""
 
     file: str | None = None
     bash: str | None = None
+    workflow: str | None = None
+    """Name of the workflow, as the file writes it."""
+    call: str | None = None
+    """For a workflow: name of the step before this one that calls it."""
 
 
 @dataclass(frozen=True, slots=True)

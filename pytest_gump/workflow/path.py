@@ -14,6 +14,8 @@ REPLAN = "--replan"
 """Suffix of a replan's group, after the name of its step. Declared names do not contain `--`."""
 VALIDATE = "--validate-"
 """What separates the name of a step from that of its validator, in the name of the validator's group."""
+CONTEXT = "--context-"
+"""What separates the name of a step from that of a workflow for its context, in the name of the call."""
 
 _PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
 

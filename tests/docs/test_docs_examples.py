@@ -60,7 +60,7 @@ def first_column(text: str, heading: str) -> list[str]:
 def test_each_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path) -> None:
     whole = block if block.startswith("name:") else f"name: fragment\nsteps:\n{indent(block, '  ')}"
     for _, other in yaml_blocks():
-        if name := re.match(r"name: (review|summarise)$", other, re.MULTILINE):  # those that others call
+        if name := re.match(r"name: (review|summarise|explain)$", other, re.MULTILINE):  # those that others call
             path = tmp_path / ".gump" / "workflows" / f"{name[1]}.yaml"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(other, encoding="utf-8")

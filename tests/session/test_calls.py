@@ -196,3 +196,57 @@ def test_an_input_of_the_command_line_is_checked(value: str, project: GumpProjec
     result = project.run("review", f"--gump-input=count={value}")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines([f"*--gump-input: input 'count' must be a whole number, not '{value}'"])
+
+
+SUMMARY: Final = """\
+name: summary
+inputs: {topic: {required: true}, change: {}}
+steps:
+  - {name: read, agent: claude-haiku, output: artifact, prompt: "Read {topic}."}
+  - {name: tell, agent: claude-haiku, output: artifact, prompt: "Tell {steps.read.output} of {topic}\\n{change}"}
+"""
+INFORMED: Final = """\
+name: informed
+steps:
+  - {name: first, agent: claude-haiku, prompt: Begin., gate: [compile]}
+  - name: impl
+    agent: claude-haiku
+    prompt: Do it.
+    context:
+      - workflow: summary
+        with: {topic: the layers, change: "{diff}"}
+      - file: app.py
+    gate: [compile]
+    on_failure: {retry: 2}
+  - name: check
+    agent: claude-opus
+    output: review
+    prompt: Is it right?
+    on_failure: {retry: 2, restart_from: impl}
+"""
+CONTEXT: Final = "impl--context-summary"
+
+
+def test_output_of_a_context_workflow_is_in_every_prompt_of_one_entry_of_the_step(project: GumpProject) -> None:
+    project.workflow("summary", SUMMARY)
+    project.workflow("informed", INFORMED)
+    project.answer("first", writes={"first.py": "x = 1\n"})
+    for entry in (1, 2):
+        project.answer(f"{CONTEXT}::read", attempt=entry, out={"artifact.txt": f"facts {entry}"})
+        project.answer(f"{CONTEXT}::tell", attempt=entry, out={"artifact.txt": f"three layers, told {entry}"})
+    for attempt, text in enumerate(("def broken(:\n", "x = 1\n", "x = 2\n"), 1):
+        project.answer("impl", attempt=attempt, writes={"new.py": text})
+    project.review("check", passes=False, comment="Too short.")
+    project.review("check", passes=True, attempt=2)
+    assert project.run("informed").ret == pytest.ExitCode.OK
+    assert [f"{attempt.step} {attempt.attempt}" for attempt in project.record().attempts] == [
+        "first 1", f"{CONTEXT}::read 1", f"{CONTEXT}::tell 1", "impl 1", "impl 2", "check 1",
+        f"{CONTEXT}::read 2", f"{CONTEXT}::tell 2", "impl 3", "check 2",
+    ]  # fmt: skip
+    told = project.prompt(f"{CONTEXT}::tell")
+    assert "Tell facts 1 of the layers\ndiff --git a/first.py b/first.py" in told
+    section = "### Output of workflow `summary`\n\n```\nthree layers, told {}\n```\n\n### File `app.py`"
+    assert [section.format(1) in project.prompt("impl", attempt) for attempt in (1, 2, 3)] == [True, True, False]
+    assert section.format(2) in project.prompt("impl", 3)
+    assert "Too short." in project.prompt("impl", 3)
+    assert "Too short." not in project.prompt(f"{CONTEXT}::read", 2)

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pytest_gump.errors import WorkflowError
 
-from tests.workflow.loading import load, refusal
+from tests.workflow.loading import NOWHERE, load, refusal
 
-TABLES = sorted(Path(__file__).parent.glob("wrong_*.txt"))
+TABLES = [Path(__file__).with_name(f"wrong_{name}.txt") for name in ("workflows", "when", "templates", "context")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,15 @@ WRONG = _read_table()
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
-def test_an_invalid_workflow_has_the_expected_message(wrong: Wrong) -> None:
-    assert refusal(f"{wrong.text}\n") == wrong.message
+def test_an_invalid_workflow_has_the_expected_message(wrong: Wrong, tmp_path: Path) -> None:
+    """Other files of a case begin with `--- NAME`; they are workflows of the same project."""
+    text, *others = wrong.text.split("\n--- ")
+    folder = tmp_path / ".gump" / "workflows"
+    for other in others:
+        folder.mkdir(parents=True, exist_ok=True)
+        name, content = other.split("\n", 1)
+        (folder / name).write_text(f"{content}\n", encoding="utf-8")
+    assert refusal(f"{text}\n", project=tmp_path if others else NOWHERE) == wrong.message
 
 
 def test_the_table_has_no_duplicate_cases() -> None:

@@ -11,7 +11,7 @@ from pytest_gump.order import Section
 from pytest_gump.system.environment import child_environment
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.system.processes.process import Request
-from pytest_gump.text import last_line
+from pytest_gump.text import bounded_text, last_line
 
 if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Tools
@@ -42,6 +42,8 @@ def read_material(order: Order, tools: Tools, workplace: Workplace, slot: Slot) 
     for number, part in enumerate(order.context, 1):
         if part.bash is not None:
             sections.append(Section(f"Output of `{part.bash}`", _output(part.bash, number, tools, workplace)))
+        elif part.workflow is not None:
+            sections.append(Section(f"Output of workflow `{part.workflow}`", fenced(bounded_text(part.text, limit))))
         elif part.file is not None:
             try:
                 sections.append(_file(part.file, slot, limit))

@@ -111,8 +111,7 @@ def prompt_key(order: Order) -> str:
         for section in order.head
         if section.title not in {FAILED, STANDING}
     ]
-    context = [f"context file: {part.file}" if part.file else f"context bash: {part.bash}" for part in order.context]
-    return "\n\n".join((*declared, *context)) + "\n"
+    return "\n\n".join((*declared, *(part.key for part in order.context))) + "\n"
 
 
 def _output(parts: PromptParts) -> Section:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from pytest_gump.workflow.model import Call, Guard, Step, Workflow
+    from pytest_gump.workflow.model import Call, ContextEntry, Guard, Step, Workflow
     from pytest_gump.workflow.refs import Reference
 
 COMMAND_ROWS: Final = ("gates", "setup", "context")
@@ -150,7 +150,7 @@ class _View:
         if step.max_budget is not None:
             yield "budget", f"{format_usd(step.max_budget)} for all attempts of the step"
         for number, entry in enumerate(step.context):
-            yield "" if number else "context", f"file {entry.file}" if entry.file else f"output of: {entry.bash}"
+            yield "" if number else "context", _context(entry)
         yield from self._references(path)
 
     def _gates(self, step: Step) -> Iterator[tuple[str, str]]:
@@ -186,6 +186,12 @@ class _View:
             written = f"{{{reference.written}}} in {reference.key}"
             yield label, f"{written}: {reference.field} of {self.address(target)}{which}"
             label = ""
+
+
+def _context(entry: ContextEntry) -> str:
+    if entry.workflow is not None:
+        return f"output of workflow {entry.workflow}"
+    return f"file {entry.file}" if entry.file else f"output of: {entry.bash}"
 
 
 def _which_items(path: tuple[str, ...], target: tuple[str, ...], foreach: Collection[str]) -> str:

@@ -55,8 +55,7 @@ class CallScope:
         if name not in call.values:
             declared = call.inputs.get(name)
             return (declared.default if declared is not None else None) or ""
-        path = StepPath(around.names, ready.path.items[: around.items])
-        outside = replace(ready, path=path, items=ready.items[: around.items], role="step", failure=None, failed=None)
+        outside = self._outside(around, ready)
         return parse(call.values[name]).render(lambda inner: value(inner, outside))
 
     def depth(self, names: tuple[str, ...]) -> int:
@@ -73,6 +72,20 @@ class CallScope:
 
         given = {name: parse(text).render(shown) for name, text in call.values.items()}
         return {name: given.get(name, declared.default or "") for name, declared in call.inputs.items()}
+
+    def _outside(self, around: CallAround, ready: Ready) -> Ready:
+        """Return what the templates of a call are filled with: a step in the place of the call."""
+        depth = len(self._around(around.names))
+        return replace(
+            ready,
+            path=StepPath(around.names, ready.path.items[: around.items]),
+            step=around.step,
+            items=ready.items[: around.items],
+            role="step",
+            failure=None,
+            failed=None,
+            calls=ready.calls[: depth + 1],
+        )
 
     def wrong_input(self, ready: Ready, value: Value) -> str | None:
         """Return which filled input of the calls around an attempt is not valid; None if all are."""

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.attempt.permitted import gate_texts, permitted
 from pytest_gump.engine.attempt.prompt import PromptParts, head_sections, replan_item_prompt, replan_prompt, standing
 from pytest_gump.engine.attempt.shell_rules import shell_rules
@@ -16,24 +15,25 @@ from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.call_scope import CallScope, is_input
+from pytest_gump.engine.run.context_parts import context_key, context_parts, context_template
 from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
-from pytest_gump.engine.run.template_values import TemplateValues
+from pytest_gump.engine.run.templates import Templates
 from pytest_gump.gates.base import COMMAND_GATES
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
-from pytest_gump.order import ContextPart, Order
+from pytest_gump.order import Order
 from pytest_gump.workflow.edit import foreach_groups, walk
 from pytest_gump.workflow.model import GateSpec
-from pytest_gump.workflow.refs import Scopes, split_state
-from pytest_gump.workflow.template import parse, varies
+from pytest_gump.workflow.refs import Scopes
+from pytest_gump.workflow.template import parse
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.agents.base import SessionRef
     from pytest_gump.agents.shell.permissions import Shell
-    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
     from pytest_gump.engine.schedule.records import Ready
@@ -120,19 +120,22 @@ class OrderBuilder:
     def __init__(self, inputs: RunInputs, record: RunRecord, repository: Repository) -> None:
         self._inputs = inputs
         self._record = record
-        self._repository = repository
         self._known_tests = KnownTests(record, repository.tree_of)
         self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
         self._scopes = Scopes(inputs.workflow)
         self._calls = CallScope(inputs.workflow, inputs.inputs)
-        self._template_values = TemplateValues(record, self._foreach, self._diff_of)
+        self._templates = Templates(
+            record, repository, inputs.settings, spec=inputs.spec_text, calls=self._calls, scopes=self._scopes,
+            foreach=self._foreach,
+        )  # fmt: skip
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
         """Build the order of an attempt.
 
         `slot` chooses its worktree slot. It gets the slot of the conversation to resume, or None.
         """
-        inputs, mode, step = self._inputs, ready.mode, ready.step
+        inputs, mode = self._inputs, ready.mode
+        entries = ready.step.context if ready.role == "step" else ()
         order = partial(
             Order,
             run_id=inputs.run_id,
@@ -147,15 +150,11 @@ class OrderBuilder:
             return order(agent=None, slot="", theirs=ready.theirs)
         beginning = self._beginning(ready)
         session = beginning.session
-        context = tuple(
-            ContextPart(file=self._render(entry.file, ready) if entry.file else None, bash=entry.bash)
-            for entry in step.context
-        )
         return order(
             agent=ready.agent,
             slot=slot(session.slot if session else None),
             head=self._head(ready, beginning) if ready.agent else (),
-            context=context if ready.role == "step" else (),
+            context=context_parts(entries, lambda text: self._templates.render(text, ready)),
             gates=self._gates(ready),
             commands=inputs.commands,
             limits=self._limits(ready),
@@ -184,17 +183,17 @@ class OrderBuilder:
             if name == "spec":
                 read[name] = inputs.spec_text
             elif name.startswith(("steps.", "item.", "task.")):
-                read[self._calls.name_in(ready, name)] = self._stable_value(name, ready)
+                read[self._calls.name_in(ready, name)] = self._templates.stable_value(name, ready)
             elif is_input(name):
                 return self._calls.value(name, ready, declared)
             else:
-                return self._stable_value(name, ready)
+                return self._templates.stable_value(name, ready)
             return f"{{{name}}}"
 
         prompt = self._task(ready, declared) if ready.agent else ""
-        context = [(entry.file, entry.bash) for entry in step.context] if ready.role == "step" else []
-        for entry in context:
-            parse(entry[0] or "").render(lambda name: declared(name, ready))
+        entries = step.context if ready.role == "step" else ()
+        for entry in entries:
+            parse(context_template(entry)).render(lambda name: declared(name, ready))
         if ready.mode == "plan" and ready.role == "step":
             read["spec"] = inputs.spec_text
         items = [(item.name, item.description, item.files) for item in (*ready.items, ready.keep_item) if item]
@@ -207,7 +206,14 @@ class OrderBuilder:
         spec = read.pop("spec", "")
         return {
             "definition": hashed(
-                (ready.mode, ready.role, context, session, self._calls.blast_radius(ready.path), inputs.setup)
+                (
+                    ready.mode,
+                    ready.role,
+                    context_key(entries),
+                    session,
+                    self._calls.blast_radius(ready.path),
+                    inputs.setup,
+                )
             ),
             "prompt": hashed(prompt),
             "spec": hashed(spec),
@@ -245,20 +251,20 @@ class OrderBuilder:
 
     def wrong_input(self, ready: Ready) -> str | None:
         """Return which input of a call around the attempt is not valid after it was filled; None if all are."""
-        return self._calls.wrong_input(ready, self._value)
+        return self._calls.wrong_input(ready, self._templates.value)
 
     # -- prompt --------------------------------------------------------------------------------------------------
 
     def _head(self, ready: Ready, beginning: Beginning) -> tuple[Section, ...]:
         settings = self._inputs.settings
-        failed = self._failed(ready)
+        failed = self._templates.failed(ready)
         return head_sections(
             PromptParts(
-                task=self._task(ready, self._value),
-                task_key=self._task(ready, self._stable_value),
+                task=self._task(ready, self._templates.value),
+                task_key=self._task(ready, self._templates.stable_value),
                 mode=ready.mode,
                 failed=results(failed),
-                diff=self._diff_of(failed[-1], settings.diff_chars) if failed else "",
+                diff=self._templates.diff_of(failed[-1], settings.diff_chars) if failed else "",
                 tree="reset" if ready.base == ready.step_base else "kept",
                 standing=self._standing(ready, beginning),
                 item=ready.keep_item,
@@ -289,13 +295,6 @@ class OrderBuilder:
         outer = replace(ready, items=ready.items[:-1])
         return replan_item_prompt(parse(text).render(lambda name: value(name, outer)), ready.items[-1])
 
-    def _failed(self, ready: Ready) -> list[AttemptRecord]:
-        """Return the failed attempts that the prompt describes, oldest first."""
-        step = self._record.steps.get(str(ready.failed))
-        if step is None or ready.failure is None:
-            return []
-        return [record for record in step.attempts if record.counts and record.attempt == ready.failure.attempt]
-
     def _standing(self, ready: Ready, beginning: Beginning) -> str:
         if beginning.missed is not None:
             return standing(beginning.missed)
@@ -315,63 +314,6 @@ class OrderBuilder:
         owner = next((result for result in newest_first if result.session == session), None)
         return "" if owner is None else standing(owner.message)
 
-    # -- templates -----------------------------------------------------------------------------------------------
-
-    def _render(self, text: str, ready: Ready) -> str:
-        return parse(text).render(lambda name: self._value(name, ready))
-
-    def _value(self, name: str, ready: Ready) -> str:
-        head, _, rest = name.partition(".")
-        item = ready.items[-1] if ready.items else None
-        match head:
-            case "spec" if not rest:
-                return self._inputs.spec_text
-            case "attempt" if not rest:
-                return str(ready.attempt)
-            case "error" if not rest:
-                failures = results(self._failed(ready))
-                return describe_failures(failures, error_chars=self._inputs.settings.error_chars) if failures else ""
-            case "diff" if not rest:
-                failed = self._failed(ready)
-                return self._diff_of(failed[-1], self._inputs.settings.diff_chars) if failed else ""
-            case "output" if not rest:
-                return self._template_values.previous(ready.step_path, "output")
-            case "prev" if rest:
-                return self._previous(rest, ready)
-            case "gate" if rest:
-                return self._template_values.gate(ready.step_path, rest)
-            case "item" | "task" if item is not None and rest:
-                return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
-            case "run" if rest:
-                return self._template_values.run(rest)
-            case "steps" if (split := split_state(name)) is not None:
-                reference, field = split
-                static = "::".join(self._scopes.source(ready.path.names, reference))
-                return self._template_values.step(static, field, ready.path)
-            case _:
-                return self._calls.value(name, ready, self._value)
-
-    def _previous(self, field: str, ready: Ready) -> str:
-        """Return a field of the attempt before; the comment is that of the verdict that led to this attempt."""
-        failed = results(self._failed(ready))
-        if field == "comment" and failed and failed[-1].verdict is not None:
-            return failed[-1].verdict.comment
-        attempt = ready.attempt if ready.role in {"step", "gate"} else None
-        return self._template_values.previous(ready.step_path, field, attempt=attempt)
-
-    def _stable_value(self, name: str, ready: Ready) -> str:
-        """Like `_value`, but values that differ between equal runs stay names; for fingerprints and cassettes."""
-        if varies(name) or name.rpartition(".")[2] in _VOLATILE:
-            return f"{{{name}}}"
-        return self._calls.value(name, ready, self._stable_value) if is_input(name) else self._value(name, ready)
-
-    def _diff_of(self, attempt: AttemptRecord, limit: int = 0) -> str:
-        result = attempt.result
-        if result is None or result.snapshot is None or result.snapshot == attempt.step_base:
-            return ""
-        limit = limit or self._inputs.settings.context_bytes
-        return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
-
 
 def _must_change(ready: Ready) -> bool:
     """True if the attempt must change files; items of a replan need not."""
@@ -390,4 +332,3 @@ def _protected(ready: Ready) -> tuple[str, ...]:
 
 
 _INSTALLED = {str(BYTECOMPILE): "bytecompile", sys.executable: "python"}
-_VOLATILE = {"session_id", "cost", "duration", "turns", "retries", "tokens_in", "tokens_out"}

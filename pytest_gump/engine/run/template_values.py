@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.model import template_name
+from pytest_gump.workflow.model import VALIDATE, gate_name, template_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ class TemplateValues:
     def previous(self, path: StepPath, field: str, *, attempt: int | None = None) -> str:
         """Return a field of the newest attempt of a step, or of the newest one before this attempt number.
 
-        `comment` is the comment of its verdict, and `diff` its change since the step began.
+        `comment` is that of its verdict or of its validators, and `diff` its change since the step began.
         """
         found = self._newest(path, attempt)
         if found is None or found.result is None:
             return ""
         if field == "comment":
-            return "" if found.result.verdict is None else found.result.verdict.comment
+            return comment_of(found.result)
         return self._diff(found) if field == "diff" else self._output(found, found.result)
 
     def gate(self, path: StepPath, name: str) -> str:
@@ -116,6 +116,13 @@ class TemplateValues:
         if result.artifact is not None:
             return result.artifact
         return self._diff(attempt)
+
+
+def comment_of(result: AttemptResult) -> str:
+    """Return the comments of the validators that did not pass, or else that of the verdict."""
+    failed = (gate.output for gate in result.gates if gate.status == "failed" and gate_name(gate.name) == VALIDATE)
+    verdict = "" if result.verdict is None else result.verdict.comment
+    return "\n\n".join(filter(None, failed)) or verdict
 
 
 def _sums(total: Total) -> dict[str, str]:

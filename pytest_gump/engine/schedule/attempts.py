@@ -9,7 +9,7 @@ from pytest_gump.engine.schedule.call_trees import call_trees
 from pytest_gump.engine.schedule.decision import Retry
 from pytest_gump.engine.schedule.nodes import Replanning, judged_by
 from pytest_gump.engine.schedule.records import Ready
-from pytest_gump.workflow.path import REPLAN, StepPath
+from pytest_gump.workflow.path import CONTEXT, REPLAN, StepPath
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -76,8 +76,10 @@ def _take_case(leaf: Leaf) -> tuple[FailureCase | None, bool]:
     """Remove and return the failure that the step's prompt must describe, and True if its conversation must be new.
 
     After a restart, the failure goes to the first agent step from the target on. In a new pass of a group, it goes to
-    the first agent step with the same plan item as the failed one.
+    the first agent step with the same plan item as the failed one. A workflow for the context of a step gets neither.
     """
+    if any(CONTEXT in name for name in leaf.path.names):
+        return None, False
     node: StepNode = leaf
     while (group := node.parent) is not None:
         restarted = group.restarted

@@ -300,8 +300,8 @@ class Group:
         self.cause = "group"
         self.lane.head = self.begin if is_reset else left
 
-    def rewind(self, target: StepNode, until: StepNode, case: FailureCase) -> None:
-        """Prepare a restart: keep the tallies of `target` and `until`, and drop the members from one to the other.
+    def rewind(self, first: int, target: StepNode, until: StepNode, case: FailureCase) -> None:
+        """Prepare a restart: keep the tallies of `target` and `until`, and drop the members from `first` to `until`.
 
         The tallies of steps after `until`, from which an earlier restart came, are kept too. Otherwise, two crossing
         restarts could repeat forever.
@@ -310,7 +310,7 @@ class Group:
         self.kept = {**later, target.index: target.tally, until.index: until.tally}
         reach = max(until.index, self.restarted.until) if self.restarted is not None else until.index
         self.restarted = Restarted(case, reach)
-        self.members[target.index : until.index + 1] = [None] * (until.index + 1 - target.index)
+        self.members[first : until.index + 1] = [None] * (until.index + 1 - first)
 
     def member(self, index: int, lane: Lane) -> Leaf | Group:
         """Create the member and replace an earlier one."""

@@ -27,7 +27,7 @@ from pytest_gump.engine.schedule.nodes import (
     top_of,
 )
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
-from pytest_gump.engine.schedule.targets import restart_target, writer_of
+from pytest_gump.engine.schedule.targets import first_before, restart_target, writer_of
 from pytest_gump.engine.schedule.tree import StepTree
 from pytest_gump.engine.schedule.validation import add_answer, next_validator, result_with_answers
 from pytest_gump.engine.schedule.view import LeafList, signature
@@ -335,9 +335,10 @@ class Schedule(StepTree):
         target.tally.enter()
         node.tally.enter()
         node.tally.restart_list(node.policy)
-        group.rewind(target, node, case)
+        first = first_before(group, target)
+        group.rewind(first, target, node, case)
         target.lane.head = target.begin
-        self._enter(group.member(target.index, target.lane))
+        self._enter(group.member(first, target.lane))
 
     def _fail_run(self, cases: Sequence[FailureCase]) -> None:
         self._has_failed = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.nodes import Group
+from pytest_gump.workflow.path import CONTEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,3 +39,12 @@ def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
             if sibling is not None and sibling.step.name == name:
                 return group, sibling
     raise ValueError(f"cannot restart {node.path} from {name!r}: not an earlier sibling")
+
+
+def first_before(group: Group, target: StepNode) -> int:
+    """Return the index of the first call for the context of a step: they run again before it; or its own index."""
+    names = [step.name for step in group.steps[: target.index]] if group.kind != "foreach" else []
+    index = target.index
+    while index and names[index - 1 : index] and names[index - 1].startswith(f"{target.step.name}{CONTEXT}"):
+        index -= 1
+    return index

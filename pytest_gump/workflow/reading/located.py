@@ -118,6 +118,8 @@ class PlacedStep(NamedTuple):
     texts: tuple[Templated, ...] = ()
     children: tuple[PlacedStep, ...] = ()
     called: Loaded | None = None
+    before: tuple[PlacedStep, ...] = ()
+    """The calls of its context workflows: steps of their own, before it."""
 
     @property
     def title(self) -> str:

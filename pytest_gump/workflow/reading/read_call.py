@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Surroundings
 
-VALUE_NAMES: Final = ("spec",)
+VALUE_NAMES: Final = ("spec", "diff")
 """The names that a value may use, besides those of inputs, plan items, steps and the run."""
 
 

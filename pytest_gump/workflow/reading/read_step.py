@@ -14,11 +14,11 @@ from pytest_gump.workflow.reading.original import CALLS, RECIPE, UNSUPPORTED
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_call import read_call
+from pytest_gump.workflow.reading.read_context import read_context
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import split_state
-from pytest_gump.workflow.relative_path import path_error
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ def read_name(fields: Fields, title: str) -> str | None:
 
 
 def read_steps(nodes: tuple[Node, ...], above: tuple[str, ...], around: Surroundings) -> tuple[PlacedStep, ...]:
-    """Read sibling steps; report duplicate names."""
-    steps = tuple(step for node in nodes if (step := read_step(node, above, around)) is not None)
+    """Read sibling steps, with the calls for their context before each; report duplicate names."""
+    declared = (step for node in nodes if (step := read_step(node, above, around)) is not None)
+    steps = tuple(each for step in declared for each in (*step.before, step))
     first: dict[str, PlacedStep] = {}
     for step in steps:
         name = step.step.name
@@ -165,6 +166,7 @@ class _Reader:
     def __init__(self, fields: Fields, kind: Kind, names: tuple[str, ...], around: Surroundings) -> None:
         self._fields, self._kind, self._names, self._around = fields, kind, names, around
         self._texts: list[Templated] = []
+        self._before: tuple[PlacedStep, ...] = ()
 
     def read(self) -> PlacedStep:
         values: dict[str, Any] = {"name": self._names[-1]}
@@ -209,6 +211,7 @@ class _Reader:
             tuple(self._texts),
             children,
             None if called is None else called.loaded,
+            self._before,
         )
 
     @property
@@ -308,6 +311,12 @@ class _Reader:
         mode = self._fields.choice("session", SESSION_WORDS)
         return FRESH if mode is None else SessionMode(mode=cast("Any", mode))
 
+    def _context(self) -> tuple[ContextEntry, ...]:
+        context = read_context(self._fields, self._names, self._around)
+        self._texts += context.texts
+        self._before = context.calls
+        return context.entries
+
     def _session_of_step(self) -> SessionMode:
         kinds = (*keys.keys(keys.SessionOf), *keys.keys(keys.SessionCopy))
         below = self._fields.mapping("session", kinds)
@@ -317,31 +326,3 @@ class _Reader:
         if below is None or not given:
             return FRESH
         return SessionMode(mode=cast("Any", given[0]), step=below.text(given[0]))
-
-    def _context(self) -> tuple[ContextEntry, ...]:
-        nodes = self._fields.nodes("context") or ()
-        return tuple(entry for node in nodes if (entry := self._context_entry(node)) is not None)
-
-    def _context_entry(self, node: Node) -> ContextEntry | None:
-        problems = self._around.problems
-        if not isinstance(node, MapNode):
-            problems.add(
-                node.position, f"a context entry must be {{file: PATH}} or {{bash: COMMAND}}, not {describe(node)}"
-            )
-            return None
-        fields = Fields(node, ("file", "bash"), problems)
-        if ("file" in fields) == ("bash" in fields):
-            what = "both 'file' and 'bash'" if "file" in fields else "neither 'file' nor 'bash'"
-            problems.add(node.position, f"a context entry has {what}", "each entry has exactly one of them")
-            return None
-        if "bash" in fields:
-            return ContextEntry(bash=fields.text("bash"))
-        path, written = fields.text("file"), fields.get("file")
-        if path is None or not isinstance(written, ScalarNode):
-            return None
-        if wrong := path_error(path):
-            problems.add(
-                written.position, f"context file {quoted(path)} {wrong}", "paths are relative to the project's root"
-            )
-        self._texts.append(Templated(path, written))
-        return ContextEntry(file=path)

@@ -81,6 +81,7 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
         _check_budget(step, run_budget)
         _check_overlap(step)
         _check_parallel_call(step)
+        _check_context(step)
         _check_reserved_names(step)
         foreach, session = step.step.foreach, step.step.session.step
         if foreach is not None and (problem := _foreach_problem(step, foreach, index, around)):
@@ -114,6 +115,15 @@ def _check_parallel_call(step: PlacedStep) -> None:
     if step.kind == "call" and step.step.parallel and "foreach" not in step.fields:
         hint = "the called workflow says which of its steps run in parallel"
         step.fields.refuse_key("parallel", "'parallel' has no effect on a call without 'foreach'", hint)
+
+
+def _check_context(group: PlacedStep) -> None:
+    """Report workflows in the context of a step that runs in parallel with its siblings, and so with their calls."""
+    if not group.step.parallel or "foreach" in group.fields:
+        return
+    for call in (call for child in group.children for call in child.before):
+        what = f"'workflow' in 'context' must run before the step, but group {quoted(group.step.name)} is parallel"
+        call.fields.refuse_key("workflow", what, "put the step into a group of its own")
 
 
 def _check_reserved_names(step: PlacedStep) -> None:

@@ -375,12 +375,17 @@ def test_prompt_contains_conventions_and_context(kit: Kit) -> None:
     agent = kit.script("")
     result = kit.run(
         base=base,
-        context=(ContextPart(file="./notes.txt"), ContextPart(bash="echo $GUMP_STEP; echo oops >&2; exit 3")),
+        context=(
+            ContextPart(file="./notes.txt"),
+            ContextPart(workflow="look", text="It has ```three``` layers."),
+            ContextPart(bash="echo $GUMP_STEP; echo oops >&2; exit 3"),
+        ),
     )
     prompt = agent.tasks[-1].prompt
     assert result.passed, result.reason
     assert "## Your task\n\nChange it.\n\n## Project conventions\n\nuse tabs" in prompt
     assert "### File `./notes.txt`\n\n```\nremember\n```" in prompt
+    assert "### Output of workflow `look`\n\n````\nIt has ```three``` layers.\n````" in prompt
     assert "```\nbuild\n```\n\nThe command failed: exit code 3: oops" in prompt
     assert (scratch_of(result) / "prompt.md").read_text() == prompt
 

@@ -243,8 +243,10 @@ def test_key_depends_on_task_mode_and_context() -> None:
         prompt_key(order(head_sections(PromptParts("Do it.", "plan")))),
         prompt_key(replace(base, context=(ContextPart(file="a.txt"),))),
         prompt_key(replace(base, context=(ContextPart(bash="a.txt"),))),
+        prompt_key(replace(base, context=(ContextPart(workflow="a.txt", text="one"),))),
+        prompt_key(replace(base, context=(ContextPart(workflow="a.txt", text="two"),))),
     }
-    assert len(keys) == 5
+    assert len(keys) == 6
 
 
 def test_key_uses_the_declared_task_if_the_text_varies_between_runs() -> None:

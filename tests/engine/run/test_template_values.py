@@ -238,6 +238,13 @@ def test_comment_of_the_previous_attempt_is_that_of_its_verdict() -> None:
     values = own(attempt("a", 1, verdict=Verdict(passed=False, comment="too long")), attempt("b", 1))
     assert values.previous(StepPath(("a",)), "comment") == "too long"
     assert values.previous(StepPath(("b",)), "comment") == ""
+    gates = (
+        GateResult("test", "passed", output="4 passed"),
+        GateResult("validate: a", "failed", output="no layers"),
+        GateResult("validate: b", "passed"),
+        GateResult("validate: c", "failed", output="slow"),
+    )
+    assert own(attempt("a", 1, gates=gates)).previous(StepPath(("a",)), "comment") == "no layers\n\nslow"
 
 
 def test_gate_is_summarised_from_the_newest_attempt() -> None:

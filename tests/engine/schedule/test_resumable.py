@@ -112,7 +112,7 @@ def test_failed_run_can_continue_and_pass(workflow: Workflow, data: DataObject, 
         settled = schedule.complete(
             *ended(ready.path, ready.attempt, agent=ready.agent, commit=commit, plan=items), own_policy
         )
-        assert settled.verdict == "passed"
+        assert settled.verdict in {"passed", "judged"}
         ran += 1
         assert ran < MOST
     assert schedule.passed

@@ -60,7 +60,7 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
     known = list(plans)
     for number in range(draw(st.integers(1, 3))):
         name = f"{prefix}{number}"
-        targets = [name] if in_parallel else [*(step.name for step in steps), name]
+        targets = [name] if in_parallel else [*(step.name for step in steps if "--" not in step.name), name]
         kind = draw(st.sampled_from(["agent", "agent", "gate", "plan", *(["group"] * 2 if depth else [])]))
         on_failure = draw(failure_policies(targets, with_replan=kind == "agent"))
         if kind == "group":
@@ -69,10 +69,20 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
             steps.append(Step(name=name, on_failure=on_failure, **draw(validators())))
         else:
             output = "plan" if kind == "plan" else "diff"
+            steps += [] if in_parallel else draw(contexts(name))
             steps.append(agent(name, output=output, on_failure=on_failure, **draw(validators())))
         if kind == "plan" and not in_parallel:
             known.append(name)
     return tuple(steps)
+
+
+@st.composite
+def contexts(draw: DrawFn, step: str) -> list[Step]:
+    """Draw the calls for the context of a step, most often none."""
+    counts = range(draw(st.sampled_from([0, 0, 0, 1, 2])))
+    policy = draw(failure_policies(["look"], with_replan=False))
+    look = agent("look", output="artifact", on_failure=policy)
+    return [group(f"{step}--context-c{number}", look, agent("tell", output="artifact")) for number in counts]
 
 
 @st.composite
@@ -82,9 +92,11 @@ def validators(draw: DrawFn) -> dict[str, Any]:
     called = []
     for number in range(count):
         names = ["look", "judge"] if draw(st.booleans()) else ["judge"]
-        policy = draw(failure_policies(names[:1], with_replan=False))
-        steps = [agent(name, output="review", on_failure=policy) for name in names]
-        if draw(st.booleans()):
+        is_parallel = draw(st.booleans())
+        targets = [[name] if is_parallel else names[:1] for name in names]
+        policies = [draw(failure_policies(target, with_replan=False)) for target in targets]
+        steps = [agent(name, output="review", on_failure=own) for name, own in zip(names, policies, strict=True)]
+        if is_parallel:
             steps = [group("all", *steps, parallel=True), agent("end", output="review")]
         called.append(group(f"validate-v{number}", *steps))
     gates = tuple(GateSpec("validate", f"v{number}") for number in range(count))

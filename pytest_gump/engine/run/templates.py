@@ -1,0 +1,109 @@
+"""Fills in the templates of an attempt: the values of all names in its scope."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.attempt.feedback import describe_failures
+from pytest_gump.engine.record.records import results
+from pytest_gump.engine.run.call_scope import is_input
+from pytest_gump.engine.run.template_values import TemplateValues, comment_of
+from pytest_gump.workflow.refs import split_state
+from pytest_gump.workflow.template import parse, varies
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord
+    from pytest_gump.engine.run.call_scope import CallScope
+    from pytest_gump.engine.schedule.records import CallTrees, Ready
+    from pytest_gump.settings.settings import Settings
+    from pytest_gump.system.git.repository import Repository
+    from pytest_gump.workflow.refs import Scopes
+
+_VOLATILE: Final = {"session_id", "cost", "duration", "turns", "retries", "tokens_in", "tokens_out"}
+
+
+class Templates:
+    def __init__(
+        self, record: RunRecord, repository: Repository, settings: Settings, *,
+        spec: str, calls: CallScope, scopes: Scopes, foreach: Collection[str],
+    ) -> None:  # fmt: skip
+        self._record, self._repository, self._settings = record, repository, settings
+        self._spec, self._calls, self._scopes = spec, calls, scopes
+        self._values = TemplateValues(record, foreach, self.diff_of)
+
+    def render(self, text: str, ready: Ready) -> str:
+        return parse(text).render(lambda name: self.value(name, ready))
+
+    def value(self, name: str, ready: Ready) -> str:
+        """Return the value of a name for an attempt; empty if it has none yet."""
+        head, _, rest = name.partition(".")
+        item = ready.items[-1] if ready.items else None
+        match head:
+            case "spec" if not rest:
+                return self._spec
+            case "attempt" if not rest:
+                return str(ready.attempt)
+            case "error" if not rest:
+                failures = results(self.failed(ready))
+                return describe_failures(failures, error_chars=self._settings.error_chars) if failures else ""
+            case "diff" if not rest:
+                return self._diff(ready)
+            case "output" if not rest:
+                return self._values.previous(ready.step_path, "output")
+            case "prev" if rest:
+                return self._previous(rest, ready)
+            case "gate" if rest:
+                return self._values.gate(ready.step_path, rest)
+            case "item" | "task" if item is not None and rest:
+                return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
+            case "run" if rest:
+                return self._values.run(rest)
+            case "steps" if (split := split_state(name)) is not None:
+                reference, field = split
+                static = "::".join(self._scopes.source(ready.path.names, reference))
+                return self._values.step(static, field, ready.path)
+            case _:
+                return self._calls.value(name, ready, self.value)
+
+    def stable_value(self, name: str, ready: Ready) -> str:
+        """Like `value`, but values that differ between equal runs stay names; for fingerprints and cassettes."""
+        if varies(name) or name.rpartition(".")[2] in _VOLATILE:
+            return f"{{{name}}}"
+        return self._calls.value(name, ready, self.stable_value) if is_input(name) else self.value(name, ready)
+
+    def failed(self, ready: Ready) -> list[AttemptRecord]:
+        """Return the failed attempts that the prompt describes, oldest first."""
+        step = self._record.steps.get(str(ready.failed))
+        if step is None or ready.failure is None:
+            return []
+        return [record for record in step.attempts if record.counts and record.attempt == ready.failure.attempt]
+
+    def diff_of(self, attempt: AttemptRecord, limit: int = 0) -> str:
+        """Return the change of an attempt since its step began."""
+        result = attempt.result
+        if result is None or result.snapshot is None or result.snapshot == attempt.step_base:
+            return ""
+        limit = limit or self._settings.context_bytes
+        return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
+
+    def _diff(self, ready: Ready) -> str:
+        """Return the change of the failed attempt; in `with`, the change that the call is about."""
+        if ready.step.call is not None:
+            return self._change(ready.calls[-1])
+        failed = self.failed(ready)
+        return self.diff_of(failed[-1], self._settings.diff_chars) if failed else ""
+
+    def _change(self, trees: CallTrees) -> str:
+        if trees.since == trees.until:
+            return ""
+        return self._repository.diff_text(trees.since, trees.until, self._settings.context_bytes)
+
+    def _previous(self, field: str, ready: Ready) -> str:
+        """Return a field of the attempt before; the comment is that of the verdict that led to this attempt."""
+        failed = results(self.failed(ready))
+        if field == "comment" and failed and (comment := comment_of(failed[-1])):
+            return comment
+        attempt = ready.attempt if ready.role in {"step", "gate"} else None
+        return self._values.previous(ready.step_path, field, attempt=attempt)
