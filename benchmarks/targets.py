@@ -77,6 +77,8 @@ TARGETS: Final = (
     Target("large/parallel", "10 parallel items in 50,000 files, warm", 4000, floors=TEN_SNAPSHOTS, cpu=False),
     Target("waiting/cpu", "8 parallel items of a 2 s agent", 3500, floors=("pytest",), wall=False),
     Target("waiting/wall", "the same, from the plan, beyond the 2 s", 1200, floors=("pytest",), cpu=False),
+    Target("calls/collect", "--collect-only, 1,000 calls of ten steps, beyond 10,000 steps", 1000, floors=("pytest",)),
+    Target("calls/whole", "the same, beyond an empty session", 2000, floors=("pytest",), wall=False),
     Target("commands/dry-run", "gump run --dry-run", 350, floors=("python",)),
     Target("commands/report", "gump report", 150, floors=("python",)),
     Target("commands/doctor", "gump doctor", 400, floors=("python",)),
