@@ -9,7 +9,7 @@
 # make test-root         tests that need root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates
 # make test-readers      read the JUnit XML with two npm packages and check it against the schema; needs node and npm
-# make test-wheel        build wheel and sdist, compare them with the tree, install them, and run the demo from there
+# make test-wheel        build wheel, sdist and the example package, install them, and run the demo from there
 # make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 1.6 GB once
 # make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
 # make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour

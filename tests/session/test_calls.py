@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+
+from tests.kits.commands import gump
+from tests.workflow.installed import install
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
@@ -250,3 +254,71 @@ def test_output_of_a_context_workflow_is_in_every_prompt_of_one_entry_of_the_ste
     assert section.format(2) in project.prompt("impl", 3)
     assert "Too short." in project.prompt("impl", 3)
     assert "Too short." not in project.prompt(f"{CONTEXT}::read", 2)
+
+
+PACKAGED: Final = """\
+name: packaged
+steps:
+  - {name: look, agent: claude-haiku, output: artifact, prompt: Outside.}
+  - name: review
+    workflow: acme/review
+    with: {change: "{steps.look.output}"}
+"""
+
+
+def test_a_changed_package_is_a_reason_to_run_its_steps_again(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = project.path.parent / f"{project.path.name}-site"
+    monkeypatch.syspath_prepend(str(site))
+    install(site, "acme", "1.0", review=REVIEW)
+    project.workflow("packaged", PACKAGED)
+    project.answer("look", out={"artifact.txt": "what is outside"})
+    project.answer("review::look", out={"artifact.txt": "what is inside"})
+    project.review("review::correctness", passes=False, comment="no")
+    assert project.run("packaged").ret == pytest.ExitCode.TESTS_FAILED
+    (package,) = project.folders()[0].read_header()["packages"]
+    assert (package["name"], package["version"]) == ("acme", "1.0")
+    shutil.rmtree(site)
+    install(site, "acme", "1.1", review=REVIEW)
+    project.answer("review::look", attempt=2, out={"artifact.txt": "what is inside"})
+    project.review("review::correctness", attempt=2, passes=True)
+    result = project.pytester.runpytest("--gump-resume")
+    result.stdout.fnmatch_lines(
+        [
+            "* look * reused",
+            "* review::look * re-run: package acme (1.0 to 1.1) changed",
+            "* review::correctness * re-run: it follows review::look",
+        ]
+    )
+    assert project.record().status == "passed"
+
+
+def test_a_workflow_of_a_package_is_run_and_resumed_by_its_name(
+    project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = project.path.parent / f"{project.path.name}-site"
+    monkeypatch.syspath_prepend(str(site))
+    install(site, "acme", "1.0", fix=FIX.replace("{required: true}", "{default: it}").replace("{item.description}", ""))
+    project.answer("impl", writes={"it.py": "def broken(:\n"})
+    assert project.run("acme/fix").ret == pytest.ExitCode.TESTS_FAILED
+    project.answer("impl", attempt=2, writes={"it.py": "ok = 1\n"})
+    assert project.pytester.runpytest("--gump-resume").ret == pytest.ExitCode.OK
+    listed = gump("playbook", "list").stdout
+    assert [line.split()[1:4] for line in listed.splitlines() if line.startswith("acme/fix")] == [
+        ["package", "acme", "1.0"]
+    ]
+    assert gump("playbook", "show", "acme/fix").stdout.startswith("name: fix\n")
+    install(site, "acme", "3.0", distribution="other", folder="other_flows", fix=FIX)
+    refused = gump("playbook", "list")
+    assert refused.returncode != 0
+    assert "two installed packages have the name 'acme': acme-workflows 1.0 and other 3.0" in refused.stderr
+
+
+def test_a_part_of_a_call_can_be_selected_and_a_run_begins_at_one_of_its_steps(called: GumpProject) -> None:
+    selected = called.run("main", "--deselect=spec.md::main::end", "--deselect=spec.md::main::review::correctness")
+    selected.assert_outcomes(passed=3, deselected=2)
+    assert called.run("main").ret == pytest.ExitCode.OK
+    result = called.pytester.runpytest("--gump-from=review::correctness")
+    result.stdout.fnmatch_lines(["* review::look * reused", "* review::correctness * re-run: requested"])
+    assert called.record().status == "passed"
