@@ -38,14 +38,29 @@ steps:
         gate: [compile]
         on_failure: {retry: 2, strategy: [same, "escalate: strong"]}
     gate: [compile]
-  - {name: notes, agent: script, prompt: Note it., gate: [compile]}
+  - {name: notes, workflow: note, with: {kind: short}}
   - name: last
     agent: script
     prompt: "Finish it. {steps.notes.status}"
+    context: [{workflow: explain, with: {topic: "{steps.notes.output}"}}]
     gate: [compile]
     on_failure: {retry: 2, strategy: [same], restart_from: notes}
   - {name: quality, gate: [compile]}
 """
+CALLED: Final = {
+    "note": """\
+name: note
+inputs: {kind: {required: true}}
+steps:
+  - {name: write, agent: script, prompt: "Write {kind} notes.", gate: [compile]}
+""",
+    "explain": """\
+name: explain
+inputs: {topic: {required: true}}
+steps:
+  - {name: tell, agent: script, output: artifact, prompt: "Explain {topic}."}
+""",
+}
 CONFTEST: Final = "conftest.py"
 """The only file that differs between two projects: it contains the path of the project."""
 AGENT: Final = """\
@@ -56,7 +71,9 @@ if step == "split":
     plan({{"name": "a", "description": "A"}}, {{"name": "b", "description": "B"}})
 elif step == "build::impl":
     write(f"{{item}}.py", "x = (\\n" if item == "b" and attempt == 1 else "x = 1\\n")
-elif step == "notes":
+elif step == "last--context-explain::tell":
+    (out / "artifact.txt").write_text("It is about notes.")
+elif step == "notes::write":
     write("notes.py", f"n = {{attempt}}\\n")
 elif step == "last":
     write("last.py", "x = (\\n" if attempt == 1 else "x = 2\\n")
@@ -106,6 +123,8 @@ def prepare(project: GumpProject, *, pause: float = 0.05) -> None:
     log = project.path.parent / f"{project.path.name}-agents.log"
     log.touch()
     parallel_kit.prepare(project, AGENT.format(log=str(log), pause=pause), workflow=WORKFLOW)
+    for name, text in CALLED.items():
+        project.workflow(name, text)
     conftest = (project.path / CONFTEST).read_text()
     named = conftest.replace('{"script": Script()}', '{"script": Script(), "strong": Script()}')
     assert named != conftest

@@ -322,3 +322,23 @@ def test_a_part_of_a_call_can_be_selected_and_a_run_begins_at_one_of_its_steps(c
     result = called.pytester.runpytest("--gump-from=review::correctness")
     result.stdout.fnmatch_lines(["* review::look * reused", "* review::correctness * re-run: requested"])
     assert called.record().status == "passed"
+
+
+def test_resumed_run_reuses_the_steps_of_a_context_workflow_that_have_not_changed(project: GumpProject) -> None:
+    project.workflow("summary", SUMMARY)
+    project.workflow("informed", INFORMED)
+    project.answer("first", writes={"first.py": "x = 1\n"})
+    for attempt in (1, 2):
+        project.answer(f"{CONTEXT}::read", attempt=attempt, out={"artifact.txt": f"facts {attempt}"})
+        project.answer(f"{CONTEXT}::tell", attempt=attempt, out={"artifact.txt": f"told {attempt}"})
+    for attempt, text in enumerate(("def broken(:\n", "def broken(:\n# 2\n", "x = 3\n", "x = 4\n"), 1):
+        project.answer("impl", attempt=attempt, writes={"new.py": text})
+        project.review("check", passes=True, attempt=attempt)
+    assert project.run("informed").ret == pytest.ExitCode.TESTS_FAILED
+    project.workflow("summary", SUMMARY.replace("Tell {steps", "Say {steps"))
+    result = project.pytester.runpytest("--gump-resume")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines([f"* {CONTEXT}::read *reused", f"* {CONTEXT}::tell *re-run: prompt changed*"])
+    rerun = [f"{attempt.step} {attempt.attempt}" for attempt in project.record().attempts[5:]]
+    assert rerun == [f"{CONTEXT}::tell 2", "impl 3", "check 1"]
+    assert "told 2" in project.prompt("impl", 3)
