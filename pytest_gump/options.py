@@ -45,6 +45,11 @@ def add_options(parser: pytest.Parser) -> None:
         "--gump-input", action="append", metavar="KEY=VALUE", default=[],
         help="set an input that the workflow declares; may be repeated",
     )  # fmt: skip
+    add(
+        "--gump-pause-after", action="append", metavar="STEP", default=[],
+        help="a person must approve the work of the agent of STEP before its gates run, as with 'hitl: true'; may be "
+        "repeated",
+    )  # fmt: skip
     _add_past(add)
     add(
         "--gump-dry-run", action="store_true",

@@ -51,12 +51,13 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
     NO_CHANGE = "no_change"
     BUDGET = "budget"
+    AWAITING = "awaiting"
     CRASHED = "crashed"
     CANCELLED = "cancelled"
     SKIPPED = "skipped"
 
 
-Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge"]
+Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge", "approve"]
 Scope = Literal["guard", "step", "call", "run"]
 """Source of a limit."""
 
@@ -225,6 +226,10 @@ class Order:
     item: PlanItem | None = None
     theirs: str | None = None
     """For a merge: the commit to merge into `base`. Both descend from `step_base`."""
+    gates_due: bool = False
+    """True if the gates do not run now, because a person must approve the work first."""
+    agent_part: AttemptResult | None = None
+    """Result of the first part of the attempt, if only its gates are left to run."""
     session: SessionRef | None = None
     """Conversation that the agent continues; None for a new one."""
     fork: bool = False
@@ -297,6 +302,8 @@ class AttemptResult:
     named_changes: tuple[str, ...] = ()
     """Changes that no gate forbids but a person should review, one line each. Always shown in the report."""
     notes: tuple[str, ...] = ()
+    gates_due: bool = False
+    """True if only the agent's part has run. The gates follow when a person has approved it."""
     final: bool = False
     """True if the step must not be retried, because another attempt would fail in the same way."""
     resets_at: float | None = None

@@ -64,6 +64,12 @@ def format_duration(seconds: float) -> str:
     return f"{minutes // 60}h{minutes % 60:02d}m"
 
 
+def format_age(seconds: float) -> str:
+    """Format seconds: whole days as `3d`, other times as a duration."""
+    days, rest = divmod(seconds, _DAY_S)
+    return f"{days:.0f}d" if days and not rest else format_duration(seconds)
+
+
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
     """Format dollars: `$0.30`, `$0.0189`, `$1.19`. Unknown is `$?`; an estimate starts with `~`.
 

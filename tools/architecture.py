@@ -37,8 +37,8 @@ PATHS = {
         ~ session.dispatch > session.item_protocol > engine.run.run ~ engine.schedule.schedule
         > engine.schedule.failure_handling > engine.schedule.retry = engine.schedule.failure_handling
         ~ session.item_protocol = session.dispatch > engine.run.run > engine.schedule.resumable
-        > engine.schedule.schedule > engine.schedule.attempts = engine.run.run > engine.run.order_builder
-        = session.dispatch
+        > engine.schedule.approvals > engine.schedule.schedule > engine.schedule.attempts = engine.run.run
+        > engine.run.order_builder = session.dispatch
     """,
     "From `--gump-resume` to the first reused step": """
         plugin > jobs.previous_run > engine.record.stored_run = plugin > conductor > jobs.job = conductor

@@ -23,6 +23,7 @@ SUMMARIES: Final = {
     "report": "show the cost, tokens and time of each attempt of a run",
     "log": "show the prompt, agent activity and gate output of a step",
     "diff": "show the changes of a run or a step",
+    "approve": "approve or reject the work of a step that waits for a person",
     "apply": "merge the result of a run into the current branch",
     "discard": "remove the branch and the snapshots of a run",
     "gc": "remove unused worktrees, leftover files and old runs",

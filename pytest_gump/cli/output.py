@@ -18,7 +18,13 @@ if TYPE_CHECKING:
 _COLOURS: Final = {"red": "31", "green": "32", "yellow": "33", "dim": "2", "bold": "1"}
 NARROWEST: Final = 12
 """Minimum width of a text column in a table that is too wide."""
-STATUS_COLOURS: Final = {"passed": "green", "failed": "red", "interrupted": "red", "cancelled": "yellow"}
+STATUS_COLOURS: Final = {
+    "passed": "green",
+    "failed": "red",
+    "interrupted": "red",
+    "cancelled": "yellow",
+    "awaiting": "yellow",
+}
 
 
 class Out:

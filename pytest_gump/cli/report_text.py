@@ -27,6 +27,7 @@ HOW = {
     "group": "in a new pass",
     "resume": "resumed",
     "recheck": "gates run again",
+    "gates": "its gates",
 }
 
 TURN_KINDS: Final = ("write", "command", "other", "text")

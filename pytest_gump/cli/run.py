@@ -26,6 +26,7 @@ VALUES: Final = (
     ("--base", "REF", "start the run from this commit (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files (default: refuse)"),
     ("--input", "KEY=VALUE", "set an input that the workflow declares"),
+    ("--pause-after", "STEP", "a person must approve the work of STEP before its gates run"),
     ("--resume", "[RUN]", "resume a run that failed or was interrupted (default: the newest run)"),
     ("--from", "STEP[@RUN]", "start a new run that reuses the results before STEP of an earlier run"),
     ("--ci", "auto|github|gitlab|off", "report to this CI service (default: auto, the service that runs the command)"),

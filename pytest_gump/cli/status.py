@@ -87,7 +87,9 @@ def _step(run: StoredRun) -> tuple[str, str]:
     others = f" and {len(at) - 1} more" if at[1:] else ""
     waits = run.state == "running" and first in run.record.waiting and first.until is not None
     wait = f" (waits for a limit until {clock_text(first.until or 0.0, time.time())})" if waits else ""
-    return f"{first.step}{others}{wait}", str(first.attempt)
+    answer = run.record.steps[first.step].reason if run.state == "awaiting" else ""
+    answer = f" ({answer})" if answer and not others and not answer.startswith("waits") else ""
+    return f"{first.step}{others}{wait}{answer}", str(first.attempt)
 
 
 def _row(run: StoredRun) -> tuple[str, ...]:

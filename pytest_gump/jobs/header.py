@@ -59,6 +59,7 @@ def stored_options(config: pytest.Config, prepared: PreparedJob) -> dict[str, An
         "workflow": None if workflow is None else _inside(root, workflow),
         "agents": [*option.gump_agent],
         "inputs": [*option.gump_input],
+        "pause_after": [*option.gump_pause_after],
         "max_budget": option.gump_max_budget,
         "on_quota": option.gump_on_quota,
         "selected": None if selected == [path for path, _ in leaves(job.loaded.workflow.steps)] else selected,

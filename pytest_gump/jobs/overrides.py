@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents import registry
 from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.workflow.edit import override_agents
+from pytest_gump.workflow.edit import override_agents, pause_after
 from pytest_gump.workflow.inputs import input_hint, missing, value_error
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ def override_workflow(
         if problem is not None:
             raise AgentError(f"--gump-agent: {problem}")
     workflow = override_agents(workflow, overrides) if overrides else workflow
+    for name in config.getoption("gump_pause_after"):
+        workflow = pause_after(workflow, str(name))
     budget = config.getoption("gump_max_budget")
     if budget is None:
         return workflow

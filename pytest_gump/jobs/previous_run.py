@@ -96,7 +96,7 @@ class PreviousRun(NamedTuple):
 def _is_option(name: str, value: object) -> bool:
     """True if a value of the stored options has the type that `stored_options` writes."""
     match name:
-        case "agents" | "inputs":
+        case "agents" | "inputs" | "pause_after":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
         case "selected":
             return value is None or _is_option("agents", value)
@@ -186,6 +186,7 @@ def _take_options(config: pytest.Config, previous: PreviousRun, project: Path) -
     config.args_source = pytest.Config.ArgsSource.ARGS
     option.gump_agent = [*own.get("agents", ()), *option.gump_agent]
     option.gump_input = [*own.get("inputs", ()), *option.gump_input]
+    option.gump_pause_after = [*own.get("pause_after", ()), *option.gump_pause_after]
     option.gump_max_budget = option.gump_max_budget or own.get("max_budget")
     option.gump_on_quota = option.gump_on_quota or own.get("on_quota")
     if option.gump_replay is None and own.get("replay"):

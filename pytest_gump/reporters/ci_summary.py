@@ -44,7 +44,7 @@ def markdown(runs: Sequence[LocatedRun]) -> str:
 
 def _section(run: LocatedRun) -> Iterator[str]:
     record = run.record
-    mark = UNICODE.passed if record.status == "passed" else UNICODE.failed
+    mark = {"passed": UNICODE.passed, "awaiting": UNICODE.running}.get(record.status, UNICODE.failed)
     yield f"### {mark} {code(record.workflow)} on {code(record.spec)} {record.status}"
     yield ""
     yield _facts(record)

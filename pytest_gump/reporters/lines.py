@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 MOST_FAILED = 10
 """Limit of steps that a summary lists."""
-_WITHOUT_FAILURE = {"passed", "skipped", "running"}
+_WITHOUT_FAILURE = {"passed", "skipped", "running", "awaiting"}
 
 
 class Columns(NamedTuple):
@@ -78,6 +78,9 @@ def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tup
     if attempt.mode == "merge":
         merged = plural(len(result.changed), "file") if result.changed else "nothing new"
         return ["" if result.reason else merged], ""
+    if attempt.mode == "approve":
+        done = "" if result.reason or attempt.verdict == "awaiting" else "approved"
+        return [f"{pad('approval', layout.agent)} {done}", done], ""
     if attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates if gate.status != "skipped")
         done = f"{gates}  pass" if gates and result.passed else gates or result.outcome
@@ -157,6 +160,23 @@ def more_money_text(total: Total) -> str:
     return f"resume with a higher budget{presumed}"
 
 
+def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
+    """Return the commands after a run that waits for a person, each with its purpose.
+
+    `several` is the run's id after a space if the session had several runs, otherwise empty.
+    """
+    waiting = [step for step in record.steps.values() if step.status == "awaiting"]
+    first, which = waiting[0], f" '{waiting[0].path}'" if waiting[1:] else ""
+    shown = "" if first.mode == "approve" else f" '{first.path}'"
+    resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
+    return [
+        (f"gump diff{several}{shown}", "what to approve"),
+        (f"gump approve{several}{which}", "approve it"),
+        (f'gump approve{several}{which} --reject "why"', "or reject it"),
+        (resume, "then continue the run"),
+    ]
+
+
 def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     """Lines about skipped gates and missing changes of steps that passed."""
     found = [fit(f"{marks.skipped} {path}: {text}", columns) for path, text in reservations(record)]
@@ -197,7 +217,8 @@ def to_look_at(record: RunRecord) -> list[str]:
 
 
 def _mark(attempt: AttemptRecord, marks: Marks) -> str:
-    known = {"passed": marks.passed, "failed": marks.failed, "": marks.failed}
+    known = {"passed": marks.passed, "approved": marks.passed, "failed": marks.failed, "": marks.failed}
+    known["awaiting"] = marks.running
     return known.get(attempt.verdict, marks.retried)
 
 
@@ -221,9 +242,10 @@ def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
     """Remarks on an attempt that passed: number, skipped gates, and the reason for no change."""
     skipped = ", ".join(skipped_gates(result))
     parts = (
-        "" if attempt.mode == "gate" else _suffix(attempt),
+        "" if attempt.mode in {"gate", "approve"} else _suffix(attempt),
         f"{skipped} skipped" if skipped else "",
         f"no change: {reason}" if (reason := no_change(result)) else "",
+        {"awaiting": "waits for approval", "approved": "approved, its gates follow"}.get(attempt.verdict, ""),
     )
     return "  ".join(part for part in parts if part)
 

@@ -17,6 +17,7 @@ from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.reporters.lines import (
     LAYOUT,
     attempt_lines,
+    awaiting_commands,
     columns_for,
     command_lines,
     failed_lines,
@@ -257,7 +258,7 @@ class Report:
             record = run.record
             terminalreporter.ensure_newline()
             terminalreporter.write_sep("=", f"gump {record.run_id}")
-            colour = {"passed": "green"}.get(record.status, "red")
+            colour = {"passed": "green", "awaiting": "yellow"}.get(record.status, "red")
             terminalreporter.write_line(run_line(record, self._marks), **{colour: True}, bold=True)
             if record.reason:
                 terminalreporter.write_line(clean_text(record.reason))
@@ -278,6 +279,8 @@ class Report:
             return [report]
         if record.status == "passed":
             return [(f"gump apply{several}", "merge the result"), report]
+        if record.status == "awaiting":
+            return awaiting_commands(record, several)
         failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
         did = "why it failed" if failed and _never_started(record, failed) else "what the agent did, and why it failed"
         log = [(f"gump log{several or ''} '{failed}'", did)] if failed else []

@@ -175,9 +175,7 @@ class OrderLoop:
         known = run.reuse.result_of(order)
         if known is not None:
             return known
-        if order.mode == "merge":
-            return run.merge(order)
-        refused = run.refuse(order)
+        refused = run.carry_out(order) or run.refuse(order)
         if refused is None and self._executors.gone is not None:
             return AttemptResult.not_made(order, Outcome.CRASHED, self._executors.gone, started=CLOCK.now())
         return refused

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.decision import Decision, Failure
-    from pytest_gump.engine.schedule.records import Settled
+    from pytest_gump.engine.schedule.records import Decide, Settled
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun, StepInFlight
+    from pytest_gump.session.approval import Approver
     from pytest_gump.workflow.model import Step
 
 
@@ -40,6 +41,8 @@ class StepReports:
     def __init__(self, config: pytest.Config, report: Report) -> None:
         self._config = config
         self._report = report
+        self.approver: Approver | None = None
+        """Asks the person at the terminal, if this session may ask."""
         self._protocol = StepProtocol()
         config.pluginmanager.register(self._protocol, "gump-steps")
 
@@ -63,8 +66,7 @@ class StepReports:
                 result = phases.result or in_flight.interrupted(Outcome.CANCELLED, "interrupted")
                 self.cancelled(in_flight, result)
             else:
-                with uninterrupted():  # record and show the attempt, or do neither
-                    self._settle(in_flight, phases.result, phases.report(phases.result))
+                self._settle(in_flight, phases.result, phases)
         if phases.stop is not None:
             raise phases.stop
 
@@ -80,15 +82,40 @@ class StepReports:
         record = in_flight.active.run.finish_attempt(in_flight.order, result)
         self._report.attempt_cancelled(in_flight.order.run_id, record, result)
 
-    def _settle(self, in_flight: StepInFlight, result: AttemptResult, report: Any) -> None:
+    def _settle(self, in_flight: StepInFlight, result: AttemptResult, phases: Phases) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
+
+        If a person must approve the work and is at the terminal, ask in between.
+        """
+        run = in_flight.active.run
+        decide = self._hook_of(in_flight)
+        with uninterrupted():  # record and show the attempt, or do neither
+            record = self._record(in_flight, result)
+            settled = run.settle(in_flight.order, result, decide)
+            if settled.verdict != "awaiting" or self.approver is None:
+                self._show_settled(in_flight, record, settled, phases)
+                return
+        self._report.live.ended(in_flight.ticket)
+        given = None
+        try:
+            question = run.record.approvals.questions[record.number]
+            given = self.approver.ask(question, run.record, in_flight.active.context.prepared.repository)
+        finally:
+            with uninterrupted():
+                if given is not None:
+                    settled = run.answer(in_flight.order, result, decide, given)
+                self._show_settled(in_flight, record, settled, phases)
+
+    def _show_settled(self, in_flight: StepInFlight, record: AttemptRecord, settled: Settled, phases: Phases) -> None:
+        """Report an attempt that is settled, or waits for a person.
 
         Each step is counted once. A failure that is retried is not counted: other plugins see a passed set-up instead.
         A pass is counted when the run ends, because a later step may restart from this one.
         """
         active, order = in_flight.active, in_flight.order
-        record, settled = self._decide(in_flight, result)
-        verdict = settled.verdict
+        verdict, result = settled.verdict, record.result
+        assert result is not None  # noqa: S101 - it has just been recorded
+        report = phases.report(result)
         replanned = settled.step if verdict == "failed" else None
         active.passed.pop(report.nodeid, None)
         active.spent_s[report.nodeid] = active.spent_s.get(report.nodeid, 0.0) + report.duration
@@ -105,21 +132,27 @@ class StepReports:
             self._log_failed(active, replanned, result)
         elif verdict == "failed":
             self._close(report, active, order.step)
-        for path in settled.failed:
-            self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
-        for path in settled.skipped:
-            self._log_skipped(active, path, active.run.schedule.reason)
+        stalled = active.run.end_if_stalled()
+        for ended in (settled, stalled) if stalled is not None else (settled,):
+            for path in ended.failed:
+                self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
+            for path in ended.skipped:
+                self._log_skipped(active, path, active.run.schedule.reason)
 
-    def _decide(self, in_flight: StepInFlight, result: AttemptResult) -> tuple[AttemptRecord, Settled]:
-        run, item, order = in_flight.active.run, in_flight.item, in_flight.order
-        record = run.finish_attempt(order, result)
-        self.notify(partial(item.ihook.pytest_gump_attempt_finished, order=order, result=result))
+    def _record(self, in_flight: StepInFlight, result: AttemptResult) -> AttemptRecord:
+        order, hooks = in_flight.order, in_flight.item.ihook
+        record = in_flight.active.run.finish_attempt(order, result)
+        self.notify(partial(hooks.pytest_gump_attempt_finished, order=order, result=result))
+        return record
+
+    def _hook_of(self, in_flight: StepInFlight) -> Decide:
+        item = in_flight.item
 
         def decide(step: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
             ask = partial(item.ihook.pytest_gump_retry, step=step, path=str(path), failures=tuple(failures))
             return _answer(ask, item.root.job) or own
 
-        return record, run.settle(order, result, decide)
+        return decide
 
     def notify(self, hook: Callable[[], object]) -> None:
         """Call one of our hooks that return nothing. An error in it is shown and has no other effect."""
@@ -224,7 +257,7 @@ def _checked(answer: object, job: Job) -> Decision:
     return answer if missing is None else Stop(f"pytest_gump_retry: {missing}")
 
 
-_CATEGORIES = {"again": "retried", "passed": ""}
+_CATEGORIES = {"again": "retried", "passed": "", "approved": ""}
 """Category in pytest's summary, by verdict, for the set-up report of an attempt. Reports with "" are not counted."""
 
 

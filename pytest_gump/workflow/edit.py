@@ -45,6 +45,32 @@ def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
     return replace(workflow, steps=steps)
 
 
+def pause_after(workflow: Workflow, name: str) -> Workflow:
+    """Let a person approve the work of a step, given by its path or the end of it, before its gates run.
+
+    Raises:
+        ConfigError: No step or several steps match, or the step is an approval itself.
+    """
+    paths = [path for path, _ in iter_steps(workflow.steps)]
+    ending = [path for path in paths if f"::{'::'.join(path)}".endswith(f"::{name}")]
+    found = [path for path in ending if "::".join(path) == name] or ending
+    if len(found) != 1:
+        listed = ", ".join("::".join(path) for path in found or paths)
+        problem = f"several steps are named {name!r}" if found else f"no step is named {name!r}"
+        raise ConfigError(f"--gump-pause-after: {problem}", hint=f"steps: {listed}")
+
+    def change(steps: Sequence[Step], above: tuple[str, ...]) -> tuple[Step, ...]:
+        return tuple(change_one(step, (*above, step.name)) for step in steps)
+
+    def change_one(step: Step, path: tuple[str, ...]) -> Step:
+        if path == found[0] and step.kind == "approve":
+            raise ConfigError(f"--gump-pause-after: {name!r} is an approval step", hint="leave the option out")
+        hitl = "before_gate" if path == found[0] else step.hitl
+        return replace(step, hitl=hitl, steps=change(step.steps, path))
+
+    return replace(workflow, steps=change(workflow.steps, ()))
+
+
 def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> Step:
     update: dict[str, Any] = {
         below: tuple(_map_step(child, rename, every) for child in getattr(step, below))

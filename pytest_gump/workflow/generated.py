@@ -18,9 +18,14 @@ GATE: Final = "gate"
 MERGE_STEP: Final = Step(name=MERGE)
 
 
+def has_own_gate(group: Step) -> bool:
+    """True if something is checked after the members of the group have passed: by gates, or by a person."""
+    return bool(group.gate) or group.hitl is not None
+
+
 def gate_step(group: Step) -> Step:
     """Return the gate-only step that checks the tree of a group after its members have passed."""
-    return Step(name=GATE, gate=group.gate, validators=group.validators)
+    return Step(name=GATE, gate=group.gate, validators=group.validators, hitl=group.hitl)
 
 
 def merge_path(group: StepPath, member: str) -> StepPath:

@@ -179,7 +179,7 @@ def check_dead(project: GumpProject) -> None:
 def check_status(project: GumpProject) -> None:
     """Check that `gump status` names the steps that were running when the session was killed."""
     events = project.ledger()
-    decided = {one["number"] for one in events if one["event"] == "decided"}
+    decided = {one["number"] for one in events if one["event"] in {"decided", "awaiting"}}
     begun = [one for one in events if one["event"] == "attempt_started"]
     cut_off = [one["step"] for one in begun if one["number"] not in decided]
     told = json.loads(gump("status", "--json").stdout)["runs"][0]

@@ -10,7 +10,8 @@ from pytest_gump.agents import registry
 from pytest_gump.cli.doctor.checks import Check, temporary_slot
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import Tools
-from pytest_gump.engine.run.order_builder import RunInputs, preflight_order
+from pytest_gump.engine.run.order_builder import RunInputs
+from pytest_gump.engine.run.preflight import preflight_order
 from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.tools.project_commands import gate_commands, start_folder
 from pytest_gump.system.git.repository import Repository

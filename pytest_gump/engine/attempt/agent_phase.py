@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent, Ending, Event, StreamReader
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.attempt.workplace import Workplace
-    from pytest_gump.order import Order
+    from pytest_gump.order import Mode, Order
     from pytest_gump.system.processes.process import Exit
+    from pytest_gump.workflow.model import OutputMode
 
 STREAM = "stream.ndjson"
 STDERR = "stderr.txt"
@@ -62,6 +63,10 @@ class AgentRun:
     """Pause before each printed line and before the end of the process; empty unless the attempt is recorded."""
 
 
+def _agent_mode(mode: Mode) -> OutputMode:
+    return "diff" if mode == "gate" or mode == "merge" or mode == "approve" else mode  # noqa: PLR1714 - for mypy
+
+
 def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: Path | None = None) -> Task:
     """Return the task of an attempt. `folder` is the attempt's scratch folder."""
     limits = order.limits
@@ -72,7 +77,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: P
         agent=order.agent or "",
         prompt=prompt,
         worktree=worktree,
-        mode="diff" if order.mode == "gate" or order.mode == "merge" else order.mode,  # noqa: PLR1714 - for mypy
+        mode=_agent_mode(order.mode),
         session=order.session,
         fork=order.fork,
         max_turns=limits.max_turns,

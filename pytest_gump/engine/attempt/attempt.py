@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from pytest_gump.engine.attempt import lost_session
 from pytest_gump.engine.attempt.agent_phase import AgentRun, make_task, run_agent
 from pytest_gump.engine.attempt.context_phase import read_material
-from pytest_gump.engine.attempt.facts import Facts, masked_result, result_of, write_result
+from pytest_gump.engine.attempt.facts import Facts, masked_result, result_of, with_agent_part, write_result
 from pytest_gump.engine.attempt.gate_phase import GateInput, run_step_gates
-from pytest_gump.engine.attempt.handover import read_handover
+from pytest_gump.engine.attempt.handover import handed_over, read_handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_no_change, judge_work
 from pytest_gump.engine.attempt.named_changes import interpreter_changes, named_changes
 from pytest_gump.engine.attempt.prompt import compose
@@ -73,6 +73,8 @@ class _Attempt:
         self.order = order
         self.tools = tools
         self.facts = Facts(started=tools.now())
+        if order.agent_part is not None:
+            self.facts.handover = handed_over(order.agent_part)
         self.secrets = Secrets.named({*tools.settings.agent_env, *tools.settings.gate_env})
         self.agent = None if order.agent is None or order.setup_only else tools.agents(order.agent)
         self.slot: Slot = tools.slots.slot(order.slot)
@@ -258,7 +260,7 @@ class _Attempt:
 
     def _check(self) -> Judgement:
         order, facts = self.order, self.facts
-        if not order.gates:
+        if not order.gates or order.gates_due:
             return Judgement(Outcome.PASSED)
         setup = Setup(order, self.tools, self.workplace, self.slot, at=self.snapshots.commit)
         problem = setup.for_gates()
@@ -311,11 +313,14 @@ class _Attempt:
             changed=changed,
             gate_config=gate_config(file.path for file in changed) if self.facts.run is not None else (),
         )
+        if self.order.agent_part is not None:
+            result = with_agent_part(result, self.order.agent_part)
         masked = self.secrets.mask_files(self.workplace.folder)
         if masked:
             result = replace(result, notes=(*result.notes, MASKED_NOTE + ", ".join(masked)))
         result = masked_result(result, self.secrets)
-        result = replace(result, snapshot=self.snapshots.seal(self._message(result)), scratch=self.workplace.kept)
+        snapshot = self.snapshots.seal(self._message(result)) or result.snapshot
+        result = replace(result, snapshot=snapshot, scratch=self.workplace.kept)
         write_result(self.workplace.files, result)
         return result
 

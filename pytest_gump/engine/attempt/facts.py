@@ -72,8 +72,21 @@ def result_of(order: Order, facts: Facts, judgement: Judgement, total_s: float, 
         artifact=handover.artifact,
         message=bounded_text(clean_text(ending.message), MESSAGE_CHARS) if ending else "",
         no_change=facts.no_change,
+        gates_due=order.gates_due and judgement.outcome is Outcome.PASSED,
         named_changes=tuple(facts.named),
         notes=(*facts.notes, *notes, *handover.notes, *(run.notes if run else ())),
+    )
+
+
+def with_agent_part(result: AttemptResult, part: AttemptResult) -> AttemptResult:
+    """Return the result of the gates, with what the agent's part of the attempt has left: files and conversation."""
+    return replace(
+        result,
+        snapshot=part.snapshot,
+        session=part.session,
+        message=part.message,
+        gate_config=part.gate_config,
+        named_changes=(*part.named_changes, *result.named_changes),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.engine.attempt.tools import GateStarted
 from pytest_gump.engine.checks.collected import hold_untouched_tests
@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from pytest_gump.engine.attempt.tools import Tools
     from pytest_gump.engine.attempt.workplace import Workplace
     from pytest_gump.gates.base import GateResult, Payload
-    from pytest_gump.order import Order
+    from pytest_gump.order import Mode, Order
     from pytest_gump.system.git.changes import ChangedFile
+    from pytest_gump.workflow.model import OutputMode
 
 OUTPUT_CHARS = 40_000
 """Characters of a gate's output kept in memory, for its summary and for the prompt of a retry."""
@@ -66,7 +67,7 @@ def run_step_gates(order: Order, tools: Tools, workplace: Workplace, given: Gate
         changed=given.changed,
         run=CommandRunner(tools, workplace, environment, settings.gate_timeout_s),
         commands=dict(order.commands),
-        mode="gate" if order.mode == "merge" else order.mode,
+        mode=_gate_mode(order.mode),
         payload=given.payload,
         read_base=lambda path: tools.repository.read_file(base, path),
         custom=tools.gates,
@@ -78,6 +79,10 @@ def run_step_gates(order: Order, tools: Tools, workplace: Workplace, given: Gate
     )
     gates = run_gates(order.gates, context, on_start=lambda name: tools.listen(GateStarted(name)))
     return hold_untouched_tests(gates, order.known_tests)
+
+
+def _gate_mode(mode: Mode) -> OutputMode | Literal["gate"]:
+    return "gate" if mode == "merge" or mode == "approve" else mode  # noqa: PLR1714 - for mypy
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_gump.gates.base import Payload
-    from pytest_gump.order import Mode, PlanItem, Verdict
+    from pytest_gump.order import AttemptResult, Mode, PlanItem, Verdict
 
 HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 
@@ -34,6 +34,11 @@ class Handover(NamedTuple):
         if self.plan is not None:
             return self.plan
         return self.verdict if self.verdict is not None else self.artifact
+
+
+def handed_over(result: AttemptResult) -> Handover:
+    """Return the output that an earlier part of the attempt has read."""
+    return Handover(result.plan, result.verdict, result.artifact, no_change=result.no_change)
 
 
 def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int) -> Handover:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.maintenance.approve import approval_lines
 from pytest_gump.engine.record.records import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
@@ -173,6 +174,7 @@ def _message(run: StoredRun, steps: Sequence[str], *, squash: bool) -> str:
     subject = title or what if squash else f"{merged} ({plural(len(steps), 'step')})"
     listed = "" if squash else "".join(f"- {step}\n" for step in steps) + "\n"
     trailers = [f"Gump-Run: {record.run_id}", *(f"Gump-Step: {step}" for step in steps if squash)]
+    trailers += [f"Gump-Approved: {line}" for line in approval_lines(record)]
     return f"{subject}\n\n{about}{listed}" + "".join(f"{trailer}\n" for trailer in trailers)
 
 

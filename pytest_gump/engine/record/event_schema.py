@@ -31,6 +31,20 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
         "number": (int,),
         "replanned": _TEXT_OR_NONE,
     },
+    "awaiting": {
+        **dict.fromkeys(("step", "base", "commit", "subject"), _TEXT),
+        "number": (int,),
+        "show": (list,),
+        "since": _NUMBER,
+        "expires": _NUMBER_OR_NONE,
+    },
+    "approval": {
+        **dict.fromkeys(("step", "commit", "subject", "text", "by"), _TEXT),
+        "number": (int,),
+        "approved": (bool,),
+        "waited_s": _NUMBER,
+    },
+    "stalled": {"failed": (list,)},
     "skipped": {"steps": (list,), "reason": _TEXT},
     "run_resumed": {**_REUSE, "pid": (int,), "pid_created": _NUMBER, "max_budget": _NUMBER_OR_NONE},
     "session_copied": {"reused": (list,)},
@@ -90,12 +104,15 @@ def _has_names(record: dict[str, Any]) -> bool:
             named = _are_steps(record.get("failed", []))
             until = record.get("until")
             again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
-            return bool(record["number"] > 0) and named and again and _are_decisions(record.get("decisions", []))
+            is_whole = named and again and _is_review(record.get("review"))
+            return bool(record["number"] > 0) and is_whole and _are_decisions(record.get("decisions", []))
         case "run_started" | "branch_left" | "run_finished":
             has_refs = all(_BRANCH.fullmatch(str(record.get(name, "gump/run"))) for name in ("branch", "kept"))
             return has_refs and _is_change(record.get("change"))
-        case "skipped":
-            return _are_steps(record["steps"])
+        case "awaiting" | "approval":
+            return _is_question(record)
+        case "skipped" | "stalled":
+            return _are_steps(record["steps" if record["event"] == "skipped" else "failed"])
         case "run_resumed" | "reuse_refused":
             is_numbered = _is_time(record.get("idle_s", 0)) and all(type(number) is int for number in record["reused"])
             return is_numbered and _are_steps([*record["again"]])
@@ -107,6 +124,24 @@ def _has_names(record: dict[str, Any]) -> bool:
             return all(_is_gate(gate) for gate in record["gates"]) and _is_time(record.get("duration_s", 0))
         case _:
             return True
+
+
+def _is_question(record: dict[str, Any]) -> bool:
+    times = (record.get("since", 0), record.get("expires") or 0, record.get("waited_s", 0))
+    are_texts = all(type(text) is str for text in record.get("show", ()))
+    return bool(record["number"] > 0 and _are_steps([record["step"]]) and are_texts and all(map(_is_time, times)))
+
+
+def _is_review(review: object) -> bool:
+    """True if the value is missing, or has the fields of a result that a rejection changes."""
+    if review is None:
+        return True
+    if not isinstance(review, dict) or set(review) != {"outcome", "reason", "verdict"}:
+        return False
+    verdict = review["verdict"]
+    is_verdict = isinstance(verdict, dict) and type(verdict.get("passed")) is bool
+    texts = (review["outcome"], review["reason"], verdict.get("comment") if is_verdict else None)
+    return is_verdict and all(isinstance(text, str) for text in texts)
 
 
 def _are_steps(names: object) -> bool:

@@ -28,7 +28,8 @@ def advance(record: RunRecord, event: Event) -> None:
     if apply_event is not None:
         apply_event(record, event)
     record.heads |= {record.head} - {""}
-    record.last_at = event["at"]
+    if event["event"] != "approval":  # `gump approve` may write it long after the session has ended
+        record.last_at = event["at"]
     record.is_waiting = bool(record.waiting) and all(attempt.usage is not None for attempt in record.attempts)
 
 
@@ -108,6 +109,7 @@ def _decided(record: RunRecord, event: Event) -> None:
     attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
     last = next(reversed(event.get("decisions", ())), {"scope": attempt.step, "kind": ""})
     attempt.scope, attempt.decided = last["scope"], last["kind"]
+    attempt.review(event)
     record.head = event["head"]
     if attempt.verdict == "waited":
         record.waiting_by_step[attempt.step] = attempt
@@ -116,12 +118,36 @@ def _decided(record: RunRecord, event: Event) -> None:
     outcome, reason = _end_of(event, whole.path)
     if attempt.verdict in {"passed", "failed"}:
         step.status = attempt.verdict
+    elif step.status == "awaiting":
+        step.status, step.reason, step.ended = "running", "", ""
     if attempt.verdict in {"passed", "failed", "again"}:
         step.ended, step.reason = outcome, reason
     if whole is not step and attempt.verdict in {"failed", "again"}:
         whole.ended, whole.reason = outcome, f"{attempt.step}: {reason}"
         whole.status = "failed" if attempt.verdict == "failed" else whole.status
     for path in event.get("failed", ()):
+        record.steps[path].status = "failed"
+
+
+def _awaiting(record: RunRecord, event: Event) -> None:
+    attempt = record.attempts[event["number"] - 1]
+    attempt.verdict = "awaiting"
+    record.approvals.ask(event)
+    step = record.steps[attempt.step]
+    step.status = step.ended = "awaiting"
+    step.reason = f"waits for approval of {event['commit'][:10]}"
+
+
+def _approval(record: RunRecord, event: Event) -> None:
+    answer = record.approvals.answer(event)
+    record.idle_s += event["waited_s"]
+    step = record.steps.get(answer.step)
+    if step is not None and step.status == "awaiting":
+        step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
+
+
+def _stalled(record: RunRecord, event: Event) -> None:
+    for path in event["failed"]:
         record.steps[path].status = "failed"
 
 
@@ -180,6 +206,9 @@ _APPLY = {
     "attempt_started": _attempt_started,
     "attempt_finished": _attempt_finished,
     "decided": _decided,
+    "awaiting": _awaiting,
+    "approval": _approval,
+    "stalled": _stalled,
     "skipped": _skipped,
     "run_resumed": _run_resumed,
     "reuse_refused": _reuse,

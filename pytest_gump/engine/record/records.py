@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.usage import Tokens, Usage
+from pytest_gump.engine.record.approvals import Approvals, with_review
 from pytest_gump.units import format_usd_sum
 from pytest_gump.workflow.path import StepPath
 
@@ -95,7 +96,8 @@ class AttemptRecord:
     folder: str | None = None
     verdict: str = ""
     """passed, retried, escalated, again (an enclosing step continues), failed; waited or failover if the attempt is
-    repeated because the agent's account reached a limit; empty while undecided."""
+    repeated because the agent's account reached a limit; awaiting if a person must approve it; approved if a person
+    has approved its first part, so that its gates follow; empty while undecided."""
     until: float | None = None
     """Earliest time at which a `waited` attempt is repeated, in seconds since the epoch."""
     why: str = ""
@@ -131,8 +133,11 @@ class AttemptRecord:
 
     @property
     def counts(self) -> bool:
-        """True if later attempts may build on its result: it is not superseded, and did not end at a usage limit."""
-        return not self.superseded and not self.is_repeated
+        """True if later attempts may build on its result.
+
+        It is not superseded, did not end at a usage limit, and is not the first part of an attempt.
+        """
+        return not self.superseded and not self.is_repeated and self.verdict != "approved"
 
     @property
     def result(self) -> AttemptResult | None:
@@ -142,6 +147,11 @@ class AttemptRecord:
 
             self._result = from_wire(AttemptResult, self._wire)
         return self._result
+
+    def review(self, decided: Event) -> None:
+        """Change the result if a person or a validator has rejected it after it was recorded."""
+        if decided.get("review") and self._wire is not None:
+            self._wire, self._result = with_review(self._wire, decided), None
 
     def set_result(self, result: AttemptResult) -> None:
         """Set the result of an attempt that has just ended, so that it is not parsed again."""
@@ -190,7 +200,7 @@ class StepRecord(_Attempts):
     mode: str
     attempts: list[AttemptRecord] = field(default_factory=list)
     status: str = "running"
-    """passed, failed, skipped, running."""
+    """passed, failed, skipped, running, awaiting."""
     reason: str = ""
     ended: str = ""
     """Outcome of the step by the newest decision; its last attempt may have a different outcome."""
@@ -257,7 +267,7 @@ class RunRecord(_Attempts):
     steps: dict[str, StepRecord] = field(default_factory=dict)
     finished: float | None = None
     status: str = "running"
-    """running (or interrupted, if its process is gone), passed, failed, cancelled."""
+    """running (or interrupted, if its process is gone), passed, failed, cancelled, awaiting."""
     reason: str = ""
     unchanged: bool = False
     """True if no file differs between branch and base, so there is nothing to merge; set when the run ends."""
@@ -281,6 +291,7 @@ class RunRecord(_Attempts):
     is_waiting: bool = False
     """True while the whole run waits for a usage limit."""
     last_at: float = 0.0
+    approvals: Approvals = field(default_factory=Approvals)
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a usage limit, by step."""
     _summed: tuple[int, RunningTotal] = field(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.system.git.repository import Repository
 
-RESUMABLE: Final = {"interrupted", "failed", "cancelled"}
+RESUMABLE: Final = {"interrupted", "failed", "cancelled", "awaiting"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class StoredRun:
     record: RunRecord
     """Its process id is None from the moment a process locks the run until that process has recorded its start."""
     state: str
-    """passed, failed, cancelled, running, interrupted."""
+    """passed, failed, cancelled, awaiting, running, interrupted."""
     size: int
     """Size of the ledger in bytes just before it was read."""
 

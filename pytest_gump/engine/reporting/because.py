@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.workflow.path import StepPath
 
@@ -12,12 +12,15 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 
 
+_NO_FAILURE: Final = frozenset({"passed", "judged", "awaiting", "approved", ""})
+
+
 def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
-    """Return the failure that caused an attempt; None for the first attempt of a step.
+    """Return the failure that caused an attempt; None for the first one of a step, and for gates after an approval.
 
     If several members of a parallel group failed, this is the failure of the first one in plan order.
     """
-    if attempt.entry == "first":
+    if attempt.entry in {"first", "gates"}:
         return None
     failed = _answered(attempt, record)
     if failed is None:
@@ -28,7 +31,7 @@ def because(attempt: AttemptRecord, record: RunRecord) -> str | None:
 
 
 def _answered(attempt: AttemptRecord, record: RunRecord) -> AttemptRecord | None:
-    before = [other for other in record.attempts[: attempt.number - 1] if other.verdict not in {"passed", ""}]
+    before = [other for other in record.attempts[: attempt.number - 1] if other.verdict not in _NO_FAILURE]
     if attempt.entry in {"same", "escalate"}:
         return next((other for other in reversed(before) if other.step == attempt.step), None)
     path = StepPath.parse(attempt.step)

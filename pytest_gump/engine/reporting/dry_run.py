@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.reporting.dry_run_attempts import agent_text, describe_attempts
 from pytest_gump.engine.run.call_scope import CallScope
 from pytest_gump.gates.base import PROJECT_GATES
-from pytest_gump.units import format_duration, format_usd
+from pytest_gump.units import format_age, format_duration, format_usd
 from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.generated import MERGE, merged_members
 from pytest_gump.workflow.path import StepPath
@@ -122,6 +122,8 @@ class _View:
             return f"{agent_text(step)}, {step.output}"
         if step.kind == "gate":
             return "gates only"
+        if step.kind == "approve":
+            return "a person approves"
         side = "in parallel" if step.parallel else "in order"
         what = "group" if step.call is None else f"call of {_called(step.call)}"
         if step.foreach is None:
@@ -140,6 +142,7 @@ class _View:
         if step.overlap == "serialize":
             yield "overlap", "items that may change the same files run one after the other"
         yield from self._gates(step)
+        yield from _approval(step)
         if step.allow_no_change:
             yield "changes", "the step may pass without any"
         if step.kind == "agent":
@@ -200,6 +203,16 @@ def _which_items(path: tuple[str, ...], target: tuple[str, ...], foreach: Collec
     if not loops:
         return ""
     return ", of the same item" if len(shared) == len(loops) else ", of every item"
+
+
+def _approval(step: Step) -> Iterator[tuple[str, str]]:
+    if step.hitl is not None:
+        when = "before the gates run" if step.hitl == "before_gate" else "after the gates have passed"
+        yield "approval", f"a person approves the work {when if step.gate else 'of the step'}"
+    if step.approve is not None:
+        expires = step.approve.expires
+        limit = "" if expires is None else f"; without an answer, it is rejected after {format_age(expires)}"
+        yield "approval", f"shows {', '.join(step.approve.show)}{limit}"
 
 
 def _guards(step: Step) -> Iterator[str]:

@@ -129,7 +129,8 @@ def _condition(when: When | None) -> str:
 
 
 def _first(step: Step) -> str:
-    return {"agent": agent_text(step), "gate": "the gates", "group": "as declared"}[step.kind]
+    others = {"gate": "the gates", "group": "as declared", "approve": "the question"}
+    return others.get(step.kind) or agent_text(step)
 
 
 def _next(step: Step, decision: Decision, agent: str | None) -> tuple[str | None, str]:

@@ -19,9 +19,12 @@ def _undecided(record: RunRecord) -> list[AttemptRecord]:
 
 
 def where(record: RunRecord) -> list[AttemptRecord]:
-    """Return the running attempts; if there are none, the waiting ones, else the failed ones, else the newest one."""
-    steps = record.steps.values() if record.status == "failed" else ()
-    failed = [step.attempts[-1] for step in steps if step.status == "failed" and step.attempts]
+    """Return the running attempts; if there are none, the waiting ones, else those that ended the run, else the newest.
+
+    Failed attempts end a run, and those that wait for a person.
+    """
+    steps = record.steps.values() if record.status in {"failed", "awaiting"} else ()
+    failed = [step.attempts[-1] for step in steps if step.status == record.status and step.attempts]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 

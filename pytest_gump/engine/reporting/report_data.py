@@ -98,9 +98,17 @@ def _agents(record: RunRecord) -> list[Data]:
     names = dict.fromkeys(attempt.agent for attempt in record.own if attempt.agent is not None)
     by_agent = {name: [attempt for attempt in record.own if attempt.agent == name] for name in names}
     return [
-        {"agent": name, "passed": sum(attempt.verdict == "passed" for attempt in attempts), **_total(add_up(attempts))}
+        {"agent": name, "passed": sum(has_passed(attempt, record) for attempt in attempts), **_total(add_up(attempts))}
         for name, attempts in by_agent.items()
     ]
+
+
+def has_passed(attempt: AttemptRecord, record: RunRecord) -> bool:
+    """True if an attempt passed; for the first part of a split attempt, if its gates have passed."""
+    if attempt.verdict != "approved":
+        return attempt.verdict == "passed"
+    parts = record.steps[attempt.step].attempts
+    return any(part.attempt == attempt.attempt and part.verdict == "passed" for part in parts)
 
 
 def _preflight(record: RunRecord) -> Data | None:
@@ -134,7 +142,8 @@ def _attempt(attempt: AttemptRecord, record: RunRecord) -> Data:
     )
     if result is None:
         return {**begun, "outcome": "running", "reason": ""}
-    return {**begun, **_result(result, _changed(attempt))}
+    data = {**begun, **_result(result, _changed(attempt))}
+    return {**data, "outcome": "awaiting"} if attempt.verdict == "awaiting" else data
 
 
 def _changed(attempt: AttemptRecord) -> Sequence[ChangedFile]:

@@ -20,7 +20,7 @@ SCHEMA: Final = 1
 _MODE: Final = one_of(*get_args(order.Mode), "")
 _VERDICT: Final = one_of("", *get_args(records.AttemptVerdict))
 _CHANGE: Final = one_of("added", "modified", "deleted", "type")
-STATE: Final = one_of("running", "interrupted", "passed", "failed", "cancelled")
+STATE: Final = one_of("running", "interrupted", "passed", "failed", "cancelled", "awaiting")
 
 TOKENS: Final = Shape(
     "Tokens",
@@ -206,7 +206,7 @@ STEP: Final = Shape(
     "A step and its attempts.",
     path=(str, "Address of the step: `build::impl[item-2]`."),
     mode=(_MODE, "Kind of its output; empty for a step that never started."),
-    status=(one_of("passed", "failed", "skipped", "running"), "Status of the step."),
+    status=(one_of("passed", "failed", "skipped", "running", "awaiting"), "Status of the step."),
     outcome=(
         str,
         "One of docs/reference/outcomes.md, usually that of its last attempt; running: the step has not ended.",

@@ -53,7 +53,7 @@ RUN_STATUS: Final = Shape(
     max_budget_usd=(float | None, "Its budget; null without a limit."),
     cost=(COST_SUM, "Cost of the attempts that have ended."),
     attempts=(int, "Attempts that have started, without those of the run `origin`."),
-    steps=(dict[str, int], "Steps by status: passed, failed, skipped, running."),
+    steps=(dict[str, int], "Steps by status: passed, failed, skipped, running, awaiting."),
     running=([RUNNING], "Attempts without a recorded decision; in an interrupted run, the interrupted attempts."),
     waiting=([WAITING], "Attempts that will be repeated when a usage limit of their agent's account ends."),
 )

@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.reporting.report_data import cost_data
+from pytest_gump.engine.reporting.report_data import cost_data, has_passed
 from pytest_gump.units import USD_DIGITS
 from pytest_gump.workflow.path import StepPath
 
@@ -37,9 +37,9 @@ class _Sum:
     cost_usd: float = 0.0
     duration_s: float = 0.0
 
-    def add(self, attempt: AttemptRecord) -> None:
+    def add(self, attempt: AttemptRecord, *, passed: bool) -> None:
         self.attempts += 1
-        self.passed += attempt.verdict == "passed"
+        self.passed += passed
         self.cost_usd += (attempt.usage.cost_usd if attempt.usage else None) or 0.0
         self.duration_s += attempt.duration_s
 
@@ -58,7 +58,7 @@ def runs_data(records: Iterable[RunRecord]) -> Data:
         for attempt in record.own:
             if attempt.step not in names:
                 names[attempt.step] = StepPath.parse(attempt.step).static
-            by_place[names[attempt.step], attempt.agent or "(gates)"].add(attempt)
+            by_place[names[attempt.step], attempt.agent or "(gates)"].add(attempt, passed=has_passed(attempt, record))
     return {**_together(runs), "steps": _steps(by_place)}
 
 

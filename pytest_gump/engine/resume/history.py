@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.engine.record.approvals import with_review
 from pytest_gump.engine.record.ledger import DAMAGED
 from pytest_gump.engine.schedule.decision import Restart, Retry, from_fields
 from pytest_gump.errors import RunError
@@ -55,7 +56,7 @@ class HistoryAttempt:
         """
         if self._result is None and self.finished is not None:
             try:
-                self._result = from_wire(AttemptResult, self.finished["result"])
+                self._result = from_wire(AttemptResult, with_review(self.finished["result"], self.decided))
             except ValueError as error:
                 message = f"cannot read the result of attempt {self.attempt} of {self.path} in the ledger"
                 raise RunError(message, hint=DAMAGED) from error
@@ -155,7 +156,7 @@ class History:
                 self._attempt(event).finished = event
             case "decided":
                 attempt = self._attempt(event)
-                attempt.decided = event
+                attempt.decided, attempt._result = event, None  # noqa: SLF001 - the decision may change the result
                 self.sessions[-1].append(attempt)
             case "run_resumed" | "session_copied":
                 self.sessions.append([])

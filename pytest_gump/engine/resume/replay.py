@@ -154,7 +154,7 @@ class Replay:
     def _why_not(self, attempt: HistoryAttempt, ready: Ready | None) -> str | None:
         if self._until is not None and self._until.contains(StepPath.parse(attempt.started["step"])):
             return ASKED
-        if ready is None or ready.attempt != attempt.attempt:
+        if ready is None or not _is_same(attempt, ready):
             return self._follows()
         if attempt.number in self.history.refused:
             return REFUSED
@@ -175,7 +175,9 @@ class Replay:
             self.reruns.pop(attempt.path, None)
         _, decided, result = attempt.settled
         self.schedule.start(attempt.path)
-        if result.outcome is Outcome.QUOTA:
+        if result.passed and result.gates_due:
+            self.schedule.split(attempt.path, attempt.commit or ready.base)
+        elif result.outcome is Outcome.QUOTA:
             self.schedule.repeat(attempt.path, decided.get("agent"))
             if decided["verdict"] == "failed":
                 self._not_reused(ready.path, "it reached a usage limit", is_first=False)
@@ -220,7 +222,7 @@ class Replay:
         ready = self._offered(attempt)
         if attempt.has_ended and ready is None and self._is_resumed:
             self.undecided.append(attempt)  # checked when its step starts
-        elif ready is None or ready.attempt != attempt.attempt:
+        elif ready is None or not _is_same(attempt, ready):
             self._not_reused(attempt.path, self._follows(), is_first=False)
         elif not attempt.has_ended:
             self._not_reused(attempt.path, IN_FLIGHT)
@@ -291,6 +293,12 @@ def _same_tree(repository: Repository, commit: str, other: str) -> bool:
         return repository.tree_of(commit) == repository.tree_of(other)
     except WorktreeError:
         return False
+
+
+def _is_same(attempt: HistoryAttempt, ready: Ready) -> bool:
+    """True if both have the same number, and are the same part of an attempt that a person has split."""
+    are_gates = (attempt.started["entry"] == "gates", ready.entry == "gates")
+    return ready.attempt == attempt.attempt and are_gates[0] is are_gates[1]
 
 
 def _can_follow(step: Step, decision: Decision) -> bool:

@@ -11,8 +11,8 @@ from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.engine.resume.crash_recovery import is_recovered
 from pytest_gump.engine.resume.history import History
 from pytest_gump.engine.resume.replay import REFUSED, changes, replay
-from pytest_gump.engine.run.order_builder import recheck_order
-from pytest_gump.engine.run.preflight import briefly, why_not_run
+from pytest_gump.engine.run.commits import keep
+from pytest_gump.engine.run.preflight import briefly, recheck_order, why_not_run
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.reuse import Reuse
 from pytest_gump.engine.run.run import Run
@@ -84,7 +84,8 @@ class ResumedRun(Run):
 
         Ignores a session that was killed while it recorded the recovered results of an earlier one.
         """
-        last_at = next((event["at"] for event in reversed(events) if not is_recovered(event)), 0.0)
+        of_session = (event for event in reversed(events) if event["event"] != "approval" and not is_recovered(event))
+        last_at = next((event["at"] for event in of_session), 0.0)
         open_attempts = ((attempt.result, attempt.finished) for attempt in self.history.open)
         recorded = [result for result, event in open_attempts if event is not None and is_recovered(event)]
         results = [result for result in (*recorded, *(result for _, result in recovered.lost)) if result is not None]
@@ -160,7 +161,8 @@ class ResumedRun(Run):
         if result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, attempt.started["step"], attempt.attempt)
             self._repository.update_ref(ref, result.snapshot)
-        self._keep(attempt.started["step"], attempt.attempt, result, attempt.commit)
+        key = (attempt.started["step"], attempt.attempt)
+        keep(self._repository, self.inputs.run_id, key, result, attempt.commit)
 
     def _end_copied_session(self) -> None:
         """Record the end of a session of the other run, so that a failure that ended it does not end this run."""
@@ -175,7 +177,8 @@ class ResumedRun(Run):
     def preflight(self) -> Order | None:
         """Return the order that checks the last reused step on its own tree, or the usual preflight without one."""
         for attempt, ready in reversed(self._replayed.reused):
-            if attempt.result is None or not attempt.result.passed or attempt.commit is None:
+            result = attempt.result
+            if result is None or not result.passed or result.gates_due or attempt.commit is None:
                 continue
             slot = partial(self._slots.choose, None, busy=(), living=(), wanted=None)
             order = recheck_order(self.inputs, replace(ready, base=attempt.commit), slot)

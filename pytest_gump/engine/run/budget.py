@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.order import Limits
+from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.path import REPLAN, StepPath
 from pytest_gump.workflow.refs import calls_around
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_gump.engine.record.records import RunRecord, Total
-    from pytest_gump.order import Scope
+    from pytest_gump.order import AttemptResult, Order, Scope
     from pytest_gump.workflow.model import Call, Step, Workflow
 
 
@@ -82,6 +82,14 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
     if workflow.max_time is not None and record.duration_s >= workflow.max_time:
         return f"max_time of {format_duration(workflow.max_time)} is over"
     return None
+
+
+def run_is_over(order: Order, result: AttemptResult, workflow: Workflow, record: RunRecord) -> str | None:
+    """Return why no other step of the run may start, if the run's own budget is spent; otherwise None."""
+    if result.outcome is not Outcome.BUDGET:
+        return None
+    reason = spent_out(workflow, record)
+    return result.reason if reason is None and order.limits.budget_scope == "run" else reason
 
 
 def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None:

@@ -13,17 +13,16 @@ from pytest_gump.engine.attempt.shell_rules import shell_rules
 from pytest_gump.engine.checks.bounds import writes_tests
 from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
+from pytest_gump.engine.run.approvals import are_gates_due
 from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.call_scope import CallScope, is_input
 from pytest_gump.engine.run.context_parts import context_key, context_parts, context_template
 from pytest_gump.engine.run.fingerprint import hashed, portable
-from pytest_gump.engine.run.preflight import PREFLIGHT
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.templates import Templates
-from pytest_gump.gates.base import COMMAND_GATES
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import Order
-from pytest_gump.workflow.edit import foreach_groups, walk
+from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.model import GateSpec
 from pytest_gump.workflow.refs import Scopes
 from pytest_gump.workflow.template import parse
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.fingerprint import Identity
     from pytest_gump.engine.run.sessions import Beginning
     from pytest_gump.engine.schedule.records import Ready
-    from pytest_gump.order import Limits, Section
+    from pytest_gump.order import AttemptResult, Limits, Section
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.model import ValidatorOptions, Workflow
@@ -75,45 +74,6 @@ class RunInputs:
         return self.spec_bytes.decode("utf-8", "replace")
 
 
-def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
-    """Return an order for the workflow's command gates, each once, on the base; None if there is nothing to run."""
-    gates: dict[str, GateSpec] = {}
-    for step in walk(inputs.workflow.steps):
-        for gate in step.gate:
-            if gate.name in COMMAND_GATES:
-                key = gate.name if gate.name == "coverage" else gate.label
-                gates.setdefault(key, gate)
-    return _gates_only(inputs, PREFLIGHT, inputs.base, tuple(gates.values()), slot)
-
-
-def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
-    """Return an order for the command gates of a passed step on its own tree, `ready.base`."""
-    gates = tuple(gate for gate in ready.step.gate if gate.name in COMMAND_GATES)
-    return _gates_only(inputs, "recheck", ready.base, gates, slot)
-
-
-def _gates_only(
-    inputs: RunInputs, name: str, base: str, gates: tuple[GateSpec, ...], slot: Callable[[], str]
-) -> Order | None:
-    if not gates and not inputs.setup:
-        return None
-    return Order(
-        run_id=inputs.run_id,
-        step=name,
-        attempt=1,
-        mode="gate",
-        agent=None,
-        base=base,
-        step_base=base,
-        run_base=inputs.base,
-        slot=slot(),
-        gates=gates,
-        commands=inputs.commands,
-        setup=inputs.setup,
-        setup_only=True,
-    )
-
-
 class OrderBuilder:
     """Fills an order from the run's record, which it only reads."""
 
@@ -148,6 +108,8 @@ class OrderBuilder:
         )
         if mode == "merge":
             return order(agent=None, slot="", theirs=ready.theirs)
+        if mode == "approve":
+            return order(agent=None, slot="", entry=ready.entry, identity=self.identify(ready))
         beginning = self._beginning(ready)
         session = beginning.session
         return order(
@@ -170,6 +132,8 @@ class OrderBuilder:
             setup=inputs.setup,
             entry=ready.entry,
             identity=self.identify(ready),
+            gates_due=are_gates_due(ready),
+            agent_part=self._agent_part(ready) if ready.entry == "gates" else None,
         )
 
     def identify(self, ready: Ready) -> Identity:
@@ -307,6 +271,11 @@ class OrderBuilder:
         """Return why nothing had to change, from the attempt whose gates run again."""
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else before.no_change
+
+    def _agent_part(self, ready: Ready) -> AttemptResult | None:
+        """Return the result of the first part of an attempt, which a person has approved."""
+        newest_first = reversed(self._record.steps[str(ready.path)].attempts)
+        return next((record.result for record in newest_first if record.verdict == "approved"), None)
 
     def _standing_of(self, session: SessionRef | None) -> str:
         """Return the work so far for a fresh conversation, needed if the CLI has lost the one to resume."""

@@ -1,19 +1,64 @@
-"""Evaluate the preflight, which runs the gates before the first attempt: ledger fields, notes, and errors."""
+"""The preflight, which runs the gates before the first attempt: its order, ledger fields, notes, and errors."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from pytest_gump.gates.base import COMMAND_GATES
+from pytest_gump.order import Order
 from pytest_gump.units import plural
+from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from pytest_gump.engine.run.order_builder import RunInputs
+    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
+    from pytest_gump.workflow.model import GateSpec
 
 PREFLIGHT: Final = "preflight"
 """Name of the preflight where a step's name is expected."""
+
+
+def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
+    """Return an order for the workflow's command gates, each once, on the base; None if there is nothing to run."""
+    gates: dict[str, GateSpec] = {}
+    for step in walk(inputs.workflow.steps):
+        for gate in step.gate:
+            if gate.name in COMMAND_GATES:
+                key = gate.name if gate.name == "coverage" else gate.label
+                gates.setdefault(key, gate)
+    return _gates_only(inputs, PREFLIGHT, inputs.base, tuple(gates.values()), slot)
+
+
+def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
+    """Return an order for the command gates of a passed step on its own tree, `ready.base`."""
+    gates = tuple(gate for gate in ready.step.gate if gate.name in COMMAND_GATES)
+    return _gates_only(inputs, "recheck", ready.base, gates, slot)
+
+
+def _gates_only(
+    inputs: RunInputs, name: str, base: str, gates: tuple[GateSpec, ...], slot: Callable[[], str]
+) -> Order | None:
+    if not gates and not inputs.setup:
+        return None
+    return Order(
+        run_id=inputs.run_id,
+        step=name,
+        attempt=1,
+        mode="gate",
+        agent=None,
+        base=base,
+        step_base=base,
+        run_base=inputs.base,
+        slot=slot(),
+        gates=gates,
+        commands=inputs.commands,
+        setup=inputs.setup,
+        setup_only=True,
+    )
 
 
 def briefly(gates: Sequence[GateResult]) -> list[dict[str, Any]]:

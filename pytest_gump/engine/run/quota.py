@@ -7,7 +7,7 @@ not use up a retry.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from pytest_gump.agents.streams.resets import sane
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.settings.settings import Settings
 
 FIRST_S: Final = 60.0
@@ -92,6 +93,16 @@ class Quota:
         if limited.agent == self._policy:
             return f"{limited.agent} has no quota left either; pytest --gump-resume continues the run"
         return Repeat("failover", f"failover to {self._policy}", self._policy)
+
+    def again(self, order: Order, result: AttemptResult, agent: str, cli: str, now: float) -> Repeat | str:
+        """Like `decide`, for an order. The repetition does not continue a conversation that the attempt has changed."""
+        resets_at = sane(result.resets_at, now)
+        again = self.decide(Limited(order.run_id, agent, cli, result.timings.started, resets_at))
+        has_continued = order.session is not None and not order.fork and result.usage.turns > 0
+        if isinstance(again, Repeat) and again.agent is None and has_continued:
+            # The conversation now includes turns about work that is discarded: the repetition starts a new one.
+            return replace(again, agent=agent)
+        return again
 
     def recall(self, limited: Limited) -> Repeat | str | None:
         """Decide for a resumed run about a limit that an earlier session reached.

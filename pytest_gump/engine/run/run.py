@@ -6,22 +6,22 @@ and `begin`, executes the order unless `refuse` returns a result, and then calls
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.streams.resets import sane
-from pytest_gump.engine.record.event_schema import CHANGE
+from pytest_gump.engine.record.approvals import answer_fields
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-from pytest_gump.engine.record.refs import commit_ref
-from pytest_gump.engine.run.budget import refusal, spent_out
+from pytest_gump.engine.run.approvals import answer_to, nothing_to_do, question_about, rejected, review_of
+from pytest_gump.engine.run.budget import refusal, run_is_over, spent_out
+from pytest_gump.engine.run.commits import change, commit_after, keep
 from pytest_gump.engine.run.journal import Journal
-from pytest_gump.engine.run.order_builder import OrderBuilder, preflight_order
-from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, why_not_run
-from pytest_gump.engine.run.quota import Limited, Quota, Repeat, met_limit
+from pytest_gump.engine.run.order_builder import OrderBuilder
+from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, preflight_order, why_not_run
+from pytest_gump.engine.run.quota import Quota, Repeat, met_limit
 from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.reuse import Reuse
 from pytest_gump.engine.run.shared_budget import SharedBudget
@@ -29,7 +29,7 @@ from pytest_gump.engine.run.slot_choice import SlotChoice
 from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.errors import RunError, WorktreeError
+from pytest_gump.errors import RunError
 from pytest_gump.order import AttemptResult, Order, Outcome, to_wire
 from pytest_gump.system.git.ref_names import branch_name
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.usage import Usage
+    from pytest_gump.engine.record.approvals import Given, Question
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.run.order_builder import RunInputs
@@ -126,14 +127,16 @@ class Run:
         if not self.schedule.done:
             cancelled, reason = True, reason or "the session was stopped"
             self._skip(self.schedule.abort(reason), reason)
-        status = "cancelled" if cancelled else "passed" if self.schedule.passed else "failed"
-        reason = reason or self._refusal
+        status = "awaiting" if self.schedule.is_awaiting else "passed" if self.schedule.passed else "failed"
+        status, reason = "cancelled" if cancelled else status, reason or self._refusal
+        if status == "awaiting":
+            reason = self.schedule.reason
         if lost := self._journal.check():
             status, reason = "failed", lost
         head, changed = self.schedule.head, [*checkout_changed[:CHANGED_NAMES]]
         ended = {"status": status, "reason": reason, "head": head, "branch": self._branch.end()}
-        change = _change(self._repository, self.inputs.base, head)
-        self._append("run_finished", **ended, **change, checkout_changed=changed)
+        sums = change(self._repository, self.inputs.base, head)
+        self._append("run_finished", **ended, **sums, checkout_changed=changed)
         self._journal.close()
 
     # -- orders --------------------------------------------------------------------------------------------------
@@ -226,8 +229,12 @@ class Run:
         self._shared.on_usage(order, usage)
         return self._shared.spent_out(self.inputs.workflow, order, self.record)
 
-    def merge(self, order: Order) -> AttemptResult:
-        """Carry out an order of mode `merge` in the controller."""
+    def carry_out(self, order: Order) -> AttemptResult | None:
+        """Carry out a merge or an approval step in the controller. Return None for other orders."""
+        if order.mode == "approve":
+            return nothing_to_do(order, self._repository, self._clock())
+        if order.mode != "merge":
+            return None
         from pytest_gump.engine.run.merging import merge  # only for parallel steps
 
         return merge(order, self._repository, f"{self.inputs.workflow.name} on {self.inputs.spec_name}")
@@ -277,20 +284,42 @@ class Run:
         return order.limits.max_budget if unknown and not is_allowed else None
 
     def settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
-        """Decide what follows and record it. The change of a passed attempt becomes a commit of the run's branch."""
-        ready = self._ready.pop(order.step)
+        """Decide what follows and record it. The change of a passed attempt becomes a commit of the run's branch.
+
+        If a person must approve the work first, the attempt waits for `answer`.
+        """
         self._in_flight.pop(order.step)
         self._shared.end(order)
-        reason = self._out_of_money(order, result)
+        reason = run_is_over(order, result, self.inputs.workflow, self.record)
         if reason is not None:
             self._skip(self.schedule.stop(reason), reason)
-        record = self._record_of(order)
-        commit = self._commit(order, result)
-        self._keep(order.step, order.attempt, result, commit)
+        return self._settle(order, result, decide)
+
+    def answer(self, order: Order, result: AttemptResult, decide: Decide, given: Given) -> Settled:
+        """Record a person's answer about an attempt that waits for it, and decide what follows."""
+        question = self.record.approvals.questions[self._record_of(order).number]
+        self._append("approval", **answer_fields(question, given))
+        self.schedule.release(self._ready[order.step].path)
+        return self._settle(order, result, decide)
+
+    def _settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
+        ready, record = self._ready[order.step], self._record_of(order)
+        recorded, question = result, self._question(ready, order, result)
+        if question is not None:
+            answer = answer_to(question, self.record.approvals, self._clock())
+            if answer is None:
+                return self._hold(ready, question)
+            result = result if answer.approved else rejected(result, answer)
+        del self._ready[order.step]
+        commit = commit_after(order, result, self.inputs, self._repository)
+        if not result.gates_due:
+            keep(self._repository, self.inputs.run_id, (order.step, order.attempt), result, commit)
         again = self._again(order, result)
         if isinstance(again, Repeat):
             self.schedule.repeat(ready.path, again.agent)
             settled = Settled(again.verdict, result.outcome, notes=[again.why])
+        elif result.passed and result.gates_due:
+            settled = self.schedule.split(ready.path, commit)
         else:
             settled = self.schedule.complete(ready.path, result, commit, decide)
             settled.notes += [again] if again else []
@@ -306,10 +335,29 @@ class Run:
             failed=[str(path) for path in settled.failed],
             commit=commit,
             head=self.schedule.head,
+            **review_of(recorded, result),
             **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
         )
         self._move_branch(self.schedule.head)
         self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
+        return settled
+
+    def _question(self, ready: Ready, order: Order, result: AttemptResult) -> Question | None:
+        number = self._record_of(order).number
+        return question_about(ready, order, result, self._repository, number=number, now=self._clock())
+
+    def _hold(self, ready: Ready, question: Question) -> Settled:
+        """Record that an attempt waits for a person. The time counts from the first session in which it waited."""
+        asked = self.record.approvals.questions.get(question.number, question)
+        self._append("awaiting", **asdict(replace(question, since=asked.since, expires=asked.expires)))
+        return self.schedule.hold(ready.path)
+
+    def end_if_stalled(self) -> Settled | None:
+        """End the run if no step can start until a person answers; return which steps are given up and skipped."""
+        settled = self.schedule.end_if_stalled()
+        if settled is not None:
+            self._append("stalled", failed=[str(path) for path in settled.failed])
+            self._skip(settled.skipped, self.schedule.reason)
         return settled
 
     def _again(self, order: Order, result: AttemptResult) -> Repeat | str | None:
@@ -323,49 +371,12 @@ class Run:
             return None
         if self.schedule.has_failed or spent_out(self.inputs.workflow, self.record) is not None:
             return None
-        resets_at = sane(result.resets_at, self._clock())
-        limited = Limited(self.inputs.run_id, order.agent, cli, result.timings.started, resets_at)
-        again = self.quota.decide(limited)
-        has_continued = order.session is not None and not order.fork and result.usage.turns > 0
-        if isinstance(again, Repeat) and again.agent is None and has_continued:
-            # The conversation now includes turns about work that is discarded: the repetition starts a new one.
-            return replace(again, agent=order.agent)
-        return again
-
-    def _out_of_money(self, order: Order, result: AttemptResult) -> str | None:
-        """Return why no other step of the run may start, if the run's own budget is spent; otherwise None."""
-        if result.outcome is not Outcome.BUDGET:
-            return None
-        reason = spent_out(self.inputs.workflow, self.record)
-        return result.reason if reason is None and order.limits.budget_scope == "run" else reason
+        return self.quota.again(order, result, order.agent, cli, self._clock())
 
     def _record_of(self, order: Order) -> AttemptRecord:
         """Return the newest record of the attempt: a crashed attempt is repeated under its own number."""
         attempts = reversed(self.record.attempts)
         return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (order.step, order.attempt))
-
-    def _commit(self, order: Order, result: AttemptResult) -> str:
-        if order.mode == "merge":
-            return result.snapshot or order.base
-        if order.mode != "diff" or result.tree is None:
-            return order.base
-        if not result.passed:
-            return result.snapshot or order.base
-        if result.tree == self._repository.tree_of(order.step_base):
-            return order.step_base
-        message = (
-            f"{order.step}: {self.inputs.workflow.name} on {self.inputs.spec_name}\n\n"
-            f"Gump-Run: {self.inputs.run_id}\nGump-Step: {order.step}\n"
-        )
-        return self._repository.commit_tree(result.tree, [order.step_base], message)
-
-    def _keep(self, step: str, attempt: int, result: AttemptResult, commit: str | None) -> None:
-        """Keep the commit of a passed attempt under its own ref.
-
-        The branch may not hold it: a restart moves the branch back, and a parallel group is merged later.
-        """
-        if result.passed and result.tree is not None and commit is not None:
-            self._repository.update_ref(commit_ref(self.inputs.run_id, step, attempt), commit)
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
         if paths:
@@ -375,13 +386,3 @@ class Run:
         written = self._journal.append(event, **fields)
         advance(self.record, written)
         return written
-
-
-def _change(repository: Repository, base: str, head: str) -> dict[str, Any]:
-    """Return fields of `run_finished`. There are no sums if git can no longer compare the commits."""
-    try:
-        changed = () if base == head else repository.changed(base, head)
-    except WorktreeError:
-        return {"unchanged": False}
-    sums = (len(changed), sum(file.added or 0 for file in changed), sum(file.removed or 0 for file in changed))
-    return {"unchanged": not changed, "change": dict(zip(CHANGE, sums, strict=True))}

@@ -57,7 +57,7 @@ def first_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
     leaf.attempt = next_number(numbers, leaf.path)
     has_run = leaf.attempt > 1
     entry: EntryKind = leaf.cause if has_run else "first"
-    if leaf.mode == "gate":
+    if leaf.mode in {"gate", "approve"}:
         began = leaf.parent.begin if leaf.role == "gate" else leaf.begin
         return replace(_own(leaf, None, leaf.begin), step_base=began, entry=entry, role=leaf.role, keep_item=None)
     reopened = leaf.parent.reopened
@@ -110,7 +110,7 @@ def next_attempt(leaf: Leaf, decision: Retry, numbers: Numbers) -> Ready:
     is_reset = decision.worktree == "reset"
     is_other = decision.agent is not None and decision.agent != leaf.agent
     is_escalated = is_other or (is_reset and decision.agent is not None)
-    is_gate = leaf.mode == "gate"
+    is_gate = leaf.mode in {"gate", "approve"}
     leaf.attempt = next_number(numbers, leaf.path)
     leaf.agent = None if is_gate else decision.agent or leaf.agent
     return replace(
@@ -133,6 +133,13 @@ def check_again(leaf: Leaf, numbers: Numbers) -> Ready:
     """Return an attempt that runs only the gates, on the files of the last attempt, in which they could not run."""
     leaf.attempt = next_number(numbers, leaf.path)
     return replace(_own(leaf, None, leaf.left), entry="recheck")
+
+
+def gates_part(ready: Ready, commit: str) -> Ready:
+    """Return the second part of an attempt: its gates, on the files that its agent left at `commit`."""
+    return replace(
+        ready, agent=None, base=commit, entry="gates", session="policy", prompt=None, failure=None, failed=None
+    )
 
 
 def begin_replan(leaf: Leaf, decision: Replan, numbers: Numbers) -> Ready:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from pytest_gump.engine.schedule.plan_sort import Waits, waits
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.order import Outcome
-from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, merge_path
+from pytest_gump.workflow.generated import MERGE_STEP, gate_step, has_own_gate, may_write, merge_path
 from pytest_gump.workflow.path import REPLAN
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ class Leaf:
     def mode(self) -> Mode:
         if self.role == "merge":
             return "merge"
+        if self.step.kind == "approve":
+            return "approve"
         return self.step.output if self.step.kind == "agent" else "gate"
 
     @property
@@ -250,7 +252,7 @@ class Group:
 
     @property
     def has_gate(self) -> bool:
-        return bool(self.step.gate) and self.kind != "scope"
+        return has_own_gate(self.step) and self.kind != "scope"
 
     def may_write(self, index: int) -> bool:
         """True if the member can have changes to merge."""

@@ -6,8 +6,7 @@ from collections import defaultdict
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_gump.engine.schedule.overlap import may_overlap
-from pytest_gump.engine.schedule.pattern_index import PatternIndex
+from pytest_gump.engine.schedule.overlap import PatternIndex, may_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

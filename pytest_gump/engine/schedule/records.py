@@ -18,10 +18,12 @@ Decide = Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]
 """Called for a failed step or group with the failures that count, newest last, and the decision of the workflow's own
 policy; returns the decision. In a replay of a run, it returns the recorded one."""
 
-EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck"]
+EntryKind = Literal["first", "same", "escalate", "replan", "restart", "group", "resume", "recheck", "gates"]
 Role = Literal["step", "replan-plan", "replan-item", "replan-check", "merge", "gate"]
-AttemptVerdict = Literal["passed", "retried", "escalated", "failed", "again", "waited", "failover", "judged"]
-StepStatus = Literal["pending", "running", "passed", "failed", "skipped"]
+AttemptVerdict = Literal[
+    "passed", "retried", "escalated", "failed", "again", "waited", "failover", "judged", "awaiting", "approved"
+]
+StepStatus = Literal["pending", "running", "passed", "failed", "skipped", "awaiting"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +66,8 @@ class Ready:
     """Commit at which the step began."""
     entry: EntryKind = "first"
     """Reason for this attempt: `restart` or `group` for the first attempt after a restart or in a new pass; `resume`
-    for the first attempt of a step that had failed when the run ended; `recheck` if only the gates run again."""
+    for the first attempt of a step that had failed when the run ended; `recheck` if only the gates run again; `gates`
+    for the second part of an attempt whose first part a person has approved."""
     session: Literal["policy", "resume", "fresh"] = "policy"
     """`policy`: by the step's `session:`; `resume`: the conversation of the step's previous attempt."""
     prompt: str | None = None
@@ -102,7 +105,8 @@ class Settled:
     `again`: the attempt failed, but its step will be entered again (restart, new pass of a group), its step continues
     (part of a replan), or an enclosing group may continue when all members of a parallel group have ended. `failed` is
     final. `waited` and `failover`: the agent's account reached a limit, and the attempt is repeated. `judged`: the
-    gates passed, and the validators of the step run next.
+    gates passed, and the validators of the step run next. `awaiting`: a person must approve the work; `approved`: a
+    person has approved it, and its gates follow.
     """
 
     verdict: AttemptVerdict = "passed"

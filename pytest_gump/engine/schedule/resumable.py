@@ -9,10 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.schedule.approvals import ScheduleWithApprovals
 from pytest_gump.engine.schedule.attempts import check_again, next_number, restarted_attempt
 from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above
 from pytest_gump.engine.schedule.retry import Tally
-from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.engine.schedule.targets import writer_of
 from pytest_gump.order import Outcome
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 
-class ResumableSchedule(Schedule):
+class ResumableSchedule(ScheduleWithApprovals):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._forgives = False
         self._had_failed = False

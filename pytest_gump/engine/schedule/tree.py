@@ -38,6 +38,8 @@ class StepTree:
         self._open = OpenAttempts()
         self._enterable_groups: list[Group] = []
         """Parallel groups with members that may start."""
+        self._awaiting: dict[StepPath, tuple[Leaf, Ready]] = {}
+        """Attempts that have ended and wait for the approval of a person."""
         self._settled = Settled()
         """Consequences of the result that is being processed."""
         root = Step(name=workflow.name, steps=workflow.steps)
@@ -76,8 +78,11 @@ class StepTree:
         return member_of(self._open[path][0])
 
     def living(self) -> frozenset[StepPath]:
-        """Return the parallel members and validators whose steps are running, not members that wait for their merge."""
-        return frozenset(living(self._root))
+        """Return the parallel members and validators whose steps are running.
+
+        Members that wait for their merge, or for a person, are left out.
+        """
+        return frozenset(living(self._root)) - {member_of(leaf) for leaf, _ in self._awaiting.values()}
 
     def _enter(self, node: StepNode) -> None:
         node.begin = node.lane.head

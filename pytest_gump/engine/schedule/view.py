@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.nodes import Group, Leaf
 from pytest_gump.engine.schedule.records import LeafState
-from pytest_gump.workflow.generated import GATE, merge_path, merged_members
+from pytest_gump.workflow.generated import GATE, has_own_gate, merge_path, merged_members
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
@@ -109,7 +109,7 @@ class LeafList:
                     yield self._leaf(merge_path(path, step.name), self._unfinished)
             if merged and group is not None and group.foreach is not None:
                 yield self._leaf(merge_path(path, merged[number]), self._unfinished)
-        if group is not None and group.gate:
+        if group is not None and has_own_gate(group):
             yield self._leaf(path.child(GATE), self._unfinished)
 
     def _leaf(self, path: StepPath, status: StepStatus) -> LeafState:

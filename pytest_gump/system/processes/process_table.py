@@ -91,6 +91,24 @@ def has_mark(pid: int, mark: str) -> bool:
         return False
 
 
+def mark_of(pid: int) -> str:
+    """Return the mark with which the process was started; empty if there is none, or if it cannot be read."""
+    if HAS_PROC:
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123
+                entries = file.read().split(b"\0")
+        except OSError:
+            return ""
+        name = f"{MARK}=".encode()
+        return next((entry[len(name) :].decode(errors="replace") for entry in entries if entry.startswith(name)), "")
+    import psutil
+
+    try:
+        return str(psutil.Process(pid).environ().get(MARK, ""))
+    except (psutil.Error, OSError):
+        return ""
+
+
 def send(process: Process, number: signal.Signals) -> None:
     """Send a signal to exactly this process, and not to a later one with the same pid."""
     try:

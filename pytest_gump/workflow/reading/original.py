@@ -7,12 +7,6 @@ from __future__ import annotations
 
 from typing import Final
 
-UNSUPPORTED: Final = {
-    "hitl": "leave it out, and review the result before 'gump apply'",
-    "approve": "leave the step out, and review the result before 'gump apply'",
-}
-"""Keys of the language that are not supported yet, each with a workaround if there is one."""
-
 RECIPE: Final = "recipe"
 """The old name of `workflow`. Both mean the same."""
 CALLS: Final = ("workflow", RECIPE)

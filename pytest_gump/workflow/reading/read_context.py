@@ -11,7 +11,6 @@ from pytest_gump.workflow.model import ContextEntry, Step
 from pytest_gump.workflow.path import CONTEXT
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedStep, Surroundings, Templated
-from pytest_gump.workflow.reading.original import UNSUPPORTED
 from pytest_gump.workflow.reading.read_call import read_call
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import iter_steps
@@ -77,9 +76,6 @@ class _Reader:
         return ContextEntry(file=path)
 
     def _workflow(self, fields: Fields) -> ContextEntry | None:
-        if "workflow" in UNSUPPORTED:
-            fields.refuse_key("workflow", "'workflow' is not supported yet")
-            return None
         called = read_call(fields, self._around)
         if called is None:
             return None

@@ -10,7 +10,7 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import AgentOf, ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
-from pytest_gump.workflow.reading.original import CALLS, RECIPE, UNSUPPORTED
+from pytest_gump.workflow.reading.original import CALLS, RECIPE
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_call import read_call
@@ -24,22 +24,22 @@ from pytest_gump.workflow.template import written_names
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
-STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), *UNSUPPORTED, RECIPE))
+STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), RECIPE))
 GUARD_KEYS: Final = keys.keys(keys.GuardKeys)
 SESSION_WORDS: Final = get_args(keys.SessionWord)
 FRESH: Final = SessionMode()
 OUTPUTS: Final = get_args(OutputMode)
 OVERLAPS: Final = get_args(Overlap)
-ALWAYS: Final = ("name", "on_failure", *UNSUPPORTED)
+ALWAYS: Final = ("name", "on_failure")
 TAKEN: Final = {
     "agent": frozenset(
-        {*ALWAYS, "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate"}
+        {*ALWAYS, "hitl", "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate"}
         | {"allow_no_change"}
     ),
-    "gate": frozenset({*ALWAYS, "gate"}),
+    "gate": frozenset({*ALWAYS, "hitl", "gate"}),
     "approve": frozenset({*ALWAYS, "approve"}),
-    "group": frozenset({*ALWAYS, "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
-    "call": frozenset({*ALWAYS, *CALLS, "with", "foreach", "parallel", "overlap", "max_budget", "gate"}),
+    "group": frozenset({*ALWAYS, "hitl", "steps", "foreach", "parallel", "overlap", "max_budget", "gate"}),
+    "call": frozenset({*ALWAYS, "hitl", *CALLS, "with", "foreach", "parallel", "overlap", "max_budget", "gate"}),
 }
 KIND_TITLES: Final = {
     "agent": "an agent step",
@@ -100,7 +100,7 @@ def read_step(node: Node, above: tuple[str, ...], around: Surroundings) -> Place
     if not isinstance(node, MapNode):
         around.problems.add(node.position, f"a step must be a mapping with a name, not {describe(node)}")
         return None
-    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=(*UNSUPPORTED, RECIPE))
+    fields = Fields(node, STEP_KEYS, around.problems, moved=MOVED, hidden=(RECIPE,))
     name = read_name(fields, "the step") or ""
     kind = _kind(fields, name)
     _check_keys(fields, kind)
@@ -135,9 +135,6 @@ def _title(name: str) -> str:
 
 
 def _check_keys(fields: Fields, kind: Kind) -> None:
-    for key, hint in UNSUPPORTED.items():
-        if key in fields:
-            fields.refuse_key(key, f"'{key}' is not supported yet", hint)
     is_alone = "with" in fields and not any(key in fields for key in CALLS)
     if is_alone:
         fields.refuse_key("with", "'with' without 'workflow'")

@@ -1,0 +1,100 @@
+"""Approvals of a run in progress: which attempts need one, and what an answer does to the result.
+
+An attempt with an open question has ended, but is undecided: it is neither passed nor failed, and holds no worktree.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from pytest_gump.engine.attempt.judge import REASON_CHARS
+from pytest_gump.engine.record.approvals import Answer, Question
+from pytest_gump.engine.run.fingerprint import hashed
+from pytest_gump.gates.base import Verdict
+from pytest_gump.order import AttemptResult, Outcome, Timings
+from pytest_gump.system.plain_data import dump
+from pytest_gump.text import one_line
+from pytest_gump.workflow.model import Approval
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from pytest_gump.engine.record.approvals import Approvals
+    from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.order import Order
+    from pytest_gump.system.git.repository import Repository
+
+EXPIRED: Final = "expired"
+_ASKED: Final = frozenset({"step", "gate", "replan-check"})
+"""Roles of attempts after which a person is asked. The other parts of a replan are not asked about."""
+
+
+def are_gates_due(ready: Ready) -> bool:
+    """True if the gates of an attempt must wait until a person has approved the agent's part."""
+    is_first_part = ready.role in _ASKED and ready.entry not in {"gates", "recheck"}
+    return is_first_part and ready.step.hitl == "before_gate" and bool(ready.step.gate)
+
+
+def question_about(
+    ready: Ready, order: Order, result: AttemptResult, repository: Repository, *, number: int, now: float
+) -> Question | None:
+    """Return the question to a person about an attempt that has ended; None if no approval is needed.
+
+    `number` is the number of the attempt in the run.
+    """
+    if not result.passed or ready.role not in _ASKED or not _is_asked(ready, result):
+        return None
+    tree = result.tree or repository.tree_of(order.base)
+    handed = hashed([dump(part) for part in (result.plan, result.verdict, result.artifact) if part is not None])
+    approve = ready.step.approve
+    expires = approve.expires if approve is not None else None
+    return Question(
+        number=number,
+        step=order.step,
+        base=order.step_base if approve is None and ready.mode != "gate" else order.run_base,
+        commit=result.snapshot or order.base,
+        subject=f"{tree}:{handed}" if handed else tree,
+        since=now,
+        expires=None if expires is None else now + expires,
+        show=(approve or Approval()).show,
+    )
+
+
+def _is_asked(ready: Ready, result: AttemptResult) -> bool:
+    step = ready.step
+    if step.approve is not None:
+        return True
+    is_whole = not result.gates_due
+    return step.hitl == ("after_gate" if is_whole else "before_gate") or (step.hitl is not None and not step.gate)
+
+
+def answer_to(question: Question, approvals: Approvals, now: float) -> Answer | None:
+    """Return the answer of a person; if the time is over, a rejection; None if the question is still open."""
+    asked = approvals.questions.get(question.number, question)
+    answer = approvals.answer_to(question)
+    if answer is None and asked.expires is not None and now >= asked.expires:
+        return Answer(asked.number, asked.step, asked.commit, asked.subject, False, EXPIRED, "", now)
+    return answer
+
+
+def rejected(result: AttemptResult, answer: Answer) -> AttemptResult:
+    """Return the result of a rejected attempt: a review that did not pass, with the person's text."""
+    text = answer.text.strip()
+    reason = f"rejected by {answer.by}: {text}" if answer.by else f"no approval in time: {text}"
+    verdict = Verdict(passed=False, comment=text)
+    return replace(result, outcome=Outcome.REVIEW_FAILED, reason=one_line(reason, REASON_CHARS), verdict=verdict)
+
+
+def review_of(recorded: AttemptResult, result: AttemptResult) -> dict[str, Any]:
+    """Return the field of the event `decided` that changes the recorded result; empty if nothing has changed it."""
+    if recorded.outcome is result.outcome:
+        return {}
+    return {"review": {name: dump(getattr(result, name)) for name in ("outcome", "reason", "verdict")}}
+
+
+def nothing_to_do(order: Order, repository: Repository, now: float) -> AttemptResult:
+    """Return the result of an approval step before a person has answered: its tree is the one to approve."""
+    timings = Timings(now, 0.0)
+    tree = repository.tree_of(order.base)
+    return AttemptResult(order.step, order.attempt, Outcome.PASSED, "", None, timings, tree=tree, made=order.made)
