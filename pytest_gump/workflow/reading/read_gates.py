@@ -117,7 +117,7 @@ class GateReader:
             return what, "use it on a step with 'output: diff'"
         if name != "schema":
             return None
-        if self._kind in ("gate", "group") or (is_agent and output not in REPORTS):
+        if self._kind in ("gate", "group", "call") or (is_agent and output not in REPORTS):
             hint = "it belongs to a step with 'output: plan' or 'output: review'"
             return "gate 'schema' has nothing to check here", hint
         if is_agent and argument in REPORTS and argument != output:

@@ -12,7 +12,7 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import GateSpec, OnFailure, Policy, Step, When, Workflow
+from pytest_gump.workflow.model import Call, GateSpec, OnFailure, Policy, Step, When, Workflow
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 from tests.kits.examples import examples
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 MOST_ORDERS = 20_000
 FAILURES = ("gate_failed", "gate_failed", "review_failed", "guard", "output_invalid", "agent_error", "crashed")
 FATAL = ("gate_error", "budget", "quota", "cancelled")
+
+
+CALL = Call("called", "called.yaml", {}, {})
+"""Steps of a called workflow see only the plans of that workflow. Several calls have steps of the same names."""
 
 
 @st.composite
@@ -107,8 +111,10 @@ def validators(draw: DrawFn) -> dict[str, Any]:
 def groups(draw: DrawFn, depth: int, plans: list[str], name: str, on_failure: OnFailure | None) -> Step:
     foreach = draw(st.none() | st.sampled_from(plans)) if plans else None
     is_parallel = draw(st.booleans())
-    children = draw(step_lists(depth, plans, f"{name}x", in_parallel=is_parallel and foreach is None))
-    return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure)
+    call = draw(st.sampled_from([None, None, CALL]))
+    known, prefix = (plans, f"{name}x") if call is None else ([], "called")
+    children = draw(step_lists(depth, known, prefix, in_parallel=is_parallel and foreach is None))
+    return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure, call=call)
 
 
 @dataclass
