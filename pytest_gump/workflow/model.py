@@ -108,6 +108,12 @@ class When:
     attempt: int | None = None
     """Smallest number of the next attempt, counted since the step was entered."""
 
+    def __str__(self) -> str:
+        """Return the conditions as text: `if compile or test fails from attempt 3 on`."""
+        gates = f"if {' or '.join(self.gate)} fails" if self.gate else ""
+        validator = f"if validator {self.validate} does not pass" if self.validate is not None else ""
+        return " ".join(filter(None, (gates, validator, f"from attempt {self.attempt} on" if self.attempt else "")))
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:
@@ -120,6 +126,10 @@ class Entry:
     prompt: str | None = None
     when: When | None = None
     """None if the entry fits every failure."""
+
+    @property
+    def name(self) -> str:
+        return self.kind if self.agent is None else f"{self.kind}: {self.agent}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,7 +110,11 @@ def test_failures_are_answered_by_their_kind_with_facts_of_the_attempt_before(pr
         project.answer("impl", attempt=attempt, writes=files)
     project.review("review", passes=False, comment="It is too short.")
     project.review("review", passes=True, attempt=2)
-    assert project.run("kinds").ret == pytest.ExitCode.OK
+    result = project.run("kinds")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*strategy: same if compile fails", "*strategy: escalate: claude-opus if untouched fails"]
+    )
     attempts = [(made.agent, made.entry) for made in project.record().steps["impl"].attempts]
     assert attempts == [
         ("claude-haiku", "first"),

@@ -70,7 +70,7 @@ def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:
 
 def _by_rules(step: Step, policy: Policy) -> str:
     """Return `1 claude-haiku, 2-5 by rules that stay in force: claude-opus if test fails; the 5th failure is final`."""
-    listed = [f"{_changes(rule)}{_condition(_when(rule))}" for rule in policy.rules]
+    listed = [f"{_changes(rule)} {_when(rule)}" for rule in policy.rules]
     most = policy.retry
     attempts = f", {'2' if most == 2 else f'2-{most}'} by rules that stay in force: {', '.join(listed)}"
     return f"1 {_first(step)}{attempts if most > 1 else ''}; {_ordinal(most)} failure is final"
@@ -96,7 +96,8 @@ def _conditional(step: Step, policy: Policy) -> str:
     listed = []
     for entry, group in groupby(policy.strategy[1:]):
         times = len([*group])
-        listed.append(f"{f'{times} x ' if times > 1 else ''}{_entry(step, entry)}{_condition(entry.when)}")
+        condition = "" if entry.when is None else f" {entry.when}"
+        listed.append(f"{f'{times} x ' if times > 1 else ''}{_entry(step, entry)}{condition}")
     if policy.restart_from is not None:
         otherwise = f"restart from {policy.restart_from}"
     else:
@@ -112,20 +113,6 @@ def _entry(step: Step, entry: Entry) -> str:
         decision = to_decision(entry)
         return f"{who}{_columns(decision) if isinstance(decision, Retry) else ''}"
     return _next(step, to_decision(entry), "the same agent")[1]
-
-
-def _condition(when: When | None) -> str:
-    """Return ` if compile or test fails from attempt 3 on`."""
-    if when is None:
-        return ""
-    parts = []
-    if when.gate:
-        parts.append(f" if {' or '.join(when.gate)} fails")
-    if when.validate is not None:
-        parts.append(f" if validator {when.validate} does not pass")
-    if when.attempt is not None:
-        parts.append(f" from attempt {when.attempt} on")
-    return "".join(parts)
 
 
 def _first(step: Step) -> str:

@@ -68,6 +68,8 @@ def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: 
     if own is None and not isinstance(decision, Stop):
         decision = Stop()
         settled.notes.append("the retry hook requested another attempt, but the step has no attempt left")
+    elif node.tally.reason and decision == (own or Stop()):
+        settled.notes.append(node.tally.reason)
     _check(node, decision)
     settled.decisions.append((node.path, decision))
     if isinstance(decision, Stop) and decision.outcome:

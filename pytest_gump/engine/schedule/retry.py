@@ -34,6 +34,8 @@ class Tally:
     counts: dict[str, Count] = field(default_factory=dict)
     streak: int = 0
     """Number of failures since the step was entered; only these are compared for progress."""
+    reason: str = ""
+    """Why the newest decision was made, if the strategy has conditions."""
 
     def enter(self) -> None:
         """Enter the step again after a restart: keep the failures, and start the flat list over.
@@ -71,6 +73,7 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
     `compare_trees` is False if the tree does not show progress: for gate-only steps and steps that must not write.
     """
     previous = tally.failures[-1] if tally.failures and tally.streak else None
+    tally.reason = ""
     tally.failures.append(failure)
     tally.streak += 1
     policy = on_failure.branch(failure.source) if on_failure else None
@@ -82,10 +85,11 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
         return None
     is_stuck = compare_trees and previous is not None and no_progress(previous, failure)
     if policy.rules:
-        decision = by_rules(policy.rules, tally.failures[-tally.streak :])
-        ends = is_stuck and decision == Retry() and not changes_later(policy.rules, tally.streak + 1)
-        return _NO_PROGRESS if ends else decision
-    return _decide(policy, count, failure, attempt=tally.streak + 1, is_stuck=is_stuck)
+        ruled = by_rules(policy.rules, tally.failures[-tally.streak :])
+        ends = is_stuck and ruled == Retry() and not changes_later(policy.rules, tally.streak + 1)
+        return _NO_PROGRESS if ends else ruled
+    decision, tally.reason = _decide(policy, count, failure, attempt=tally.streak + 1, is_stuck=is_stuck)
+    return decision
 
 
 def no_progress(before: Failure, after: Failure) -> bool:
@@ -106,8 +110,10 @@ def fits(when: When | None, failure: Failure, attempt: int) -> bool:
     return is_failing and is_refused and (when.attempt is None or attempt >= when.attempt)
 
 
-def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_stuck: bool) -> Decision:
+def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_stuck: bool) -> tuple[Decision, str]:
     """Use up the first unused entry that fits. If there is none, restart, repeat the last one, or stop.
+
+    Return the decision, and the reason if it depends on conditions.
 
     Without progress, `same` entries before it are used up too. If only `same` is left, the step stops.
     """
@@ -117,14 +123,14 @@ def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_
             continue
         count.used.add(index)
         if not is_stuck or entry.kind != "same":
-            return to_decision(entry)
+            return to_decision(entry), "" if entry.when is None else f"strategy: {entry.name} {entry.when}"
         has_skipped = True
     if policy.restart_from is not None:
-        return Restart(policy.restart_from)
+        return Restart(policy.restart_from), ""
     last = policy.last
     if is_stuck and (has_skipped if last is None else last.kind == "same"):
-        return _NO_PROGRESS
-    return Stop() if last is None else to_decision(last)
+        return _NO_PROGRESS, ""
+    return (Stop(), "no entry of the strategy fits this failure") if last is None else (to_decision(last), "")
 
 
 def to_decision(entry: Entry) -> Decision:

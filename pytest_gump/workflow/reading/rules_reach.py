@@ -36,7 +36,7 @@ def unreached_by(policy: Policy) -> str | None:
     used = 0 if policy.retry == 1 else first_for_all + 1
     for entry in entries[used:]:
         if entry.kind != "same":
-            return f"{entry.kind}: {entry.agent}"
+            return entry.name
     if policy.restart_from is not None and used <= len(entries):
         return f"restart_from: {policy.restart_from}"
     return None

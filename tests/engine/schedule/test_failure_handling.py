@@ -8,7 +8,7 @@ from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry
 from pytest_gump.engine.schedule.failure_handling import failure_of
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import OnFailure
+from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Drive, agent, ended, entries, flat, gate, group, plan, policy
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.workflow.model import Step
+
+
+def test_note_of_a_decision_names_the_conditions_unless_a_hook_decides() -> None:
+    entry = Entry("escalate", "opus", when=When(gate=("test",)))
+    step = agent("a", on_failure=OnFailure(flat=Policy(3, (Entry(), entry), adds_first=True)))
+    drive = Drive((step,), fails={"a": ["gate_failed", "gate_failed"]}).run()
+    assert [settled.why for settled in drive.settled] == [
+        "strategy: escalate: opus if test fails",
+        "no entry of the strategy fits this failure",
+    ]
+    hooked = Drive((step,), fails={"a": ["gate_failed"]}, decide=lambda *_: Retry(agent="codex")).run()
+    assert [settled.why for settled in hooked.settled] == ["", ""]
 
 
 def test_escalation_of_a_group_reruns_all_its_steps_with_the_other_agent() -> None:

@@ -166,6 +166,21 @@ def test_step_ends_with_its_failure_if_no_entry_fits() -> None:
     assert answers(own, "test", "test") == ["opus", "stop"]
 
 
+def test_reason_of_a_decision_names_the_conditions_of_the_entry() -> None:
+    own, tally = OnFailure(flat=conditional(9, Entry(when=LINT), escalate("opus", gate=("test",), attempt=2))), Tally()
+    reasons = []
+    for number, gates in enumerate(("test", "lint", "test"), start=1):
+        decide(own, tally, after(gates, number), compare_trees=True)
+        reasons.append(tally.reason)
+    assert reasons == [
+        "strategy: escalate: opus if test fails from attempt 2 on",
+        "strategy: same if compile or lint fails",
+        "no entry of the strategy fits this failure",
+    ]
+    decide(flat(9, "same: 9"), tally, FAILED, compare_trees=True)
+    assert tally.reason == ""
+
+
 def test_written_first_entry_repeats_but_an_added_one_does_not() -> None:
     entries = [escalate("opus", gate=("test",))]
     assert answers(conditional(9, *entries, adds_first=False), "lint", "test", "test") == ["same", "opus", "same"]
