@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from pytest_gump.text import quoted
 from pytest_gump.units import plural
 from pytest_gump.workflow.model import VALIDATE
-from pytest_gump.workflow.reading.located import walk
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.workflow.model import GateSpec, OnFailure, Policy
+    from pytest_gump.workflow.model import GateSpec, OnFailure, Policy, Step
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedPolicy, PlacedStep, PlacedWhen, PlacedWorkflow, Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
@@ -57,7 +56,7 @@ def _gate_problem(step: PlacedStep, policy: Policy, node: ScalarNode, around: Su
     branch = _branch_of(step, policy)
     if branch in ("guard_fail", "review_fail"):
         return f"'gate: {name}' never fits in '{branch}'", "move the entry to 'gate_fail'"
-    is_replanned = name == "compile" and any(_has_replan(below) for below in walk((step,)))
+    is_replanned = name == "compile" and any(map(_has_replan, _below(step.step)))
     if name in own or is_replanned:
         return None
     return f"'gate: {name}' never fits: {step.title} has no such gate", f"its gates: {', '.join(own) or 'none'}"
@@ -75,13 +74,20 @@ def _validator_problem(step: PlacedStep, policy: Policy, name: str, around: Surr
 
 
 def _gates(step: PlacedStep) -> Iterator[GateSpec]:
-    """Yield the gates of a step, or of a group and all steps below it."""
-    return (gate for below in walk((step,)) for gate in below.step.gate)
+    """Yield the gates of a step, or of a group and all steps below it, also those of a called workflow."""
+    return (gate for below in _below(step.step) for gate in below.gate)
 
 
-def _has_replan(step: PlacedStep) -> bool:
+def _below(step: Step) -> Iterator[Step]:
+    yield step
+    for child in step.steps:
+        yield from _below(child)
+
+
+def _has_replan(step: Step) -> bool:
     """True if the step can be replanned. The items of a replan have the gate `compile`."""
-    return any(kind == "replan" for policy in step.policies for kind, _ in policy.kinds)
+    policies = () if step.on_failure is None else step.on_failure.policies
+    return any(entry.kind == "replan" for policy in policies for entry in policy.strategy)
 
 
 def _branch_of(step: PlacedStep, policy: Policy) -> str:
