@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
-from pytest_gump.workflow.path import REPLAN, StepPath
+from pytest_gump.workflow.path import CONTEXT, REPLAN, StepPath, declared
 from pytest_gump.workflow.refs import calls_around
 
 if TYPE_CHECKING:
@@ -125,9 +125,15 @@ def calls(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Call]]
 
 
 def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Step]]:
-    """Yield the groups around a step and the step, each with the path that its attempts share."""
+    """Yield the groups around a step and the step, each with the path that its attempts share.
+
+    The calls for the context of a step are parts of it.
+    """
     steps, items = workflow.steps, 0
     for depth, name in enumerate(path.names, 1):
+        owner = next((step for step in steps if CONTEXT in name and step.name == declared(name)), None)
+        if owner is not None:
+            yield StepPath((*path.names[: depth - 1], owner.name), path.items[:items]), owner
         step = next((step for step in steps if step.name == name.removesuffix(REPLAN)), None)
         if step is None:
             return

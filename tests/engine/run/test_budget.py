@@ -8,7 +8,7 @@ from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.budget import budgets, limits_of, refusal, spent_out
 from pytest_gump.order import AttemptResult, Limits, Outcome, Timings, to_wire
-from pytest_gump.workflow.model import Guard, Step, Workflow
+from pytest_gump.workflow.model import Call, Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
 
@@ -77,6 +77,17 @@ def test_budget_is_the_smallest_rest_of_guard_step_group_and_run(
     spent: tuple[tuple[str, float], ...], left: tuple[float | None, str, float]
 ) -> None:
     assert budget(WORKFLOW, IMPL, ONE, record_of(*spent)) == left
+
+
+def test_context_workflow_of_a_step_spends_the_budget_of_the_step() -> None:
+    look = Step(name="look", agent="a", output="artifact")
+    call = Step(name="impl--context-c", steps=(look,), call=Call("c", "c.yaml", {}, {}, max_budget=5.0))
+    build = Step(name="build", foreach="plan", steps=(call, IMPL))
+    workflow = Workflow("w", (Step(name="plan", agent="a", output="plan"), build))
+    path = StepPath(("build", call.name, "look"), ("one",))
+    record = record_of((str(path), 0.25), ("build::impl[one]", 0.5), ("build::impl[two]", 0.5))
+    assert budget(workflow, look, path, record) == (1.25, "step", 0.75)
+    assert budget(workflow, IMPL, ONE, record) == (1.25, "step", 0.75)
 
 
 def test_attempt_without_limits_has_no_budget() -> None:
