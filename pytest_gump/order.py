@@ -221,6 +221,8 @@ class Order:
     blast_radius: Literal["enforce", "warn", "off"] = "off"
     must_change: bool = False
     """True if the attempt fails without a change, unless the agent gives a reason."""
+    min_items: int = 1
+    """Smallest number of items of a plan."""
     no_change: str = ""
     """The agent's reason for no change, from the attempt whose gates run again."""
     item: PlanItem | None = None

@@ -37,7 +37,7 @@ class Parsed(Generic[T]):
     errors: tuple[str, ...] = ()
 
 
-def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlanItem, ...]]:
+def parse_plan(data: bytes, *, max_items: int = 100, min_items: int = 1) -> Parsed[tuple[PlanItem, ...]]:
     """Read `[{name, description, files?, depends_on?}, ...]`. Never raises on any input."""
     try:
         entries = read_json(data)
@@ -45,7 +45,7 @@ def parse_plan(data: bytes, *, max_items: int = 100) -> Parsed[tuple[PlanItem, .
         return Parsed(None, (f"the plan {error}",))
     if not isinstance(entries, list):
         return Parsed(None, (f"the plan must be a JSON array of items, not {_kind(entries)}",))
-    if not entries:
+    if len(entries) < min_items:
         return Parsed(None, ("the plan is empty: it needs at least one item",))
     if len(entries) > max_items:
         return Parsed(None, (f"the plan has {len(entries)} items; at most {max_items} are allowed",))

@@ -137,7 +137,7 @@ class StepReports:
             for path in ended.failed:
                 self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
             for path in ended.skipped:
-                self._log_skipped(active, path, active.run.schedule.reason)
+                self._log_skipped(active, path, ended.skip_reason or active.run.schedule.reason)
 
     def _record(self, in_flight: StepInFlight, result: AttemptResult) -> AttemptRecord:
         order, hooks = in_flight.order, in_flight.item.ihook

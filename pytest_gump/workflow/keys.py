@@ -237,6 +237,8 @@ class StepKeys(Written):
     """Checks after the agent or the group; all are run. `compile`, `test`, `lint`, `touched: GLOB`, `bash: CMD`, ..."""
     allow_no_change: bool = False
     """An `output: diff` step may pass without changed files. Otherwise its agent must give a reason."""
+    allow_empty: bool = False
+    """The plan of an `output: plan` step may be empty. Its `foreach` then has nothing to do, and passes."""
     on_failure: PolicyKeys | BranchKeys | None = None
     """Retries, escalations and restarts after a failed attempt."""
     steps: Annotated[list[StepKeys], NOT_EMPTY] | None = None

@@ -285,6 +285,8 @@ class Step:
     gate: tuple[GateSpec, ...] = ()
     allow_no_change: bool = False
     """True if the diff step may leave all files unchanged without giving a reason."""
+    allow_empty: bool = False
+    """True if the plan may be empty."""
     on_failure: OnFailure | None = None
     steps: tuple[Step, ...] = ()
     """The children of a group, or the steps of the called workflow."""

@@ -183,6 +183,14 @@ def test_steps_after_a_failure_are_skipped_with_a_reason(project: GumpProject) -
     result.stdout.fnmatch_lines(["SKIPPED * decompose failed: output_invalid"])
 
 
+def test_the_steps_of_an_empty_plan_are_skipped_if_it_may_be_empty(project: GumpProject) -> None:
+    project.workflow("plan", PLAN.replace("    output: plan\n", "    output: plan\n    allow_empty: true\n"))
+    project.answer("decompose", out={"plan.json": "[]"})
+    result = project.run("plan", "-rs")
+    result.assert_outcomes(passed=2, skipped=2)
+    result.stdout.fnmatch_lines(["*the plan is empty, so build has nothing to do", "SKIPPED * the plan is empty"])
+
+
 def test_the_prompt_of_a_retry_names_errors_of_an_invalid_plan(project: GumpProject) -> None:
     text = PLAN.replace("    prompt: Split it.\n", "    prompt: Split it.\n    on_failure: {retry: 2}\n")
     project.workflow("plan", text)

@@ -214,7 +214,8 @@ class _Attempt:
         def read(name: str) -> bytes | None:
             return self.slot.read_handover(name, settings.handover_bytes)
 
-        facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=settings.max_items)
+        most, least = settings.max_items, order.min_items
+        facts.handover = read_handover(read, order.mode, message=run.ending.message, max_items=most, min_items=least)
         broken = self._keep()
         if broken is None:
             facts.ignored = self.slot.ignored_since_setup() if self._is_unchanged else ()

@@ -41,7 +41,9 @@ def handed_over(result: AttemptResult) -> Handover:
     return Handover(result.plan, result.verdict, result.artifact, no_change=result.no_change)
 
 
-def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int) -> Handover:
+def read_handover(
+    read: Callable[[str], bytes | None], mode: Mode, *, message: str, max_items: int, min_items: int = 1
+) -> Handover:
     """Read and check the output file of the mode.
 
     `read` returns the content of a file in the output folder, or None if it is missing. It raises WorktreeError if the
@@ -64,7 +66,7 @@ def read_handover(read: Callable[[str], bytes | None], mode: Mode, *, message: s
         notes = (f"{name} was missing: taken from the final message",)
     if content is None:
         return Handover(errors=(_missing(name, mode),))
-    return _parse(content, mode, max_items=max_items, notes=notes)
+    return _parse(content, mode, range(min_items, max_items + 1), notes)
 
 
 def _missing(name: str, mode: Mode) -> str:
@@ -72,13 +74,14 @@ def _missing(name: str, mode: Mode) -> str:
     return f"no {HANDOVER}/{name} was written{also}"
 
 
-def _parse(content: bytes, mode: Mode, *, max_items: int, notes: tuple[str, ...]) -> Handover:
+def _parse(content: bytes, mode: Mode, items: range, notes: tuple[str, ...]) -> Handover:
+    """Check the content. `items` are the allowed numbers of items of a plan."""
     if mode == "artifact":
         return _artifact(content)
     from pytest_gump.gates.schema import parse_plan, parse_verdict  # most steps deliver neither
 
     if mode == "plan":
-        plan = parse_plan(content, max_items=max_items)
+        plan = parse_plan(content, max_items=items.stop - 1, min_items=items.start)
         if plan.value is None:
             return Handover(errors=plan.errors, notes=notes)
         return Handover(plan=plan.value, notes=notes)

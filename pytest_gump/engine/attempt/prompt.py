@@ -67,6 +67,7 @@ class PromptParts:
     must_change: bool = False
     """True if the attempt fails when no file changed and the agent gives no reason."""
     max_items: int = 100
+    min_items: int = 1
     error_chars: int = 2000
     """Limit for the output of all failing gates together."""
     shell_rules: Sequence[str] = ()
@@ -116,15 +117,16 @@ def prompt_key(order: Order) -> str:
 
 def _output(parts: PromptParts) -> Section:
     """Return the output section. Its key, which recordings compare, leaves out the text that `must_change` adds."""
-    key = expectations(parts.mode, max_items=parts.max_items)
+    key = expectations(parts.mode, max_items=parts.max_items, min_items=parts.min_items)
     return Section(OUTPUT, f"{_CHANGE}\n\n{_NO_CHANGE}" if parts.must_change else key, key=key)
 
 
-def expectations(mode: Mode, *, max_items: int) -> str:
+def expectations(mode: Mode, *, max_items: int, min_items: int = 1) -> str:
     """Return what the agent must deliver in this mode, with file name and example."""
     match mode:
         case "plan":
-            return _PLAN.format(file=f"{HANDOVER}/plan.json", max_items=max_items)
+            count = f"At least one item, at most {max_items}" if min_items else _MAYBE_EMPTY.format(max_items=max_items)
+            return _PLAN.format(file=f"{HANDOVER}/plan.json", count=count)
         case "artifact":
             return _ARTIFACT.format(file=f"{HANDOVER}/artifact.txt")
         case "review":
@@ -254,9 +256,11 @@ Write the plan to the file `{file}`: a JSON array with one object per item, in t
   no `..`. Leave it out when you cannot tell.
 - `depends_on`: names of the items that must be done before this one, when it needs their work. Items may be done side
   by side where nothing says otherwise.
-- At least one item, at most {max_items}. Each can be done and tested when those before it are done.
+- {count}. Each can be done and tested when those before it are done.
 
 The file holds the JSON and nothing else. Plan only: no other file may be changed, or the attempt fails."""
+
+_MAYBE_EMPTY: Final = "At most {max_items} items; an empty array if there is nothing to do"
 
 _ARTIFACT: Final = """\
 Write your result as plain text to the file `{file}`. No other file may be changed, or the attempt fails."""

@@ -122,6 +122,7 @@ class OrderBuilder:
             limits=self._limits(ready),
             blast_radius=self._calls.blast_radius(ready.path) if mode == "diff" else "off",
             must_change=_must_change(ready),
+            min_items=_min_items(ready),
             no_change=self._reason_before(ready) if ready.entry == "recheck" else "",
             item=ready.keep_item or (ready.items[-1] if ready.items else None),
             session=session,
@@ -239,6 +240,7 @@ class OrderBuilder:
                 spec=self._inputs.spec_text if ready.mode == "plan" and ready.role == "step" else None,
                 must_change=_must_change(ready),
                 max_items=settings.max_items,
+                min_items=_min_items(ready),
                 error_chars=settings.error_chars,
                 shell_rules=self._shell_rules(ready),
             )
@@ -294,6 +296,11 @@ def _must_change(ready: Ready) -> bool:
 def _given(options: ValidatorOptions | None) -> tuple[object, ...]:
     """Return the options of a gate for the fingerprint: nothing for a gate that has none."""
     return () if options is None else (options.inputs, options.independent)
+
+
+def _min_items(ready: Ready) -> int:
+    """Return the smallest number of items of the plan. The plan of a replan is never empty."""
+    return 0 if ready.step.allow_empty and ready.role == "step" else 1
 
 
 def _protected(ready: Ready) -> tuple[str, ...]:

@@ -339,7 +339,8 @@ class Run:
             **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
         )
         self._move_branch(self.schedule.head)
-        self._skip(settled.skipped, self.schedule.reason or f"{ready.path} did not pass")
+        reason = settled.skip_reason or self.schedule.reason or f"{ready.path} did not pass"
+        self._skip(settled.skipped, reason)
         return settled
 
     def _question(self, ready: Ready, order: Order, result: AttemptResult) -> Question | None:

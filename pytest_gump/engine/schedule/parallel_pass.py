@@ -59,6 +59,11 @@ class ParallelPass(Generic[Merge, Failed]):
         """True if a member may start."""
         return bool(self._enterable)
 
+    @property
+    def next_index(self) -> int:
+        """Index of the first member that may start."""
+        return self._enterable[0]
+
     def enter(self) -> tuple[int, str]:
         """Start the first member that may start; return its index and the commit from which it starts."""
         index = heapq.heappop(self._enterable)

@@ -69,6 +69,16 @@ class Plans(_Newest[tuple["PlanItem", ...]]):
     def add(self, path: StepPath, plan: tuple[PlanItem, ...]) -> None:
         self._results[path] = in_order(plan)
 
+    def begins_empty(self, group: Group) -> bool:
+        """True if the next member of a parallel group begins with a foreach whose plan is empty."""
+        index = group.parallel_pass.next_index
+        step, path = group.steps[0 if group.kind == "foreach" else index], group.path
+        path = (path.item(group.plan[index].slug) if group.kind == "foreach" else path).child(step.name)
+        while step.kind == "group" and step.foreach is None:
+            step = step.steps[0]
+            path = path.child(step.name)
+        return step.foreach is not None and self.find(path, step.foreach) == ()
+
     def expanded_by(self, group: Group) -> tuple[PlanItem, ...]:
         """Return the plan whose items become the members of `group`.
 
@@ -76,6 +86,6 @@ class Plans(_Newest[tuple["PlanItem", ...]]):
             ValueError: The plan step passed without a plan.
         """
         plan = self.find(group.path, group.step.foreach) if group.step.foreach is not None else None
-        if not plan:
+        if plan is None:
             raise ValueError(f"no plan for {group.path}: {group.step.foreach!r} passed without one")
         return plan

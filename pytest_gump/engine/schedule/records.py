@@ -118,7 +118,9 @@ class Settled:
     step: StepPath | None = None
     """The step of `decisions[0]`, if the attempt was part of its replan."""
     skipped: tuple[StepPath, ...] = ()
-    """Steps that will never run because the run ends with this attempt."""
+    """Steps that will never run because the run ends with this attempt, or because a plan is empty."""
+    skip_reason: str = ""
+    """Why they are skipped; empty if the run ends with this attempt."""
     failed: tuple[StepPath, ...] = ()
     """Other steps whose failure has just become final; their own attempts were `again`."""
     validated: Validated | None = None

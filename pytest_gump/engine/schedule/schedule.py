@@ -27,14 +27,14 @@ from pytest_gump.engine.schedule.nodes import (
     top_of,
 )
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
-from pytest_gump.engine.schedule.targets import first_before, restart_target, writer_of
+from pytest_gump.engine.schedule.targets import first_before, restart_target, writer_of, writers
 from pytest_gump.engine.schedule.tree import StepTree
 from pytest_gump.engine.schedule.validation import add_answer, next_validator, result_with_answers
 from pytest_gump.engine.schedule.view import LeafList, signature
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
     from pytest_gump.engine.schedule.nodes import FailureCase, StepNode
@@ -69,8 +69,10 @@ class Schedule(StepTree):
 
     def leaves(self) -> list[LeafState]:
         """Return all steps in display order, without the parts of replans."""
-        leaf_list = LeafList(self._attempts, self._plans, self._open.in_flight(), self._has_failed)
-        return list(leaf_list.below(self._root))
+        return list(self._leaves_below(self._root))
+
+    def _leaves_below(self, group: Group) -> Iterator[LeafState]:
+        return LeafList(self._attempts, self._plans, self._open.in_flight(), self._has_failed).below(group)
 
     def signature(self) -> Hashable:
         """Return the whole state that determines further decisions, as a comparable value."""
@@ -121,7 +123,9 @@ class Schedule(StepTree):
         if self._has_failed:
             last.failed = tuple(other.path for other in self._failed_leaves if other is not leaf)
             self._failed_leaves = []
-            last.skipped = self._end(self.reason)
+            last.skipped, last.skip_reason = self._end(self.reason), ""
+        else:
+            self._skip_empty(last)
         return self._settled
 
     def _complete_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
@@ -187,8 +191,8 @@ class Schedule(StepTree):
         leaf.status = "passed"
         if leaf.mode in {"diff", "merge"}:
             leaf.lane.head = commit or ready.base
-        if leaf.mode == "plan":
-            self._plans.add(leaf.path, result.plan or ())
+        if leaf.mode == "plan" and result.plan is not None:
+            self._plans.add(leaf.path, result.plan)
         if leaf.agent is not None:
             self._agents.add(leaf.path, leaf.agent)
         self._advance(leaf)
@@ -217,7 +221,7 @@ class Schedule(StepTree):
 
         Return the verdict if members failed; otherwise None.
         """
-        index = parallel.next_merge(group.lane.head, group.may_write)
+        index = parallel.next_merge(group.lane.head, lambda member: any(writers(group.entered(member))))
         if index is not None:
             self._start_merge(group, parallel, index)
         if not parallel.is_over:
@@ -349,4 +353,34 @@ class Schedule(StepTree):
         self._open.drop_waiting()
         self._enterable_groups.clear()
         self.reason = reason
-        return tuple(leaf.path for leaf in self.leaves() if leaf.status == "skipped")
+        skipped = (leaf.path for leaf in self.leaves() if leaf.status == "skipped")
+        return tuple(path for path in skipped if path not in self._without_items)
+
+    def _begin_empty(self, group: Group) -> None:
+        found = (leaf.path for leaf in self._leaves_below(group) if leaf.template)
+        self._newly_empty[group.path] = [path for path in found if path not in self._without_items]
+        if group.has_gate:
+            self._enter(group.member(0, group.lane))
+        else:
+            group.status = "passed"
+            self._advance(group)
+
+    def _skip_empty(self, settled: Settled) -> None:
+        """Add the steps that are skipped because their plan is empty."""
+        self._enter_empty_members()
+        for group, paths in self._newly_empty.items():
+            settled.notes.append(f"the plan is empty, so {group} has nothing to do")
+            settled.skipped, settled.skip_reason = (*settled.skipped, *paths), "the plan is empty"
+            self._without_items.update(paths)
+        self._newly_empty.clear()
+
+    def _enter_empty_members(self) -> None:
+        """Start members of parallel groups whose first step is an empty foreach.
+
+        They can end without an attempt, so the run could end while `ready` looks for attempts.
+        """
+        while True:
+            group = next((group for group in self._enterable_groups if self._plans.begins_empty(group)), None)
+            if group is None:
+                return
+            self._enter_member(group)

@@ -8,6 +8,7 @@ attempts, and are merged in plan order. Each merge is a step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
 
 
-class StepTree:
+class StepTree(ABC):
     def __init__(self, workflow: Workflow, *, base: str) -> None:
         self._attempts: Counter[StepPath] = Counter()
         scopes = Scopes(workflow)
@@ -42,6 +43,10 @@ class StepTree:
         """Attempts that have ended and wait for the approval of a person."""
         self._settled = Settled()
         """Consequences of the result that is being processed."""
+        self._without_items: set[StepPath] = set()
+        """Steps that were skipped because the plan of their foreach group has no items."""
+        self._newly_empty: dict[StepPath, list[StepPath]] = {}
+        """Foreach groups without items since the last result, each with its steps."""
         root = Step(name=workflow.name, steps=workflow.steps)
         self._root = Group(StepPath(()), root, workflow.steps, "root", None, 0, (), Lane(base))
         self._enter(self._root)
@@ -98,6 +103,9 @@ class StepTree:
         group.status, group.began = "running", group.lane.head
         next_number(self._attempts, group.path)
         group.reset()
+        if not group.size:
+            self._begin_empty(group)
+            return
         if not group.is_parallel:
             self._enter(group.member(0, group.lane))
             return
@@ -105,6 +113,10 @@ class StepTree:
         self._settled.notes += overlap_notes(group)
         group.parallel = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._note_enterable(group, group.parallel)
+
+    @abstractmethod
+    def _begin_empty(self, group: Group) -> None:
+        """Continue after a foreach group whose plan has no items."""
 
     def _start(self, leaf: Leaf, ready: Ready) -> None:
         leaf.status = "running"
@@ -116,7 +128,9 @@ class StepTree:
 
     def _enter_next(self) -> None:
         """Start one more member of a parallel group: the first one in plan order."""
-        group = min(self._enterable_groups, key=plan_position)
+        self._enter_member(min(self._enterable_groups, key=plan_position))
+
+    def _enter_member(self, group: Group) -> None:
         index, head = group.parallel_pass.enter()
         if not group.parallel_pass.has_more:
             self._enterable_groups.remove(group)

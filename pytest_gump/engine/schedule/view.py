@@ -70,6 +70,9 @@ class LeafList:
 
     def below(self, group: Group) -> Iterator[LeafState]:
         """Yield the leaves below a group in display order."""
+        if not group.size:
+            for leaf in self._not_entered(group.steps, group.path.item("*"), None):
+                yield leaf._replace(status="skipped")
         merges = group.parallel.merges if group.parallel is not None else {}
         for index, node in enumerate(group.members):
             if isinstance(node, Group):
@@ -84,6 +87,8 @@ class LeafList:
                 step = group.steps[index]
                 yield from self._step(step, group.path.child(step.name))
             if group.parallel is not None and index < group.size and group.may_write(index):
+                if group.parallel.states[index] == "merged" and index not in merges:
+                    continue  # its plan was empty, so it has no changes
                 merge = merges.get(index) or group.merge(index)
                 yield self._leaf(merge.path, self._status(merge))
 
@@ -99,7 +104,7 @@ class LeafList:
         scopes = [path]
         if group is not None and group.foreach is not None:
             plan = self.plans.find(path, group.foreach)
-            names = [item.slug for item in plan] if plan else ["*"]
+            names = [item.slug for item in plan] if plan is not None else ["*"]
             scopes = [path.item(name) for name in names]
             merged = names if merged else []
         for number, scope in enumerate(scopes):

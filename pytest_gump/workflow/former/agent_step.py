@@ -98,7 +98,10 @@ class AgentStep:
     def _output(self) -> Iterator[Pair]:
         if self._kind in OUTPUTS:
             step = self._block.step
-            yield Pair("output", step.node.key("type"), scalar(OUTPUTS[self._kind], step.values["type"]))
+            key, value = step.node.key("type"), step.values["type"]
+            yield Pair("output", key, scalar(OUTPUTS[self._kind], value))
+            if self._kind == "split":
+                yield Pair("allow_empty", key, scalar(value=True, at=value))
 
     def _prompt(self) -> Iterator[Pair]:
         fields = self._block.of("prompt")

@@ -17,7 +17,16 @@ Dialect = Literal["present", "former", "mixed"]
 FORMER_ROOT: Final = ("max_timeout",)
 FORMER_STEP: Final = ("type", "each", "get", "run")
 PRESENT_ROOT: Final = ("max_time", "blast_radius", "setup")
-PRESENT_STEP: Final = ("output", "foreach", "on_failure", "allow_no_change", "overlap", "recipe", "approve")
+PRESENT_STEP: Final = (
+    "output",
+    "foreach",
+    "on_failure",
+    "allow_no_change",
+    "allow_empty",
+    "overlap",
+    "recipe",
+    "approve",
+)
 _CHILDREN: Final = ("steps", "each")
 _HINT: Final = "use the keys of one language; 'gump convert' rewrites a file of Gump 0.0.4"
 

@@ -34,7 +34,7 @@ ALWAYS: Final = ("name", "on_failure")
 TAKEN: Final = {
     "agent": frozenset(
         {*ALWAYS, "hitl", "agent", "prompt", "output", "context", "session", "timeout", "guard", "max_budget", "gate"}
-        | {"allow_no_change"}
+        | {"allow_no_change", "allow_empty"}
     ),
     "gate": frozenset({*ALWAYS, "hitl", "gate"}),
     "approve": frozenset({*ALWAYS, "approve"}),
@@ -232,14 +232,15 @@ class _Reader:
             "session": self._session(),
             "guard": self._guard(output),
             "max_budget": fields.dollars("max_budget"),
-            "allow_no_change": self._allow_no_change(output),
+            "allow_no_change": self._allowed("allow_no_change", "diff", output),
+            "allow_empty": self._allowed("allow_empty", "plan", output),
         }
 
-    def _allow_no_change(self, output: str) -> bool:
-        allowed = bool(self._fields.flag("allow_no_change"))
-        if allowed and output != "diff":
-            what = f"'allow_no_change' has no effect on a step with 'output: {output}'"
-            self._fields.refuse_key("allow_no_change", what, "leave it out")
+    def _allowed(self, key: str, only: str, output: str) -> bool:
+        """Return a flag that has an effect only with one output mode."""
+        allowed = bool(self._fields.flag(key))
+        if allowed and output != only:
+            self._fields.refuse_key(key, f"'{key}' has no effect on a step with 'output: {output}'", "leave it out")
         return allowed
 
     def _agent(self, agent_of: AgentOf | None) -> str | None:

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
 PLAN = json.dumps([{"name": "First part", "description": "do it", "files": ["src/"]}]).encode()
 
 
+def test_a_plan_may_be_empty_if_the_step_allows_it() -> None:
+    files = {"plan.json": b"[]"}
+    assert read_handover(files.get, "plan", message="", max_items=3, min_items=0).plan == ()
+    assert read("plan", files).errors == ("the plan is empty: it needs at least one item",)
+
+
 def read(mode: Mode, files: dict[str, bytes], *, message: str = "", max_items: int = 100) -> Handover:
     return read_handover(files.get, mode, message=message, max_items=max_items)
 

@@ -91,6 +91,11 @@ def test_plan_step_without_prompt_has_a_default_task_with_the_limit_of_items() -
     assert "at most 7" in text(parts, "What to hand over")
 
 
+def test_plan_step_that_allows_it_may_deliver_an_empty_plan() -> None:
+    parts = PromptParts("x", "plan", max_items=7, min_items=0)
+    assert "- At most 7 items; an empty array if there is nothing to do." in text(parts, "What to hand over")
+
+
 def test_json_examples_are_valid() -> None:
     import json
     import re

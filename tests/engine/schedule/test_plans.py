@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import AgentOf
+from pytest_gump.workflow.model import AgentOf, GateSpec
 
-from tests.engine.schedule_kit import Drive, agent, flat, group, plan
+from tests.engine.schedule_kit import Drive, agent, ended, flat, group, own_policy, plan
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.model import Step
@@ -73,9 +73,32 @@ def test_nested_foreach_uses_the_plan_of_the_items_around_it() -> None:
 
 
 def test_passed_plan_step_without_a_plan_is_an_error() -> None:
-    drive = Drive((PLAN, group("b", agent("a"), foreach="p")), plans={"p": ()})
+    drive = Drive((PLAN, group("b", agent("a"), foreach="p")))
+    (ready,) = drive.schedule.ready(1)
+    done = ended(ready.path, ready.attempt)
     with pytest.raises(ValueError, match="no plan for b: "):
-        drive.run()
+        drive.schedule.complete(*done, own_policy)
+
+
+def test_steps_of_an_empty_plan_are_skipped_and_the_next_step_starts() -> None:
+    build = group("b", agent("a"), group("g", agent("c")), foreach="p", gate=(GateSpec("test"),))
+    drive = Drive((PLAN, build, agent("last")), plans={"p": ()}).run()
+    assert [str(ready.path) for ready in drive.orders] == ["p", "b::gate", "last"]
+    first = drive.settled[0]
+    assert first.notes == ["the plan is empty, so b has nothing to do"]
+    assert (list(map(str, first.skipped)), first.skip_reason) == (["b::a[*]", "b::g::c[*]"], "the plan is empty")
+    assert {str(leaf.path): leaf.status for leaf in drive.schedule.leaves()} == {
+        "p": "passed", "b::a[*]": "skipped", "b::g::c[*]": "skipped", "b::gate": "passed", "last": "passed",
+    }  # fmt: skip
+
+
+def test_steps_of_an_empty_plan_are_skipped_only_once() -> None:
+    build = group("b", agent("a"), foreach="p", parallel=True)
+    outer = group("o", PLAN, build, agent("x"), on_failure=flat(2))
+    drive = Drive((outer,), fails={"o::x": ["gate_failed"] * 2}, plans={"o::p": ()}).run()
+    assert not drive.schedule.passed
+    assert [str(ready.path) for ready in drive.orders] == ["o::p", "o::x", "o::p", "o::x"]
+    assert [len(settled.skipped) for settled in drive.settled] == [1, 0, 0, 0]
 
 
 def follower(name: str, of: str, **keys: Any) -> Step:

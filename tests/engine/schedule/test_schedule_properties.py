@@ -74,7 +74,8 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
         else:
             output = "plan" if kind == "plan" else "diff"
             steps += [] if in_parallel else draw(contexts(name))
-            steps.append(agent(name, output=output, on_failure=on_failure, **draw(validators())))
+            keys = {"allow_empty": True, **draw(validators())} if kind == "plan" else draw(validators())
+            steps.append(agent(name, output=output, on_failure=on_failure, **keys))
         if kind == "plan" and not in_parallel:
             known.append(name)
     return tuple(steps)
@@ -160,7 +161,8 @@ class Walk:
             outcome = "conflict"
         commit = f"{ready.path}#{ready.attempt}"
         if outcome == "passed":
-            items = plan("u", "v") if ready.mode == "plan" else None
+            size = (len(str(ready.path)) + ready.attempt) % 3 if ready.step.allow_empty else 2
+            items = plan("u", "v")[:size] if ready.mode == "plan" else None
             return ended(ready.path, ready.attempt, agent=ready.agent, commit=commit, plan=items)
         failing = "test" if outcome == "gate_failed" else ""
         tree = "t" if len(self.orders) % 3 else commit
