@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
 from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
 
 import pytest
-from pytest_gump.cli.program import main
-from pytest_gump.system.processes.process_table import MARK
 from pytest_gump.testing import USER
 
 from tests.kits import parallel as parallel_kit
@@ -78,18 +78,18 @@ def test_nothing_waits_without_a_terminal(waiting: GumpProject) -> None:
     }
 
 
-def test_an_approved_run_continues(waiting: GumpProject, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["approve", "--by", "Ada"]) == 0
+def test_an_approved_run_continues(waiting: GumpProject) -> None:
+    assert gump("approve", "--by", "Ada").returncode == 0
     assert resume(waiting).ret == pytest.ExitCode.OK
     record = waiting.record()
     assert record.status == "passed"
     assert record.approvals.answers[0].by == "Ada"
-    assert main(["apply"]) == 0
+    assert gump("apply").returncode == 0
     assert "Gump-Approved: ship by Ada on 20" in waiting.git("log", "-1", "--format=%B")
 
 
 def test_a_rejected_run_fails(waiting: GumpProject) -> None:
-    assert main(["approve", "--by", "Ada", "--reject", "too small"]) == 0
+    assert gump("approve", "--by", "Ada", "--reject", "too small").returncode == 0
     result = resume(waiting)
     assert result.ret == pytest.ExitCode.TESTS_FAILED
     result.stdout.fnmatch_lines(["*ship: review_failed: rejected by Ada: too small*"])
@@ -112,7 +112,7 @@ def test_the_agent_does_not_run_again_after_an_approval(project: GumpProject, hi
     gates = project.record().attempts[0].result
     assert gates is not None
     assert len(gates.gates) == (0 if hitl == "before_gate" else 2)
-    assert main(["approve", "impl", "--by", "Ada"]) == 0
+    assert gump("approve", "impl", "--by", "Ada").returncode == 0
     assert resume(project).ret == pytest.ExitCode.OK
     agents = [event["agent"] for event in events(project, "attempt_started")]
     assert agents == (["claude-haiku", None, None] if hitl == "before_gate" else ["claude-haiku", None])
@@ -125,19 +125,97 @@ def test_the_reason_of_a_rejection_is_in_the_next_prompt(project: GumpProject, h
     project.answer("impl", writes={"it.py": "x = 1\n"})
     project.answer("impl", attempt=2, writes={"it.py": "x = 2\n"})
     assert project.run("paused").ret == pytest.ExitCode.TESTS_FAILED
-    assert main(["approve", "--by", "Ada", "--reject", "two is better"]) == 0
+    assert gump("approve", "--by", "Ada", "--reject", "two is better").returncode == 0
     assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
     assert "two is better" in project.prompt("impl", 2)
     assert project.record().status == "awaiting"
-    assert main(["approve", "--by", "Ada"]) == 0
+    assert gump("approve", "--by", "Ada").returncode == 0
     assert resume(project).ret == pytest.ExitCode.OK
     assert project.tree(project.record().branch)["it.py"] == "x = 2"
 
 
-def test_an_attempt_cannot_approve(waiting: GumpProject, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(MARK, "run-1")
-    assert main(["approve", "--by", "me"]) == 1
-    assert not waiting.record().approvals.answers
+AGAIN: Final = """\
+name: again
+steps:
+  - {name: impl, agent: claude-haiku, prompt: Build it., hitl: after_gate}
+  - name: judge
+    agent: claude-haiku
+    prompt: Judge it.
+    output: review
+    on_failure: {retry: 2, restart_from: impl}
+"""
+SIDE: Final = """\
+name: side
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: one, agent: claude-haiku, prompt: Do one., hitl: before_gate, gate: [compile]}
+      - {name: two, agent: claude-haiku, prompt: Do two., gate: [compile]}
+  - {name: after, gate: [compile]}
+"""
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_an_approval_applies_to_the_same_files_only(project: GumpProject, same: bool) -> None:
+    project.workflow("again", AGAIN)
+    project.answer("impl", writes={"it.py": "x = 1\n"})
+    project.answer("impl", attempt=2, writes={"it.py": "x = 1\n" if same else "x = 2\n"})
+    project.review("judge", passes=False)
+    project.review("judge", attempt=2, passes=True)
+    project.run("again")
+    assert gump("approve", "--by", "Ada").returncode == 0
+    result = resume(project)
+    assert result.ret == (pytest.ExitCode.OK if same else pytest.ExitCode.TESTS_FAILED)
+    assert project.record().status == ("passed" if same else "awaiting")
+    assert len(events(project, "awaiting")) == (1 if same else 2)
+
+
+def test_with_workers_other_members_finish_and_no_later_member_is_merged(project: GumpProject) -> None:
+    project.workflow("side", SIDE)
+    for name in ("one", "two"):
+        project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"})
+    result = project.run_apart("side", "-n2", "--junitxml=run.xml")
+    assert result.ret == pytest.ExitCode.TESTS_FAILED
+    result.stdout.fnmatch_lines(["*gump diff 'both::one' *what to approve*", "*1 awaiting*"])
+    record = project.record()
+    assert {path: step.outcome for path, step in record.steps.items()} == {
+        "both::one": "awaiting",
+        "both::two": "passed",
+        "both::merge[one]": "skipped",
+        "both::merge[two]": "skipped",
+        "after": "skipped",
+    }
+    assert project.git("diff", "--name-only", record.base, record.branch) == ""
+    (case,) = [case for case in ET.parse(project.path / "run.xml").iter("testcase") if case.get("name") == "one"]
+    skipped = case.find("skipped")
+    assert skipped is not None
+    assert "awaiting: waits for approval" in str(skipped.get("message"))
+    assert gump("approve", "--by", "Ada").returncode == 0
+    assert project.pytester.runpytest_subprocess("--gump-resume", "-n2").ret == pytest.ExitCode.OK
+    changed = project.git("diff", "--name-only", record.base, project.record().branch)
+    assert changed.split() == ["one.py", "two.py"]
+
+
+def test_a_missing_answer_is_a_rejection_when_the_time_is_over(waiting: GumpProject) -> None:
+    ledger = waiting.folders()[0].ledger
+    over = [
+        {**event, "expires": event["since"]} if event["event"] == "awaiting" else event for event in waiting.ledger()
+    ]
+    ledger.write_text("".join(f"{json.dumps(event)}\n" for event in over))
+    assert "ship: the time for an answer ended at" in gump("approve", "--by", "Ada").stderr
+    result = resume(waiting)
+    result.stdout.fnmatch_lines(["*ship: review_failed: no approval in time: expired*"])
+    assert waiting.record().status == "failed"
+
+
+def test_pause_after_asks_about_a_step_also_in_a_resumed_run(project: GumpProject) -> None:
+    project.answer("impl", writes={"app.py": "value = 2\n"})
+    project.run("one", "--gump-pause-after=impl")
+    assert project.record().status == "awaiting"
+    assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
+    assert gump("approve", "--by", "Ada").returncode == 0
+    assert resume(project).ret == pytest.ExitCode.OK
 
 
 # -- at a terminal ---
@@ -233,9 +311,8 @@ usage(0.01)
 write(f"{{step}}.py", f"x = {{attempt}}\\n")
 """
 ALL: Final = os.environ.get("GUMP_KILL_MATRIX") == "all"
-FIRST: Final = range(1, 8) if ALL else (5,)
-SECOND: Final = range(1, 11) if ALL else (3,)
-"""Events of the session after the first approval."""
+KILLS: Final = [*((event, 0) for event in range(1, 8)), *((0, event) for event in range(1, 11))] if ALL else [(5, 3)]
+"""Events of the first session, and of the session after the first approval; 0: the session is not killed."""
 
 
 @pytest.fixture
@@ -265,17 +342,14 @@ def finish(project: GumpProject) -> None:
     assert Counter(log.read_text().splitlines()) == {"impl 1": 1, "notes 1": 1}
 
 
-@pytest.mark.parametrize("event", FIRST)
-def test_a_run_is_approved_after_its_session_was_killed(killable: GumpProject, event: int) -> None:
-    assert session(killable, "-n0", "--gump-workflow=side", "spec.md", kill_at=f"controller:{event}").returncode == -9
-    check_dead(killable)
-    finish(killable)
-
-
-@pytest.mark.parametrize("event", SECOND)
-def test_an_approval_survives_the_death_of_the_next_session(killable: GumpProject, event: int) -> None:
-    assert session(killable, "-n0", "--gump-workflow=side", "spec.md").returncode == 1
-    assert gump("approve", "impl", "--by", "Ada").returncode == 0
-    assert session(killable, "-n0", "--gump-resume", kill_at=f"controller:{event}").returncode == -9
-    check_dead(killable)
+@pytest.mark.parametrize(("first", "second"), KILLS)
+def test_an_approval_survives_killed_sessions(killable: GumpProject, first: int, second: int) -> None:
+    done = session(killable, "-n0", "--gump-workflow=side", "spec.md", kill_at=f"controller:{first}" if first else "")
+    assert done.returncode == (-9 if first else 1)
+    if first:
+        check_dead(killable)
+    if second:
+        assert gump("approve", "impl", "--by", "Ada").returncode == 0
+        assert session(killable, "-n0", "--gump-resume", kill_at=f"controller:{second}").returncode == -9
+        check_dead(killable)
     finish(killable)

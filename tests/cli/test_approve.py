@@ -1,0 +1,124 @@
+"""`gump approve`: what it records and what it refuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from pytest_gump.system.processes.process_table import MARK
+
+from tests.cli.conftest import Gump
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+    from tests.kits.saved import Saved
+
+WORKFLOW: Final = """\
+name: two
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: one, agent: claude-haiku, prompt: Do one., hitl: after_gate}
+      - {name: two, agent: claude-haiku, prompt: Do two., hitl: after_gate}
+  - {name: ship, approve: {expires: 3d}}
+"""
+
+
+@pytest.fixture
+def waiting(gump_project: GumpProject, saved: Saved, capsys: pytest.CaptureFixture[str]) -> Gump:
+    """Return the command in the project of a run in which two steps wait for a person."""
+    saved.give("two waiting", gump_project, _wait)
+    return Gump(gump_project, capsys)
+
+
+def _wait(project: GumpProject) -> None:
+    project.workflow("two", WORKFLOW)
+    project.answer("both::one", writes={"one.py": "x = 1\n"})
+    project.answer("both::two", writes={"two.py": "x = 2\n"})
+    assert project.run("two").ret == pytest.ExitCode.TESTS_FAILED
+
+
+def test_an_answer_names_the_person_and_the_commit(waiting: Gump) -> None:
+    output = waiting.good("approve", "two", "--by", " Ada ")
+    record = waiting.project.record()
+    (answer,) = record.approvals.answers
+    assert (answer.step, answer.approved, answer.by, answer.text) == ("both::two", True, "Ada", "")
+    assert answer.commit == record.approvals.questions[answer.number].commit
+    assert f"approved both::two at {answer.commit[:10]} as Ada" in output
+    assert "1 changed file, +1 -0 lines" in output
+    assert waiting.project.tree(answer.commit)["two.py"] == "x = 2"
+    assert "both::one and 1 more" in waiting.good("status")
+
+
+def test_another_answer_replaces_the_first(waiting: Gump) -> None:
+    waiting.good("approve", "one", "--by", "Ada")
+    assert "both::one is already approved by Ada" in waiting.bad("approve", "one", "--by", "Bob")
+    waiting.good("approve", "one", "--by", "Bob", "--reject", "no")
+    record = waiting.project.record()
+    (question, _) = record.approvals.questions.values()
+    answer = record.approvals.answer_to(question)
+    assert answer is not None
+    assert (answer.approved, answer.by, answer.text) == (False, "Bob", "no")
+
+
+WRONG: Final = [
+    (["--by", "Ada"], 2, "several steps wait for approval\n  hint: name one: both::one, both::two"),
+    (["ship", "--by", "Ada"], 2, "step 'ship' does not wait for approval\n  hint: these wait: both::one, both::two"),
+    (["one"], 1, "without a terminal, --by must name the person who answers\n  hint: gump approve --by NAME"),
+    (["one", "--by", " "], 1, "without a terminal, --by must name the person who answers"),
+    (["one", "--by", "Ada", "--reject", " "], 2, "--reject needs a reason"),
+    (["a", "b", "c"], 2, "gump approve takes at most a run and a step"),
+    (["nope", "one", "--by", "Ada"], 2, "no run 'nope' in "),
+]
+
+
+def test_wrong_uses(waiting: Gump) -> None:
+    for words, code, message in WRONG:
+        assert message in waiting.bad("approve", *words, code=code)
+    assert not waiting.project.record().approvals.answers
+
+
+def test_a_run_without_a_waiting_step(passed: Gump) -> None:
+    assert "no step waits for approval" in passed.bad("approve", "--by", "Ada")
+    run_id = passed.project.folders()[0].run_id
+    assert f"no step of run {run_id} waits for approval" in passed.bad("approve", run_id, "--by", "Ada")
+
+
+def test_an_attempt_cannot_approve(waiting: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(MARK, "20261129-000000-two-abcdef-1")
+    assert "an attempt cannot approve its own work" in waiting.bad("approve", "one", "--by", "Ada")
+
+
+def test_an_attempt_cannot_hide_its_mark(waiting: Gump) -> None:
+    command = f"env -u {MARK} {sys.executable} -m pytest_gump approve one --by Ada; true"
+    done = subprocess.run(
+        ["sh", "-c", command], env={**os.environ, MARK: "a-1"}, capture_output=True, text=True, check=False
+    )
+    assert "an attempt cannot approve its own work" in done.stderr
+    assert not waiting.project.record().approvals.answers
+
+
+def test_nothing_is_approved_while_an_attempt_lives(waiting: Gump) -> None:
+    run_id = waiting.project.folders()[0].run_id
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: f"{run_id}-one-a1-x"}) as process:
+        errors = waiting.bad("approve", "one", "--by", "Ada")
+        process.kill()
+    assert f"processes of an attempt of run {run_id} are still running: {process.pid}" in errors
+    waiting.good("approve", "one", "--by", "Ada")
+
+
+def test_nothing_is_approved_while_another_process_uses_the_run(waiting: Gump) -> None:
+    folder = waiting.project.folders()[0]
+    with folder.owned():
+        assert f"another process works on run {folder.run_id}" in waiting.bad("approve", "one", "--by", "Ada")
+
+
+def test_nothing_is_approved_after_a_discard(waiting: Gump) -> None:
+    run_id = waiting.project.folders()[0].run_id
+    waiting.good("discard", run_id)
+    assert f"run {run_id} was discarded" in waiting.bad("approve", "one", "--by", "Ada")
