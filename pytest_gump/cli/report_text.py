@@ -49,6 +49,7 @@ def write_report(data: Data, out: Out) -> None:
     _agents(data, out)
     _marks(data, out)
     _reservations(data, out)
+    _approvals(data, out)
     _reasons(data, out)
     _notes(data, out)
 
@@ -293,6 +294,16 @@ def _reservations(data: Data, out: Out) -> None:
             out.text(f"{step['path']}: {text}", indent="  ", colour="yellow")
     if data["run"]["status"] == "passed" and data["run"]["unchanged"]:
         out.text(f"{NOTHING_TO_MERGE}: no file differs from the base", indent="  ", colour="yellow")
+
+
+def _approvals(data: Data, out: Out) -> None:
+    if data["approvals"]:
+        out.heading("answers of persons")
+    for answer in data["approvals"]:
+        done = "approved" if answer["approved"] else "rejected"
+        reason = f": {answer['text']}" if answer["text"] else ""
+        when = f"{answer['at'][:16].replace('T', ' ')} UTC"
+        out.text(f"{answer['step']} {done} at {answer['commit'][:10]} by {answer['by']}, {when}{reason}", indent="  ")
 
 
 def _reasons(data: Data, out: Out) -> None:

@@ -53,6 +53,7 @@ def test_an_answer_names_the_person_and_the_commit(waiting: Gump) -> None:
     assert "1 changed file, +1 -0 lines" in output
     assert waiting.project.tree(answer.commit)["two.py"] == "x = 2"
     assert "both::one and 1 more" in waiting.good("status")
+    assert f"both::two approved at {answer.commit[:10]} by Ada, 20" in waiting.good("report")
 
 
 def test_another_answer_replaces_the_first(waiting: Gump) -> None:

@@ -44,6 +44,7 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
         "agents": _agents(record),
         "preflight": _preflight(record),
         "steps": [_step(step, record) for step in record.steps.values()],
+        "approvals": [shape.APPROVAL.fill(answer, at=time_text(answer.at)) for answer in record.approvals.answers],
     }
 
 

@@ -255,6 +255,17 @@ RUN: Final = Shape(
     argv=(list[str], "The command line."),
     versions=(dict[str, str], "Versions of pytest_gump, pytest, python."),
 )
+APPROVAL: Final = Shape(
+    "Approval",
+    "The answer of a person about an attempt that needed an approval.",
+    step=(str, "Address of its step."),
+    number=(int, "Number of the attempt in the run."),
+    commit=(str, "Commit with the files."),
+    approved=(bool, "False if the person rejected them."),
+    text=(str, "Reason of a rejection."),
+    by=(str, "Who answered."),
+    at=(TIME, "When."),
+)
 REPORT: Final = Shape(
     "Report",
     "Steps and cost of a run. Times are ISO 8601 in UTC, durations are in seconds, money is in US dollars.",
@@ -264,6 +275,7 @@ REPORT: Final = Shape(
     agents=([AGENT_SUM], "Sums by agent, in the order of their first attempts."),
     preflight=((PREFLIGHT, None), "Results of the gate commands on the base commit; null without a preflight."),
     steps=([STEP], "The steps, in the order in which they first started."),
+    approvals=([APPROVAL], "The answers of persons, oldest first."),
 )
 
 json_schema: Final = partial(schema_of, REPORT, f"gump report --json, version {SCHEMA}")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.approvals import ScheduleWithApprovals
+from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import Outcome
 from pytest_gump.workflow.model import Approval, Step, Workflow
 
@@ -157,15 +158,18 @@ def test_a_held_attempt_stays_held_when_the_run_ends(reason: str) -> None:
 
 @dataclass
 class Answered:
-    """Runs a schedule in which a person answers about passed attempts, at once or later, or never."""
+    """Runs a schedule in which a person answers about passed attempts, later or never."""
 
     workflow: Workflow
     failing: float
     seed: int
     rate: float = 0.0
     """Rate of the attempts that are held."""
-    answers: bool = True
+    answers: int = 10_000
+    """Number of answers that the person gives."""
     waiting: list[tuple[Ready, Done]] = field(default_factory=list)
+    settled: list[tuple[Done, bool]] = field(default_factory=list)
+    """Settled attempts, and True for those that were split."""
 
     def run(self) -> ScheduleWithApprovals:
         random = Random(self.seed)
@@ -178,6 +182,7 @@ class Answered:
                 assert schedule.end_if_stalled() is not None
                 continue
             if not offered or (self.waiting and self.answers and random.random() < 0.3):
+                self.answers -= 1
                 ready, done = self.waiting.pop(random.randrange(len(self.waiting)))
                 schedule.release(ready.path)
                 self._settle(schedule, ready, done, random)
@@ -193,10 +198,12 @@ class Answered:
             schedule.hold(ready.path)
             self.waiting.append((ready, done))
         else:
-            schedule.complete(*done, own_policy)
+            self._settle(schedule, ready, done, None)
 
-    def _settle(self, schedule: ScheduleWithApprovals, ready: Ready, done: Done, random: Random) -> None:
-        if ready.entry != "gates" and random.random() < 0.3:
+    def _settle(self, schedule: ScheduleWithApprovals, ready: Ready, done: Done, random: Random | None) -> None:
+        is_split = random is not None and ready.entry != "gates" and random.random() < 0.3
+        self.settled.append((done, is_split))
+        if is_split:
             schedule.split(ready.path, done.commit or ready.base)
         else:
             schedule.complete(*done, own_policy)
@@ -221,9 +228,9 @@ def test_late_answers_do_not_change_the_result(workflow: Workflow, failing: floa
 
 
 @examples(200)
-@given(workflows(), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10_000))
-def test_a_run_without_answers_ends(workflow: Workflow, failing: float, seed: int) -> None:
-    walk = Answered(workflow, failing, seed, rate=0.3, answers=False)
+@given(workflows(), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10_000), st.integers(0, 3))
+def test_a_run_without_answers_ends(workflow: Workflow, failing: float, seed: int, answers: int) -> None:
+    walk = Answered(workflow, failing, seed, rate=0.3, answers=answers)
     schedule = walk.run()
     states = {leaf.path: leaf.status for leaf in schedule.leaves()}
     waiting: set[StepPath] = {ready.path for ready, _ in walk.waiting}
@@ -231,3 +238,23 @@ def test_a_run_without_answers_ends(workflow: Workflow, failing: float, seed: in
     assert schedule.passed is (set(states.values()) == {"passed"})
     assert schedule.ready() == []
     assert schedule.passed or schedule.reason
+
+
+@examples(200)
+@given(workflows(), st.sampled_from([0.0, 0.1, 0.3]), st.integers(0, 10_000), st.integers(0, 5))
+def test_a_replay_offers_the_waiting_attempts_again(
+    workflow: Workflow, failing: float, seed: int, answers: int
+) -> None:
+    walk = Answered(workflow, failing, seed, rate=0.3, answers=answers)
+    before = walk.run()
+    schedule = ResumableSchedule(workflow, base="base")
+    for done, is_split in walk.settled:
+        schedule.start(done.path)
+        if is_split:
+            schedule.split(done.path, done.commit or "")
+        else:
+            schedule.replay(*done, own_policy)
+    schedule.resume()
+    if before.is_awaiting:
+        offered = {(ready.path, ready.attempt) for ready in schedule.ready()}
+        assert offered == {(ready.path, ready.attempt) for ready, _ in walk.waiting}
