@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.text import quoted
-from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, find_workflow, workflow_file
+from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, exists, find_workflow, workflow_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ def find_called(name: str, caller: Found, project: Path, home: Path | None) -> F
 def _beside(name: str, caller: Found) -> Found:
     if name.startswith(("/", "~")):
         raise ConfigError(f"workflow file {quoted(name)} must be relative", hint="the path is relative to this file")
-    if caller.path is None or "\x00" in name or not (path := caller.path.parent / name).is_file():
+    if caller.path is None or "\x00" in name or not exists(path := caller.path.parent / name):
         raise ConfigError(f"workflow file {quoted(name)} does not exist", hint="the path is relative to this file")
     found = workflow_file(path)
     is_packaged = caller.package is not None and _is_below(path, caller.path.parent)

@@ -60,7 +60,7 @@ def _in_folders(written: str, name: str, folders: Mapping[Path, Source], project
     for folder, source in folders.items():
         for suffix in WORKFLOW_SUFFIXES:
             path = folder / f"{name}{suffix}"
-            if _exists(path):
+            if exists(path):
                 return Found(path, source, written, _read(path))
     raise _not_found(written, folders, project, home)
 
@@ -101,7 +101,7 @@ def _in_package(installed: Installed, name: str) -> Found:
     package, folder = installed
     for suffix in WORKFLOW_SUFFIXES:
         path = folder / f"{name}{suffix}"
-        if _exists(path):
+        if exists(path):
             return Found(path, "package", f"{package.name}/{name}", _read(path), package=package)
     known = sorted({path.stem for path in _workflow_files(folder)})
     hint = suggest(name, known, f"it has: {', '.join(known) or 'none'}")
@@ -121,13 +121,14 @@ def _read(path: Path) -> str:
 
 def _named_file(name: str, project: Path) -> Found:
     for path in (Path.cwd() / name, project / name):
-        if _exists(path):
+        if exists(path):
             return workflow_file(path)
     hint = None if "/" in name else f"to name a workflow of the project, omit the suffix: {Path(name).stem}"
     raise ConfigError(f"workflow file {quoted(name)} does not exist", hint=hint)
 
 
-def _exists(path: Path) -> bool:
+def exists(path: Path) -> bool:
+    """True if a path exists; False if it cannot be read, for example because its name is too long."""
     try:
         return path.exists()
     except OSError:

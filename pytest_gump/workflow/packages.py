@@ -18,7 +18,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from pytest_gump.errors import ConfigError, suggest
+from pytest_gump.errors import ConfigError, reason_of, suggest
 from pytest_gump.workflow.model import Package
 
 if TYPE_CHECKING:
@@ -79,7 +79,12 @@ def _installed(point: EntryPoint) -> Installed:
             hint=f"its entry point in the group {GROUP} must name a folder of YAML files, like a module",
         )
     version = "" if point.dist is None else point.dist.version
-    return Installed(Package(point.name, version, _digest(folder)), folder)
+    try:
+        return Installed(Package(point.name, version, _digest(folder)), folder)
+    except OSError as error:
+        raise ConfigError(
+            f"package {point.name!r} ({_distribution(point)}) cannot be read: {reason_of(error)}"
+        ) from error
 
 
 def _folder(point: EntryPoint) -> Path | None:

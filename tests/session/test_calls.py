@@ -342,3 +342,21 @@ def test_resumed_run_reuses_the_steps_of_a_context_workflow_that_have_not_change
     rerun = [f"{attempt.step} {attempt.attempt}" for attempt in project.record().attempts[5:]]
     assert rerun == [f"{CONTEXT}::tell 2", "impl 3", "check 1"]
     assert "told 2" in project.prompt("impl", 3)
+
+
+def test_calls_of_items_in_parallel_are_merged(project: GumpProject) -> None:
+    project.workflow("items", ITEMS.replace("workflow:", "parallel: true\n    workflow:"))
+    project.workflow("parts/fix", FIX)
+    project.plan("decompose", "alpha", "beta")
+    for item in ("alpha", "beta"):
+        project.answer(f"each::impl[{item}]", writes={f"{item}.py": "ok = 1\n"})
+    assert project.run("items").ret == pytest.ExitCode.OK
+    assert [attempt.step for attempt in project.record().attempts] == [
+        "decompose", "each::impl[alpha]", "each::impl[beta]", "each::merge[alpha]", "each::merge[beta]", "each::gate",
+    ]  # fmt: skip
+    assert {"alpha.py", "beta.py"} <= project.tree(project.record().branch).keys()
+
+
+def test_an_agent_is_replaced_in_called_workflows_too(called: GumpProject) -> None:
+    assert called.run("main", "--gump-agent=claude-haiku=claude-opus").ret == pytest.ExitCode.OK
+    assert {attempt.agent for attempt in called.record().attempts} == {"claude-opus"}

@@ -26,7 +26,7 @@ KEYS = sorted({
 })  # fmt: skip
 WORDS = [
     "a", "b", "plan", "diff", "review", "fresh", "reuse", "same", "same: 3", "escalate: claude-opus", "claude-haiku", "test",
-    "schema", "5m", "{item.name}", "{steps.a.output}", "{steps.a.b.output}", "{steps..output}", "..", "/", "@tests", "\x00", "",
+    "schema", "5m", "tdd", "./tdd.yaml", "x/tdd", "{item.name}", "{steps.a.output}", "{steps.a.b.output}", "{steps..output}", "..", "/", "@tests", "\x00", "",
 ]  # fmt: skip
 values = st.recursive(
     st.sampled_from(WORDS) | st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -79,6 +79,13 @@ def test_an_entry_point_that_names_no_folder_is_refused(module: str, site: Path)
     )
 
 
+def test_a_package_that_cannot_be_read_is_refused(site: Path) -> None:
+    folder = install(site, "acme", flow=FLOW)
+    (folder / "flow.yaml").unlink()
+    (folder / "flow.yaml").symlink_to("/proc/self/mem")
+    assert refusal("acme").startswith("package 'acme' (acme-workflows 1.0) cannot be read: ")
+
+
 def test_a_workflow_of_a_package_is_found_by_its_name(site: Path, tmp_path: Path) -> None:
     folder = install(site, "acme", flow=FLOW, tdd=FLOW)
     found = find_workflow("acme/flow", tmp_path, None)

@@ -1,7 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from pytest_gump.workflow.refs import AmbiguousStepError, UnknownStepError, iter_references, resolve_step, split_state
+from pytest_gump.workflow.model import Call, Step, Workflow
+from pytest_gump.workflow.refs import (
+    AmbiguousStepError,
+    UnknownStepError,
+    iter_references,
+    output_step,
+    resolve_step,
+    split_state,
+)
 
 from tests.workflow.loading import load
 
@@ -52,6 +62,55 @@ def test_a_name_of_several_steps_elsewhere_is_ambiguous() -> None:
         resolve_step(WORKFLOW, ("end",), "tests")
     assert caught.value.candidates == ("a.tests", "b.tests")
     assert str(caught.value) == "tests"
+
+
+CALL = Call("inner", "inner", {}, {"x": "{steps.plan.output}"})
+INNER = (Step(name="tests", agent="a"), Step(name="judge", agent="a", prompt="{steps.tests.output}"), Step(name="end"))
+DEEP = Step(name="deep", steps=(Step(name="c", call=CALL, steps=INNER),))
+CALLING = Workflow(
+    name="w",
+    steps=(
+        Step(name="plan", agent="a"),
+        DEEP,
+        Step(name="tests", agent="a"),
+        Step(name="call", call=CALL, steps=(DEEP,)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("scope", "ref", "path"),
+    [
+        ("plan", "tests", "tests"),
+        ("plan", "c::tests", "deep::c::tests"),
+        ("plan", "deep.c.judge", "deep::c::judge"),
+        ("plan", "call::deep::c::tests", "call::deep::c::tests"),
+        ("deep::c", "tests", "tests"),
+        ("deep::c::judge", "tests", "deep::c::tests"),
+        ("call::deep::c::judge", "tests", "call::deep::c::tests"),
+        ("call::deep", "c::tests", "call::deep::c::tests"),
+    ],
+)
+def test_a_called_workflow_is_a_scope_of_its_own(scope: str, ref: str, path: str) -> None:
+    assert resolve_step(CALLING, tuple(scope.split("::")), ref) == path
+
+
+@pytest.mark.parametrize(("scope", "ref"), [("plan", "judge"), ("deep::c::judge", "plan"), ("call::deep", "plan")])
+def test_a_name_does_not_lead_into_a_call_or_out_of_it(scope: str, ref: str) -> None:
+    with pytest.raises(UnknownStepError):
+        resolve_step(CALLING, tuple(scope.split("::")), ref)
+
+
+def test_the_output_of_a_call_is_that_of_its_last_step_with_an_agent() -> None:
+    assert output_step(CALLING.steps, ("deep", "c")) == ("deep", "c", "judge")
+    assert output_step(CALLING.steps, ("call",)) == ("call", "deep", "c", "judge")
+    assert output_step(CALLING.steps, ("deep",)) == ("deep",)
+    assert output_step(CALLING.steps, ("nothing",)) == ("nothing",)
+
+
+def test_the_references_of_a_call_are_those_of_its_values_and_of_its_steps() -> None:
+    found = [(one.step, one.key, one.resolved) for one in iter_references(replace(CALLING, steps=CALLING.steps[:3]))]
+    assert found == [("deep::c", "with", "plan"), ("deep::c::judge", "prompt", "deep::c::tests")]
 
 
 @pytest.mark.parametrize("ref", ["nothing", "b.only", "", ".", "a.", "a..tests"])

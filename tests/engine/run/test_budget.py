@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
@@ -236,3 +238,58 @@ NESTED = Workflow(
 )
 def test_budgets_of_a_step_and_its_groups_apply_per_plan_item(path: str, found: dict[str, float]) -> None:
     assert {str(place): usd for place, usd in budgets(NESTED, StepPath.parse(path))} == found
+
+
+# -- calls -----------------------------------------------------------------------------------------------------------
+
+
+def calling(call: Call, **guard: Any) -> tuple[Workflow, Step]:
+    inner = Step(name="look", agent="a", guard=Guard(**guard))
+    outer = Step(name="review", foreach="plan", steps=(inner,), call=call)
+    return Workflow(name="w", steps=(Step(name="plan", agent="a", output="plan"), outer)), inner
+
+
+LOOK_ONE, LOOK_TWO = StepPath(("review", "look"), ("one",)), StepPath(("review", "look"), ("two",))
+SPENT = (("review::look[one]", 0.25), ("review::look[one]", 0.25), ("plan", 5.0))
+
+
+def test_the_budget_of_a_called_workflow_is_that_of_each_call() -> None:
+    workflow, inner = calling(Call("review", "f", {}, {}, max_budget=1.0))
+    assert budget(workflow, inner, LOOK_ONE, record_of(*SPENT)) == (0.5, "step", 0.5)
+    assert budget(workflow, inner, LOOK_TWO, record_of(*SPENT)) == (1.0, "step", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("limit", "own", "expected"),
+    [(1000, None, (800, "call", 200)), (1000, 500, (500, "guard", 0)), (250, 100, (50, "call", 200))],
+)
+def test_the_tokens_of_a_called_workflow_are_shared_by_its_attempts(
+    limit: int, own: int | None, expected: tuple[int, str, int]
+) -> None:
+    workflow, inner = calling(Call("review", "f", {}, {}, max_tokens=limit), max_tokens=own)
+    limits = limits_of(workflow, inner, LOOK_ONE, record_of(*SPENT))
+    assert (limits.max_tokens, limits.tokens_scope, limits.tokens_spent) == expected
+    assert refusal(workflow, record_of(*SPENT), limits) is None
+
+
+def test_the_time_of_a_called_workflow_is_the_sum_of_its_attempts() -> None:
+    workflow, inner = calling(Call("review", "f", {}, {}, max_time=10.0))
+    limits = limits_of(workflow, inner, LOOK_ONE, record_of(*SPENT))
+    assert (limits.max_time_s, limits.time_scope, limits.time_spent_s) == (8.0, "call", 2.0)
+    assert limits_of(workflow, inner, LOOK_TWO, record_of(*SPENT)).max_time_s == 10.0
+
+
+@pytest.mark.parametrize(
+    ("call", "reason"),
+    [
+        (Call("review", "f", {}, {}, max_tokens=200), "the call's max_tokens of 200 is used up: 200"),
+        (Call("review", "f", {}, {}, max_tokens=150), "the call's max_tokens of 150 is used up: 200"),
+        (Call("review", "f", {}, {}, max_time=2.0), "the call's max_time of 2.0s is over"),
+        (Call("review", "f", {}, {}, max_budget=0.5), "the step's max_budget is spent: $0.50 of $0.50"),
+    ],
+)
+def test_an_agent_does_not_start_when_a_limit_of_its_call_is_reached(call: Call, reason: str) -> None:
+    workflow, inner = calling(call)
+    record = record_of(*SPENT)
+    assert refusal(workflow, record, limits_of(workflow, inner, LOOK_ONE, record)) == reason
+    assert refusal(workflow, record, limits_of(workflow, inner, LOOK_TWO, record)) is None

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.run.fingerprint import PARTS, differences, hashed, portable
+from pytest_gump.engine.run.fingerprint import PARTS, changed_packages, differences, hashed, portable
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=3),
@@ -70,3 +70,18 @@ def test_differences_have_a_fixed_order_and_a_missing_part_equals_an_empty_one(
 
 def _filled(identity: dict[str, str]) -> list[tuple[str, str]]:
     return [(part, value) for part, value in identity.items() if value and part in PARTS]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "text"),
+    [
+        ("acme 1.0 (aa)", "acme 1.1 (bb)", "package acme (1.0 to 1.1)"),
+        ("acme 1.0 (aa)", "acme 1.0 (bb)", "package acme (1.0, other files)"),
+        ("", "acme 1.0 (aa)", "package acme (added)"),
+        ("acme 1.0 (aa)", "", "package acme (removed)"),
+        ("acme 1.0 (aa); b 2 (cc)", "b 3 (dd); acme 1.0 (aa)", "package b (2 to 3)"),
+        ("acme 1.0 (aa)", "b 2 (cc)", "package acme (removed), package b (added)"),
+    ],
+)
+def test_a_changed_package_is_named_with_its_versions(then: str, now: str, text: str) -> None:
+    assert changed_packages(then, now) == text

@@ -53,6 +53,16 @@ def test_fork_copies_the_newest_conversation_of_the_step() -> None:
     assert choose(run, REUSE) == Beginning(LOOK)
 
 
+@pytest.mark.parametrize(("path", "found"), [("impl", "s-outside"), ("call::impl", "s-inside")])
+def test_reuse_does_not_cross_a_call(path: str, found: str) -> None:
+    run = record(
+        ("call::look", replace(LOOK, id="s-inside")), ("look", replace(LOOK, id="s-outside")), ("call::look", None)
+    )
+    session = choose(run, SessionMode(mode="reuse"), path=path).session
+    assert session is not None
+    assert session.id == found
+
+
 def test_totals_of_a_conversation_are_from_its_last_attempt() -> None:
     later = replace(LOOK, cost_usd=0.3, tokens=Tokens(input=300))
     run = record(("look", LOOK), ("more", later))
