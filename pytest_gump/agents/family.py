@@ -35,6 +35,24 @@ def family_of(name: str) -> str | None:
     return head if head in FAMILIES else None
 
 
+VENDORS: Final[Mapping[str, str]] = {
+    "claude": "Claude", "opus": "Claude", "sonnet": "Claude", "haiku": "Claude", "gpt": "GPT", "codex": "GPT",
+    "openai": "GPT", "gemini": "Gemini", "qwen": "Qwen", "deepseek": "DeepSeek", "mistral": "Mistral", "grok": "Grok",
+    "llama": "Llama", "kimi": "Kimi", "glm": "GLM",
+}  # fmt: skip
+"""Families of models, by a word in the names of their models or CLIs."""
+
+
+def model_family(cli: str, model: str | None) -> str | None:
+    """Return the family of the models of an agent, such as `Claude`; None if its CLI may choose any model.
+
+    The model of a CLI that is not known counts as a family of its own.
+    """
+    words = re.split(r"[^a-z]+", (model or cli).lower())
+    known = next((VENDORS[word] for word in words if word in VENDORS), None)
+    return known if known is not None or (cli in FAMILIES and not model) else model or cli
+
+
 def find_built_in(name: str) -> tuple[type[CliAgent], str | None] | None:
     """Return the adapter and the model of a built-in name; None for any other name.
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.agents.family import FAMILIES, family_of, find_built_in
+from pytest_gump.agents.family import FAMILIES, family_of, find_built_in, model_family
 from pytest_gump.errors import AgentError, suggest
 
 if TYPE_CHECKING:
@@ -77,6 +77,13 @@ def same_cli(name: str, other: str, extra: Extra | None = None) -> bool:
     """True if one agent can resume a conversation of the other."""
     cli = cli_of(name, extra)
     return cli is not None and cli == cli_of(other, extra)
+
+
+def models_of(name: str, extra: Extra | None = None) -> str | None:
+    """Return the family of the models of an agent name, such as `Claude`; None if it is not known."""
+    agent = find(name, extra)
+    cli = family_of(name) if agent is None else agent.cli
+    return None if cli is None else model_family(cli, getattr(agent, "model", None))
 
 
 def why_unknown(agent: Agent) -> str:

@@ -63,13 +63,15 @@ def parse_plan(data: bytes, *, max_items: int = 100, min_items: int = 1) -> Pars
 
 
 def parse_verdict(data: bytes) -> Parsed[Verdict]:
-    """Read `{pass, comment}`. Never raises on any input."""
+    """Read `{pass, comment}`; the original Gump writes `comments`. Never raises on any input."""
     try:
         entry = read_json(data)
     except BadJsonError as error:
         return Parsed(None, (f"the review {error}",))
     if not isinstance(entry, dict):
         return Parsed(None, (f"the review must be a JSON object with 'pass' and 'comment', not {_kind(entry)}",))
+    if "comments" in entry and entry.get("comment") is None:
+        entry = {**entry, "comment": entry["comments"]}
     errors = _misspelt(entry, ("pass", "comment"), "the review")
     passed, comment = entry.get("pass"), "" if entry.get("comment") is None else entry["comment"]
     if "pass" not in entry:

@@ -13,7 +13,9 @@ from pytest_gump.errors import AgentError, ConfigError, WorktreeError
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.system.git.repository import Repository
 from pytest_gump.text import listed
-from pytest_gump.workflow.edit import agents_of, agents_of_step, leaves, walk
+from pytest_gump.workflow.edit import agents_of, agents_of_step, walk
+from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.refs import iter_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.checkout_status import CheckoutStatus
 
 
+_OURS: Final = (*BUILTIN, VALIDATE)
 _LOOKED_AT: Final = pytest.StashKey[Repository]()
 
 
@@ -82,8 +85,9 @@ def _refuse_failover(config: pytest.Config, job: Job) -> None:
 def _missing_agents(job: Job) -> Iterator[str]:
     """Yield a line for each missing agent CLI, with the steps that need it."""
     needed: dict[str, list[str]] = {}
-    for path, step in leaves(job.workflow.steps):
-        for name in agents_of_step(step):
+    for names, step in iter_steps(job.workflow.steps):
+        path = "::".join(names)
+        for name in agents_of_step(step) if step.kind != "group" else ():
             reason = job.agent(name).missing()
             if reason is not None and path not in needed.setdefault(reason, []):
                 needed[reason].append(path)
@@ -93,7 +97,7 @@ def _missing_agents(job: Job) -> Iterator[str]:
 
 def _refuse_without_assertions(job: Job) -> None:
     """Refuse a workflow with gate functions if Python removes assertions (`-O`)."""
-    own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in BUILTIN]
+    own = [gate.name for step in walk(job.workflow.steps) for gate in step.gate if gate.name not in _OURS]
     if sys.flags.optimize and own:
         from pytest_gump.gates.custom import NO_ASSERTIONS  # rarely needed
 

@@ -67,6 +67,10 @@ class Job:
     def shell_of(self, name: str) -> Shell | None:
         return shell_of(self.agent(name))
 
+    def models_of(self, name: str) -> str | None:
+        """Return the family of an agent's models, such as `Claude`; None if it is not known."""
+        return registry.models_of(name, self.agents)
+
     def describe_agent(self, name: str) -> str:
         """Return program, model and `gump_agents` definition of an agent name."""
         agent = registry.find(name, self.agents) or self.agent(name)
@@ -104,6 +108,7 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
             gates=tuple(gates),
             agents=partial(registry.problem, extra=agents, replayed=replay is not None),
             same_cli=partial(registry.same_cli, extra=agents),
+            models_of=partial(registry.models_of, extra=agents),
             project=project,
             home=home(),
         )

@@ -67,6 +67,7 @@ class PreparedJob:
             shell_of=job.shell_of,
             inputs=job.inputs,
             describe_agent=job.describe_agent,
+            models_of=job.models_of,
         )
         return cls(job, repository, base, folder, inputs)
 

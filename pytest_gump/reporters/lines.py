@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pytest_gump.engine.reporting.notices import no_change, reservations, skipped_gates
 from pytest_gump.text import fit, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd, plural
+from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
     from pytest_gump.engine.schedule.records import LeafState
+    from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
     from pytest_gump.text import Marks
 
@@ -58,7 +60,7 @@ def attempt_lines(
     """
     path = StepPath.parse(attempt.step)
     indent = "  " * (len(path.names) - 1)
-    head = f"{indent}{_mark(attempt, marks)} {_cell(path.name, max(1, layout.name - len(indent)))}"
+    head = f"{indent}{mark_of(attempt, marks)} {_cell(path.name, max(1, layout.name - len(indent)))}"
     what, spent = _work(attempt, result, layout)
     rest = result.reason or _remarks(attempt, result)
     line = f"{head} {what[0]}"
@@ -201,6 +203,11 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     return [*lines, f"and {plural(rest, 'more step')}"] if rest > 0 else lines
 
 
+def validator_gates(result: AttemptResult) -> list[GateResult]:
+    """Return what the validators found in an attempt."""
+    return [gate for gate in result.gates if gate.name.startswith(f"{VALIDATE}:")]
+
+
 def named_lines(result: AttemptResult) -> list[str]:
     """Lines about changes of an attempt that a person should review."""
     read = [f"changed what gates read: {', '.join(result.gate_config)}"] if result.gate_config else []
@@ -216,9 +223,9 @@ def to_look_at(record: RunRecord) -> list[str]:
     return [*found[:MOST_FAILED], *([f"and {rest} more in gump report"] if rest > 0 else [])]
 
 
-def _mark(attempt: AttemptRecord, marks: Marks) -> str:
+def mark_of(attempt: AttemptRecord, marks: Marks) -> str:
     known = {"passed": marks.passed, "approved": marks.passed, "failed": marks.failed, "": marks.failed}
-    known["awaiting"] = marks.running
+    known |= {"awaiting": marks.running, "judged": marks.arrow}
     return known.get(attempt.verdict, marks.retried)
 
 
@@ -243,6 +250,7 @@ def _remarks(attempt: AttemptRecord, result: AttemptResult) -> str:
     skipped = ", ".join(skipped_gates(result))
     parts = (
         "" if attempt.mode in {"gate", "approve"} else _suffix(attempt),
+        "its validators run next" if attempt.verdict == "judged" else "",
         f"{skipped} skipped" if skipped else "",
         f"no change: {reason}" if (reason := no_change(result)) else "",
         {"awaiting": "waits for approval", "approved": "approved, its gates follow"}.get(attempt.verdict, ""),

@@ -24,6 +24,7 @@ from pytest_gump.reporters.lines import (
     failure_lines,
     group_line,
     head_line,
+    mark_of,
     more_money_text,
     named_lines,
     reservation_lines,
@@ -31,11 +32,12 @@ from pytest_gump.reporters.lines import (
     run_line,
     step_line,
     to_look_at,
+    validator_gates,
 )
 from pytest_gump.reporters.live import Live
 from pytest_gump.reporters.screen import Screen
 from pytest_gump.text import clean_text, fit, width
-from pytest_gump.units import format_duration
+from pytest_gump.units import format_duration, plural
 from pytest_gump.workflow.edit import agents_of, leaves
 from pytest_gump.workflow.path import StepPath
 
@@ -197,6 +199,18 @@ class Report:
     def step_skipped(self, run_id: str, step: str, reason: str) -> None:
         label = self.label_of(run_id)
         self._write(f"{label}{step_line(self._marks.skipped, step, f'skipped: {reason}', self.columns - width(label))}")
+
+    def validated(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
+        """Print what the validators of an attempt found. A final failure is printed by `step_given_up`."""
+        label, path = self.label_of(run_id), StepPath.parse(record.step)
+        colour = {"passed": "green", "failed": "red"}.get(record.verdict, "yellow")
+        if record.verdict != "failed":
+            text = result.reason or f"passed: {plural(len(validator_gates(result)), 'validator')}"
+            line = step_line(mark_of(record, self._marks), record.step, text, self.columns - width(label))
+            self._write(f"{label}{line}", **{colour: True})
+        indent = label + "  " * (len(path.names) + 1)
+        for why in filter(None, record.why.split("; ")):
+            self._write(fit(f"{indent}{why}", self.columns))
 
     def step_given_up(self, run_id: str, step: str, nodeid: str, reason: str) -> None:
         """Print a step that fails after its last attempt was printed as retried."""

@@ -49,6 +49,8 @@ class ActiveRun:
     """True if the run has no order and waits for neither a quota nor an agent slot."""
     passed: dict[str, tuple[Any, str]] = field(default_factory=dict)
     """Reports and paths of passed steps, by node id. They are counted when the run ends."""
+    judged: dict[str, Any] = field(default_factory=dict)
+    """Reports of steps whose validators run, by node id."""
     spent_s: dict[str, float] = field(default_factory=dict)
     closed: set[str] = field(default_factory=set)
     """Node ids of the steps whose testcase is complete."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import AttemptRecord
     from pytest_gump.engine.run.run import Run
     from pytest_gump.engine.schedule.decision import Decision, Failure
-    from pytest_gump.engine.schedule.records import Decide, Settled
+    from pytest_gump.engine.schedule.records import Decide, Settled, Validated
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun, StepInFlight
@@ -123,8 +123,11 @@ class StepReports:
         report.gump = order, result
         if verdict == "passed":
             active.passed[report.nodeid] = _final(report, "call"), order.step
+        elif verdict == "judged":
+            active.judged[report.nodeid] = _final(report, "call")
         if verdict != "failed" or replanned:
-            make_setup(report, "retried" if replanned else _CATEGORIES.get(verdict, verdict))
+            category = "" if settled.validated is not None else _CATEGORIES.get(verdict, verdict)
+            make_setup(report, "retried" if replanned else category)
         self._report.live.ended(in_flight.ticket)
         self._report.attempt_finished(order.run_id, record, result)
         self._report.log(report, in_flight.item.ihook)
@@ -132,12 +135,35 @@ class StepReports:
             self._log_failed(active, replanned, result)
         elif verdict == "failed":
             self._close(report, active, order.step)
+        if settled.validated is not None:
+            self._settle_validated(active, settled.validated)
         stalled = active.run.end_if_stalled()
-        for ended in (settled, stalled) if stalled is not None else (settled,):
+        for ended in (*settled.settlements, *((stalled,) if stalled is not None else ())):
             for path in ended.failed:
                 self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
             for path in ended.skipped:
                 self._log_skipped(active, path, ended.skip_reason or active.run.schedule.reason)
+
+    def _settle_validated(self, active: ActiveRun, validated: Validated) -> None:
+        """Count and show an attempt whose validators have all ended, as `_settle` does for other attempts."""
+        path, verdict = validated.ready.path, validated.settled.verdict
+        item, whole = active.item(active.root.session, path), active.run.record.steps[str(path)]
+        report = active.judged.pop(item.nodeid, None) or self._report_without_attempt(item)
+        self._report.validated(active.run.record.run_id, whole.attempts[-1], validated.result)
+        if verdict == "passed":
+            active.passed[report.nodeid] = report, str(path)
+        elif verdict == "failed":
+            self._log_failed(active, path, validated.result)
+        else:
+            make_setup(report, _CATEGORIES.get(verdict, verdict))
+            self._report.log(report, item.ihook)
+
+    def _report_without_attempt(self, item: StepItem) -> Any:
+        """Return the report of a step that has passed without an attempt in this session."""
+        item.order = item.result = None
+        report = self._protocol.report_of(item, "call")
+        report.outcome, report.longrepr, report.duration = "passed", None, 0.0
+        return report
 
     def _record(self, in_flight: StepInFlight, result: AttemptResult) -> AttemptRecord:
         order, hooks = in_flight.order, in_flight.item.ihook
@@ -184,10 +210,8 @@ class StepReports:
                 continue
             item = active.item(active.root.session, path)
             if item.nodeid not in active.closed:
-                item.order = item.result = None
-                report = self._protocol.report_of(item, "call")
-                report.outcome, report.longrepr = "passed", None
-                report.duration, report.gump_category = 0.0, "reused"
+                report = self._report_without_attempt(item)
+                report.gump_category = "reused"
                 self._report.log(report, item.ihook)
                 self._close(report, active, step.path)
 
@@ -257,7 +281,7 @@ def _checked(answer: object, job: Job) -> Decision:
     return answer if missing is None else Stop(f"pytest_gump_retry: {missing}")
 
 
-_CATEGORIES = {"again": "retried", "passed": "", "approved": ""}
+_CATEGORIES = {"again": "retried", "passed": "", "approved": "", "judged": ""}
 """Category in pytest's summary, by verdict, for the set-up report of an attempt. Reports with "" are not counted."""
 
 

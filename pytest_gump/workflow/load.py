@@ -18,6 +18,7 @@ from pytest_gump.workflow.reading.read_workflow import read_workflow
 from pytest_gump.workflow.reading.rules import Index, check_steps
 from pytest_gump.workflow.reading.rules_agents import fill_agents
 from pytest_gump.workflow.reading.rules_failure import check_failures
+from pytest_gump.workflow.reading.rules_independence import check_independence
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
 from pytest_gump.workflow.reading.rules_when import check_conditions
@@ -57,6 +58,7 @@ def load_workflow(
     gates: Collection[str] = (),
     agents: Callable[[str], str | None] | None = None,
     same_cli: Callable[[str, str], bool] | None = None,
+    models_of: Callable[[str], str | None] | None = None,
     home: Path | None = None,
 ) -> Loaded:
     """Read a workflow and those that it calls, and check every rule of the language.
@@ -65,12 +67,13 @@ def load_workflow(
         gates: Names of custom gates of the project and its plugins.
         agents: Returns what is wrong with an agent name, or None.
         same_cli: Returns True if two agents run the same CLI, so that each can resume conversations of the other.
+        models_of: Returns the family of an agent's models; None if it is not known.
         home: The user's home folder, for the workflows that are called.
 
     Raises:
         WorkflowError: A file has mistakes; the error lists all of them.
     """
-    rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli)
+    rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli, models_of)
     return _Loader(project, home, rules).load(workflow, (), in_foreach=False)
 
 
@@ -80,6 +83,7 @@ class _Rules(NamedTuple):
     gates: frozenset[str]
     agent_error: Callable[[str], str | None]
     same_cli: Callable[[str, str], bool] | None
+    models_of: Callable[[str], str | None] | None
 
 
 class _Loader:
@@ -109,6 +113,7 @@ class _Loader:
             gates=self._rules.gates,
             agent_error=self._rules.agent_error,
             same_cli=self._rules.same_cli,
+            models_of=self._rules.models_of,
             load_called=load_called,
             in_foreach=in_foreach,
         )
@@ -129,6 +134,7 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         workflow = replace(workflow, blast_radius="off")  # that of the caller applies
     steps = [*placed.walk()]
     calls = {"::".join(step.names): step.called for step in steps if step.called is not None}
+    calls |= {"::".join(names): loaded for step in steps for names, loaded in step.validator_calls()}
     called = {id(each): each for each in calls.values()}.values()
     setup = dict.fromkeys(command for each in called for command in each.workflow.setup)
     more = (command for command in setup if command not in workflow.setup)
@@ -162,4 +168,5 @@ def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
     check_failures(placed, around)
     check_conditions(placed, around)
     check_templates(placed, index, around)
+    check_independence(placed, around)
     check_reach(placed, around)

@@ -91,14 +91,14 @@ def step_at(steps: Iterable[Step], names: tuple[str, ...]) -> Step | None:
     """Return the step with a path, which may lead into called workflows; None if there is none."""
     found: Step | None = None
     for name in names:
-        found = _child(steps, found, name)
+        found = child_of(steps, found, name)
         if found is None:
             return None
         steps = found.steps
     return found
 
 
-def _child(steps: Iterable[Step], group: Step | None, name: str) -> Step | None:
+def child_of(steps: Iterable[Step], group: Step | None, name: str) -> Step | None:
     """Return the step with a name in a group; for the name of a validator's group, the call of the validator."""
     own, marker, _ = name.partition(VALIDATE)
     found = next((step for step in steps if step.name == own), None)
@@ -126,7 +126,7 @@ def calls_around(workflow: Workflow, path: tuple[str, ...]) -> Iterator[CallArou
     steps, items = workflow.steps, 0
     step: Step | None = None
     for depth, name in enumerate(path[:-1], 1):
-        step = _child(steps, step, name)
+        step = child_of(steps, step, name)
         if step is None:
             return
         items += step.foreach is not None

@@ -23,7 +23,7 @@ from pytest_gump.settings.settings import INI_OPTIONS
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
-from pytest_gump.workflow.model import OutputMode
+from pytest_gump.workflow.model import VALIDATE, OutputMode
 
 from tests.engine.reporting.test_report_data import PASSED, run
 
@@ -135,7 +135,7 @@ def test_each_outcome_is_in_the_outcomes_table() -> None:
 
 def test_each_built_in_gate_is_in_the_gates_table() -> None:
     documented = {word.partition(":")[0] for word in first_column(LANGUAGE, "## Gates")} - {"any other name"}
-    assert documented == set(BUILTIN)
+    assert documented == {*BUILTIN, VALIDATE}
 
 
 def test_each_output_mode_is_in_the_output_table() -> None:

@@ -52,7 +52,12 @@ CALLED: Final = {
 name: note
 inputs: {kind: {required: true}}
 steps:
-  - {name: write, agent: script, prompt: "Write {kind} notes.", gate: [compile]}
+  - {name: write, agent: script, prompt: "Write {kind} notes.", gate: [compile, "validate: check"]}
+""",
+    "check": """\
+name: check
+steps:
+  - {name: verdict, agent: script, output: review, prompt: "Is it right? {diff}"}
 """,
     "explain": """\
 name: explain
@@ -75,6 +80,8 @@ elif step == "last--context-explain::tell":
     (out / "artifact.txt").write_text("It is about notes.")
 elif step == "notes::write":
     write("notes.py", f"n = {{attempt}}\\n")
+elif step == "notes::write--validate-check::verdict":
+    write(".gump/out/review.json", json.dumps({{"pass": True}}))
 elif step == "last":
     write("last.py", "x = (\\n" if attempt == 1 else "x = 2\\n")
 """
@@ -179,7 +186,7 @@ def check_dead(project: GumpProject) -> None:
 def check_status(project: GumpProject) -> None:
     """Check that `gump status` names the steps that were running when the session was killed."""
     events = project.ledger()
-    decided = {one["number"] for one in events if one["event"] in {"decided", "awaiting"}}
+    decided = {one["number"] for one in events if one["event"] in {"decided", "awaiting", "attempt_judged"}}
     begun = [one for one in events if one["event"] == "attempt_started"]
     cut_off = [one["step"] for one in begun if one["number"] not in decided]
     told = json.loads(gump("status", "--json").stdout)["runs"][0]

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 START: Final = ("--gump-workflow=side", "spec.md")
-EVENTS: Final = 45
+EVENTS: Final = 51
 ALL: Final = os.environ.get("GUMP_KILL_MATRIX") == "all"
 """One event of each kind by default."""
-CONTROLLER: Final = range(1, EVENTS + 1) if ALL else (1, 2, 10, 13, 28, 45)
+CONTROLLER: Final = range(1, EVENTS + 1) if ALL else (1, 2, 10, 13, 26, 28, 51)
 WORKER: Final = range(1, EVENTS + 1) if ALL else (9,)
 WITH_WORKERS: Final = (
     [*itertools.product(("controller", "group"), range(1, EVENTS + 1))] if ALL else [("controller", 7), ("group", 12)]

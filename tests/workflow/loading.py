@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.agents import registry
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
@@ -16,6 +19,25 @@ if TYPE_CHECKING:
 
 AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
 NOWHERE = Path("/nowhere/project")
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    title: str
+    text: str
+    message: str
+
+
+def read_table(table: Path) -> list[Wrong]:
+    """Read a table of wrong uses: `=== title`, the text, `>>>`, the message."""
+    _, *cases = re.split(r"^=== ", table.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return [_wrong(case) for case in cases]
+
+
+def _wrong(case: str) -> Wrong:
+    title, rest = case.split("\n", 1)
+    text, message = rest.split("\n>>>\n")
+    return Wrong(title, text, message.strip())
 
 
 def agent_error(name: str) -> str | None:
@@ -31,7 +53,9 @@ def same_cli(one: str, other: str) -> bool:
 
 def load(text: str, *, project: Path = NOWHERE, gates: tuple[str, ...] = (), name: str = "flow.yaml") -> Loaded:
     found = Found(project / name, "file", "flow", text)
-    return load_workflow(found, project=project, gates=gates, agents=agent_error, same_cli=same_cli)
+    return load_workflow(
+        found, project=project, gates=gates, agents=agent_error, same_cli=same_cli, models_of=registry.models_of
+    )
 
 
 def refusal(text: str, *, project: Path = NOWHERE) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NOWHERE = Path("/nowhere/project")
 BUILTINS = list_workflows(NOWHERE, None)
-NAMES = ["adversarial-review", "bugfix", "cheap2sota", "freeform", "parallel-tasks", "refactor", "tdd"]
+NAMES = ["adversarial-review", "arch-review", "bugfix", "cheap2sota", "freeform", "parallel-tasks", "refactor", "tdd"]
 AGENTS = ("claude-opus", "claude-sonnet", "claude-haiku")
 
 
@@ -23,10 +23,11 @@ def load(found: Found) -> Loaded:
     return load_workflow(found, project=NOWHERE, agents=lambda name: None if name in AGENTS else f"unknown {name}")
 
 
+VALIDATORS = ("arch-review",)
 every_builtin = pytest.mark.parametrize("found", BUILTINS, ids=[found.name for found in BUILTINS])
 
 
-def test_there_are_seven_builtins() -> None:
+def test_the_builtins_are_known() -> None:
     assert [found.name for found in BUILTINS] == NAMES
 
 
@@ -44,8 +45,12 @@ def test_a_builtin_names_its_schema_for_editors(found: Found) -> None:
 
 
 @every_builtin
-def test_the_last_step_of_a_builtin_runs_the_checks_of_the_project(found: Found) -> None:
-    assert {"compile", "test"} <= {gate.name for gate in load(found).workflow.steps[-1].gate}
+def test_the_last_step_of_a_builtin_runs_the_checks_of_the_project_or_is_a_verdict(found: Found) -> None:
+    last = load(found).workflow.steps[-1]
+    if found.name in VALIDATORS:
+        assert last.output == "review"
+    else:
+        assert {"compile", "test"} <= {gate.name for gate in last.gate}
 
 
 @every_builtin

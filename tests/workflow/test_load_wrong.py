@@ -1,36 +1,16 @@
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pytest_gump.errors import WorkflowError
 
-from tests.workflow.loading import NOWHERE, load, refusal
+from tests.workflow.loading import NOWHERE, Wrong, load, read_table, refusal
 
 TABLES = [Path(__file__).with_name(f"wrong_{name}.txt") for name in ("workflows", "when", "templates", "context")]
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
-    title: str
-    text: str
-    message: str
-
-
-def _read_table() -> list[Wrong]:
-    tables = (re.split(r"^=== ", table.read_text(encoding="utf-8"), flags=re.MULTILINE) for table in TABLES)
-    return [_wrong(case) for _, *cases in tables for case in cases]
-
-
-def _wrong(case: str) -> Wrong:
-    title, rest = case.split("\n", 1)
-    text, message = rest.split("\n>>>\n")
-    return Wrong(title, text, message.strip())
-
-
-WRONG = _read_table()
+WRONG = [case for table in TABLES for case in read_table(table)]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])

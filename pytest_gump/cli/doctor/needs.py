@@ -44,6 +44,7 @@ def read_needs(name: str, root: Path, names: Names) -> Needs:
         gates=names.gates,
         agents=lambda agent: registry.problem(agent, names.agents),
         same_cli=lambda first, second: registry.same_cli(first, second, names.agents),
+        models_of=lambda agent: registry.models_of(agent, names.agents),
     )
     agents = {agent: registry.resolve(agent, names.agents) for agent in dict.fromkeys(agents_of(loaded.workflow))}
     clis = dict.fromkeys(agent.cli for agent in agents.values() if agent.cli in FAMILIES)

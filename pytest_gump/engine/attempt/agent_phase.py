@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.agents.base import Note, Task, ToolCall, ToolResult, Turn, has_ended
 from pytest_gump.agents.streams.login_error import with_login_error
-from pytest_gump.engine.attempt.handover import HANDOVER_FILES
+from pytest_gump.engine.attempt.handover import FORMER_VERDICT, HANDOVER_FILES
 from pytest_gump.engine.attempt.permitted import permitted
 from pytest_gump.engine.attempt.prompt import prompt_key
 from pytest_gump.engine.attempt.tools import SHOWN
@@ -257,8 +257,9 @@ class _Listener:
         return None if reason is None else shared_breach(reason)
 
     def _is_handed_over(self, path: str) -> bool:
-        name = HANDOVER_FILES.get(self.order.mode)
-        return name is not None and place_in(self.workplace.worktree, path) == f"{HANDOVER}/{name}"
+        mode = self.order.mode
+        names = (HANDOVER_FILES.get(mode), FORMER_VERDICT if mode == "review" else None)
+        return place_in(self.workplace.worktree, path) in {f"{HANDOVER}/{name}" for name in names if name is not None}
 
 
 def _exit_code(finished: Exit | None) -> int | None:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from pytest_gump.gates.base import Payload
     from pytest_gump.order import AttemptResult, Mode, PlanItem, Verdict
 
+FORMER_VERDICT: Final = "validate.json"
+"""The verdict's file in the original Gump; read if the other one is missing."""
 HANDOVER_FILES: Final[Mapping[Mode, str]] = {"plan": "plan.json", "artifact": "artifact.txt", "review": "review.json"}
 
 
@@ -56,6 +58,8 @@ def read_handover(
         return Handover(no_change=reason, notes=problems)
     try:
         content = read(name)
+        if content is None and mode == "review":
+            content = read(FORMER_VERDICT)
     except WorktreeError as error:
         return Handover(errors=(str(error.args[0]),))
     notes: tuple[str, ...] = ()

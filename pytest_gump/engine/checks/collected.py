@@ -50,7 +50,7 @@ class KnownTests:
     def _look(self) -> None:
         fresh = [*self._undecided, *self._record.attempts[self._seen :]]
         self._seen = len(self._record.attempts)
-        self._undecided = [attempt for attempt in fresh if not attempt.verdict]
+        self._undecided = [attempt for attempt in fresh if attempt.verdict in {"", "judged"}]
         for attempt in fresh:
             if attempt.verdict == "passed" and attempt.result and any(gate.tests for gate in attempt.result.gates):
                 self._by_tree[attempt.result.tree] = attempt.result.gates

@@ -26,6 +26,7 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
         "agent": _TEXT_OR_NONE,
     },
     "attempt_finished": {"number": (int,), "folder": _TEXT_OR_NONE, "result": (dict,)},
+    "attempt_judged": {"number": (int,), "commit": _TEXT},
     "decided": {
         **dict.fromkeys(("verdict", "outcome", "reason", "why", "head"), _TEXT),
         "number": (int,),
@@ -100,12 +101,10 @@ def _has_names(record: dict[str, Any]) -> bool:
             if type(presumed_usd) not in _NUMBER_OR_NONE:
                 return False
             return bool(record["number"] > 0 and (folder is None or _FOLDER.fullmatch(folder)))
+        case "attempt_judged":
+            return bool(record["number"] > 0)
         case "decided":
-            named = _are_steps(record.get("failed", []))
-            until = record.get("until")
-            again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
-            is_whole = named and again and _is_review(record.get("review"))
-            return bool(record["number"] > 0) and is_whole and _are_decisions(record.get("decisions", []))
+            return _is_settled(record) and _is_validated(record.get("validated"))
         case "run_started" | "branch_left" | "run_finished":
             has_refs = all(_BRANCH.fullmatch(str(record.get(name, "gump/run"))) for name in ("branch", "kept"))
             return has_refs and _is_change(record.get("change"))
@@ -142,6 +141,27 @@ def _is_review(review: object) -> bool:
     is_verdict = isinstance(verdict, dict) and type(verdict.get("passed")) is bool
     texts = (review["outcome"], review["reason"], verdict.get("comment") if is_verdict else None)
     return is_verdict and all(isinstance(text, str) for text in texts)
+
+
+def _is_settled(record: dict[str, Any]) -> bool:
+    named = _are_steps(record.get("failed", []))
+    until = record.get("until")
+    again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
+    is_whole = named and again and _is_review(record.get("review"))
+    return bool(record["number"] > 0) and is_whole and _are_decisions(record.get("decisions", []))
+
+
+def _is_validated(validated: object) -> bool:
+    """True for a valid decision about an attempt whose validators have all ended, or for None."""
+    if validated is None:
+        return True
+    if not isinstance(validated, dict) or type(validated.get("number")) is not int:
+        return False
+    is_text = all(isinstance(validated.get(name), str) for name in ("verdict", "outcome", "reason", "why"))
+    gates, commit = validated.get("gates"), validated.get("commit")
+    has_gates = isinstance(gates, list) and all(map(_is_gate, gates))
+    has_commit = commit is None or (isinstance(commit, str) and _COMMIT.fullmatch(commit) is not None)
+    return is_text and has_gates and has_commit and _is_settled(validated)
 
 
 def _are_steps(names: object) -> bool:

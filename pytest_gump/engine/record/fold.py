@@ -104,7 +104,24 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
     attempt.folder = event["folder"]
 
 
+def _attempt_judged(record: RunRecord, event: Event) -> None:
+    record.attempts[event["number"] - 1].verdict = "judged"
+
+
 def _decided(record: RunRecord, event: Event) -> None:
+    _settle(record, event)
+    validated = event.get("validated")
+    if validated is not None:
+        record.attempts[validated["number"] - 1].add_answers(validated)
+        _settle(record, validated_event(event))
+
+
+def validated_event(event: Event) -> Event:
+    """Return the decision about the attempt whose last validator ended with this event, as an event of its own."""
+    return {"event": "decided", "at": event["at"], "head": event["head"], "replanned": None, **event["validated"]}
+
+
+def _settle(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
     last = next(reversed(event.get("decisions", ())), {"scope": attempt.step, "kind": ""})
@@ -205,6 +222,7 @@ _APPLY = {
     "preflight": _preflight,
     "attempt_started": _attempt_started,
     "attempt_finished": _attempt_finished,
+    "attempt_judged": _attempt_judged,
     "decided": _decided,
     "awaiting": _awaiting,
     "approval": _approval,

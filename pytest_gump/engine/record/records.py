@@ -97,7 +97,8 @@ class AttemptRecord:
     verdict: str = ""
     """passed, retried, escalated, again (an enclosing step continues), failed; waited or failover if the attempt is
     repeated because the agent's account reached a limit; awaiting if a person must approve it; approved if a person
-    has approved its first part, so that its gates follow; empty while undecided."""
+    has approved its first part, so that its gates follow; judged while the step's validators run; empty while
+    undecided."""
     until: float | None = None
     """Earliest time at which a `waited` attempt is repeated, in seconds since the epoch."""
     why: str = ""
@@ -156,6 +157,13 @@ class AttemptRecord:
     def set_result(self, result: AttemptResult) -> None:
         """Set the result of an attempt that has just ended, so that it is not parsed again."""
         self._result = result
+
+    def add_answers(self, answers: Event) -> None:
+        """Change the result to what the validators of the attempt found: outcome, reason and results of gates."""
+        wire = self._wire or {}
+        gates = [*wire.get("gates", ()), *answers["gates"]]
+        self._wire = {**wire, "outcome": answers["outcome"], "reason": answers["reason"], "gates": gates}
+        self._result = None
 
     def finish(self, wire: Event) -> None:
         """Store the result from the ledger, and read only the fields that sums need."""
@@ -218,6 +226,8 @@ class StepRecord(_Attempts):
             return "cancelled" if is_cancelled else "skipped"
         if self.status != "running" and self.ended:
             return self.ended
+        if last is not None and last.verdict == "judged":
+            return "running"
         return last.result.outcome if last is not None and last.result is not None else "running"
 
 

@@ -183,7 +183,7 @@ BEGUN: Final = Shape(
     folder=(str | None, "Its folder below `attempts/` of the run."),
     verdict=(
         _VERDICT,
-        "Decision after it; again: an enclosing step continues; waited, failover: repeated after a limit; empty: none.",
+        "Decision after it; again: an enclosing step continues; judged: validators run; waited, failover: repeated.",
     ),
     decision=(str, "Remark on the decision."),
     session_resumed=(bool, "True if it continued an earlier conversation."),

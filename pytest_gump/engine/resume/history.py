@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.approvals import with_review
+from pytest_gump.engine.record.fold import validated_event
 from pytest_gump.engine.record.ledger import DAMAGED
 from pytest_gump.engine.schedule.decision import Restart, Retry, from_fields
 from pytest_gump.errors import RunError
@@ -27,6 +28,8 @@ _SAY_NOTHING: Final = frozenset({Outcome.CANCELLED, Outcome.CRASHED})
 class HistoryAttempt:
     started: Event
     finished: Event | None = None
+    judged: Event | None = None
+    """Its gates passed, and its validators began; None if its step has no validators."""
     decided: Event | None = None
     _result: AttemptResult | None = field(default=None, repr=False)
 
@@ -64,14 +67,17 @@ class HistoryAttempt:
 
     @property
     def settled(self) -> tuple[Event, Event, AttemptResult]:
-        """The events of the attempt's end and of the decision after it, and its result.
+        """The events of the attempt's end and of what followed, and its result.
+
+        If the step has validators, the next event is the one with which they began.
 
         Raises:
             RunError: The attempt has not ended, or is undecided.
         """
-        if self.finished is None or self.decided is None or self.result is None:
+        after = self.judged or self.decided
+        if self.finished is None or after is None or self.result is None:
             raise _misfit(self.started)
-        return self.finished, self.decided, self.result
+        return self.finished, after, self.result
 
     def numbered(self, attempt: int) -> HistoryAttempt:
         """Return the attempt with another number in its step, for a new run."""
@@ -80,7 +86,7 @@ class HistoryAttempt:
         finished = self.finished
         if finished is not None:
             finished = {**finished, "result": {**finished["result"], "attempt": attempt}}
-        return HistoryAttempt({**self.started, "attempt": attempt}, finished, self.decided)
+        return HistoryAttempt({**self.started, "attempt": attempt}, finished, self.judged, self.decided)
 
     @property
     def has_ended(self) -> bool:
@@ -92,8 +98,9 @@ class HistoryAttempt:
 
     @property
     def commit(self) -> str | None:
-        """Commit of the tree after the decision."""
-        return None if self.decided is None else self.decided.get("commit")
+        """Commit of the tree after the attempt, if it was decided, or if its validators began."""
+        after = self.judged or self.decided
+        return None if after is None else after.get("commit")
 
     @property
     def left(self) -> tuple[str, ...]:
@@ -113,7 +120,16 @@ class HistoryAttempt:
         Raises:
             RunError: The ledger was changed by another program.
         """
-        recorded = {} if self.decided is None else self.decided.get("decisions", ())
+        return self._read_decisions(self.decided)
+
+    @property
+    def all_decisions(self) -> dict[StepPath, Decision]:
+        """Like `decisions`, with those about the attempt whose last validator ended with this one."""
+        validated = None if self.decided is None else self.decided.get("validated")
+        return self.decisions | self._read_decisions(validated)
+
+    def _read_decisions(self, event: Event | None) -> dict[StepPath, Decision]:
+        recorded = {} if event is None else event.get("decisions", ())
         try:
             return {StepPath.parse(fields["scope"]): from_fields(fields) for fields in recorded}
         except (KeyError, TypeError, ValueError) as error:
@@ -129,7 +145,7 @@ class History:
     """
 
     sessions: list[list[HistoryAttempt]] = field(default_factory=lambda: [[]])
-    """Settled attempts of each session, in order."""
+    """Attempts of each session that were settled or whose validators began, in order."""
     attempts: list[HistoryAttempt] = field(default_factory=list)
     """All attempts by number, from 1."""
     refused: set[int] = field(default_factory=set)
@@ -154,10 +170,16 @@ class History:
                     raise _misfit(event)
             case "attempt_finished":
                 self._attempt(event).finished = event
+            case "attempt_judged":
+                attempt = self._attempt(event)
+                attempt.judged = event
+                self.sessions[-1].append(attempt)
             case "decided":
                 attempt = self._attempt(event)
                 attempt.decided, attempt._result = event, None  # noqa: SLF001 - the decision may change the result
                 self.sessions[-1].append(attempt)
+                if event.get("validated") is not None:
+                    self._attempt(event["validated"]).decided = validated_event(event)
             case "run_resumed" | "session_copied":
                 self.sessions.append([])
                 self.reused.append(frozenset(event["reused"]))
@@ -181,8 +203,8 @@ class History:
 
     @property
     def open(self) -> list[HistoryAttempt]:
-        """The attempts without a decision."""
-        return [attempt for attempt in self.attempts if attempt.decided is None]
+        """The attempts without a decision whose validators have not begun."""
+        return [attempt for attempt in self.attempts if attempt.decided is None and attempt.judged is None]
 
     def cut_off(self, number: int) -> list[HistoryAttempt]:
         """Return the attempts that were running when this session or an earlier one ended."""

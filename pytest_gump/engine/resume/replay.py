@@ -179,15 +179,17 @@ class Replay:
             self.schedule.split(attempt.path, attempt.commit or ready.base)
         elif result.outcome is Outcome.QUOTA:
             self.schedule.repeat(attempt.path, decided.get("agent"))
-            if decided["verdict"] == "failed":
+            if decided["verdict"] == "failed" or decided.get("validated") is not None:
                 self._not_reused(ready.path, "it reached a usage limit", is_first=False)
         else:
             settled = self.schedule.replay(ready.path, result, attempt.commit, self._decide(attempt), counts=counts)
+            if (validated := settled.validated) is not None and validated.settled.verdict == "failed":
+                self._not_reused(validated.ready.path, f"it failed: {validated.settled.outcome}", is_first=False)
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
                 self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)
 
     def _decide(self, attempt: HistoryAttempt) -> Callable[[Step, StepPath, Sequence[Failure], Decision], Decision]:
-        recorded = attempt.decisions
+        recorded = attempt.all_decisions
 
         def decide(step: Step, path: StepPath, _failures: Sequence[Failure], own: Decision) -> Decision:
             decision = recorded.get(path, own)

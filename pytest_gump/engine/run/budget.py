@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
-from pytest_gump.workflow.path import CONTEXT, REPLAN, StepPath, declared
-from pytest_gump.workflow.refs import calls_around
+from pytest_gump.workflow.path import REPLAN, StepPath, declared
+from pytest_gump.workflow.refs import calls_around, child_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,14 +130,14 @@ def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, St
     The calls for the context of a step are parts of it.
     """
     steps, items = workflow.steps, 0
+    step: Step | None = None
     for depth, name in enumerate(path.names, 1):
-        owner = next((step for step in steps if CONTEXT in name and step.name == declared(name)), None)
-        if owner is not None:
-            yield StepPath((*path.names[: depth - 1], owner.name), path.items[:items]), owner
-        step = next((step for step in steps if step.name == name.removesuffix(REPLAN)), None)
+        own, group = child_of(steps, None, declared(name)), step
+        if own is not None:
+            yield StepPath((*path.names[: depth - 1], own.name), path.items[:items]), own
+        step = child_of(steps, group, name.removesuffix(REPLAN))
         if step is None:
             return
-        yield StepPath((*path.names[: depth - 1], step.name), path.items[:items]), step
         items += step.foreach is not None
         steps = step.steps
 

@@ -23,7 +23,7 @@ from pytest_gump.engine.run.templates import Templates
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import Order
 from pytest_gump.workflow.edit import foreach_groups
-from pytest_gump.workflow.model import GateSpec
+from pytest_gump.workflow.model import VALIDATE, GateSpec
 from pytest_gump.workflow.refs import Scopes
 from pytest_gump.workflow.template import parse
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Limits, Section
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
-    from pytest_gump.workflow.model import ValidatorOptions, Workflow
+    from pytest_gump.workflow.model import Workflow
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,8 @@ class RunInputs:
     """Returns what the CLI of an agent does with shell commands; None if that is unknown."""
     describe_agent: Callable[[str], str] = str
     """Returns the program, model and arguments that an agent name stands for."""
+    models_of: Callable[[str], str | None] = lambda _: None
+    """Returns the family of an agent's models; None if it is not known."""
 
     @property
     def setup(self) -> tuple[str, ...]:
@@ -85,8 +87,8 @@ class OrderBuilder:
         self._scopes = Scopes(inputs.workflow)
         self._calls = CallScope(inputs.workflow, inputs.inputs)
         self._templates = Templates(
-            record, repository, inputs.settings, spec=inputs.spec_text, calls=self._calls, scopes=self._scopes,
-            foreach=self._foreach,
+            record, repository, inputs.settings, base=inputs.base, spec=inputs.spec_text,
+            calls=self._calls, scopes=self._scopes, foreach=self._foreach,
         )  # fmt: skip
 
     def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
@@ -165,8 +167,7 @@ class OrderBuilder:
         session = (step.session.mode, step.session.step)
         commands = dict(inputs.commands)
         gates = [
-            (gate.name, gate.argument, portable(commands.get(gate.name, ""), _INSTALLED), *_given(gate.options))
-            for gate in self._gates(ready)
+            (gate.name, gate.argument, portable(commands.get(gate.name, ""), _INSTALLED)) for gate in self._gates(ready)
         ]
         spec = read.pop("spec", "")
         return {
@@ -193,7 +194,7 @@ class OrderBuilder:
             return ()
         if ready.role == "replan-item":
             return (GateSpec("compile"),)
-        return ready.step.gate
+        return tuple(gate for gate in ready.step.gate if gate.name != VALIDATE)
 
     def _limits(self, ready: Ready) -> Limits:
         return replace(
@@ -291,11 +292,6 @@ def _must_change(ready: Ready) -> bool:
     step = ready.step
     is_whole = (ready.role == "step" and ready.mode == "diff") or ready.role == "replan-check"
     return is_whole and step.output == "diff" and not step.allow_no_change and not step.guard.no_write
-
-
-def _given(options: ValidatorOptions | None) -> tuple[object, ...]:
-    """Return the options of a gate for the fingerprint: nothing for a gate that has none."""
-    return () if options is None else (options.inputs, options.independent)
 
 
 def _min_items(ready: Ready) -> int:

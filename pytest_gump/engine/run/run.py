@@ -18,6 +18,8 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.run.approvals import answer_to, nothing_to_do, question_about, rejected, review_of
 from pytest_gump.engine.run.budget import refusal, run_is_over, spent_out
 from pytest_gump.engine.run.commits import change, commit_after, keep
+from pytest_gump.engine.run.event_fields import decision_fields, validated_fields
+from pytest_gump.engine.run.independence import not_independent
 from pytest_gump.engine.run.journal import Journal
 from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, preflight_order, why_not_run
@@ -26,7 +28,6 @@ from pytest_gump.engine.run.result_branch import ResultBranch
 from pytest_gump.engine.run.reuse import Reuse
 from pytest_gump.engine.run.shared_budget import SharedBudget
 from pytest_gump.engine.run.slot_choice import SlotChoice
-from pytest_gump.engine.schedule.decision import to_fields
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.errors import RunError
@@ -179,8 +180,10 @@ class Run:
 
     def _slot_for(self, path: StepPath, wanted: str | None) -> str:
         busy = {order.slot for order in self._in_flight.values()}
-        member = self.schedule.member_of(path)
-        return self._slots.choose(member, busy=busy, living=self.schedule.living(), wanted=wanted)
+        member, living = self.schedule.member_of(path), self.schedule.living()
+        return self._slots.choose(
+            member, busy=busy, living={*living, None} if path.validator else living, wanted=wanted
+        )
 
     def abandon_slot(self, name: str) -> None:
         """Never use the slot again: a process of a lost attempt may still be running in it."""
@@ -323,24 +326,24 @@ class Run:
         else:
             settled = self.schedule.complete(ready.path, result, commit, decide)
             settled.notes += [again] if again else []
-        self._append(
-            "decided",
-            number=record.number,
-            verdict=settled.verdict,
-            outcome=settled.outcome,
-            reason=settled.reason or result.reason,
-            why=settled.why,
-            decisions=[to_fields(path, decision) for path, decision in settled.decisions],
-            replanned=str(settled.step) if settled.step else None,
-            failed=[str(path) for path in settled.failed],
-            commit=commit,
-            head=self.schedule.head,
-            **review_of(recorded, result),
-            **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
-        )
+            if (validated := settled.validated) is not None:
+                notes = not_independent(validated.ready, self.record, self.inputs.models_of)
+                validated.settled.notes += notes
+        if settled.verdict == "judged":
+            self._append("attempt_judged", number=record.number, commit=commit)
+        else:
+            self._append(
+                "decided",
+                **decision_fields(record.number, settled, result, commit),
+                replanned=str(settled.step) if settled.step else None,
+                head=self.schedule.head,
+                **review_of(recorded, result),
+                **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
+                **validated_fields(settled.validated, self._record_of_attempt),
+            )
         self._move_branch(self.schedule.head)
-        reason = settled.skip_reason or self.schedule.reason or f"{ready.path} did not pass"
-        self._skip(settled.skipped, reason)
+        for each in settled.settlements:
+            self._skip(each.skipped, each.skip_reason or self.schedule.reason or f"{ready.path} did not pass")
         return settled
 
     def _question(self, ready: Ready, order: Order, result: AttemptResult) -> Question | None:
@@ -376,8 +379,11 @@ class Run:
 
     def _record_of(self, order: Order) -> AttemptRecord:
         """Return the newest record of the attempt: a crashed attempt is repeated under its own number."""
+        return self._record_of_attempt(order.step, order.attempt)
+
+    def _record_of_attempt(self, step: str, number: int) -> AttemptRecord:
         attempts = reversed(self.record.attempts)
-        return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (order.step, order.attempt))
+        return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (step, number))
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
         if paths:

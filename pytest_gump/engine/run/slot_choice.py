@@ -1,7 +1,8 @@
 """Choice of the worktree slot for an attempt.
 
 A parallel member keeps its slot while its steps run, because agent CLIs can resume a conversation only in its original
-folder. Other steps use their previous slot, or the first free one.
+folder. A validator has a side slot: a slot of its own beside that of the attempt that it checks. Other steps use their
+previous slot, or the first free one.
 """
 
 from __future__ import annotations
@@ -26,14 +27,19 @@ class SlotChoice:
         self._names.remove(name)
 
     def choose(
-        self, member: StepPath | None, *, busy: Collection[str], living: Collection[StepPath], wanted: str | None
+        self,
+        member: StepPath | None,
+        *,
+        busy: Collection[str],
+        living: Collection[StepPath | None],
+        wanted: str | None,
     ) -> str:
         """Return a slot for the next attempt.
 
         Args:
-            member: The parallel member that the attempt belongs to, if any.
+            member: The parallel member or validator that the attempt belongs to, if any.
             busy: Slots of running attempts.
-            living: Parallel members whose steps are running.
+            living: Parallel members and validators whose steps are running; None for the steps outside of them.
             wanted: The slot with the conversation to continue, if any.
         """
         kept = {self._last[other] for other in living if other != member and other in self._last}

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.run.call_scope import CallScope
-    from pytest_gump.engine.schedule.records import CallTrees, Ready
+    from pytest_gump.engine.schedule.records import CallTrees, Checked, Ready
     from pytest_gump.settings.settings import Settings
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.workflow.refs import Scopes
@@ -27,9 +27,10 @@ _VOLATILE: Final = {"session_id", "cost", "duration", "turns", "retries", "token
 class Templates:
     def __init__(
         self, record: RunRecord, repository: Repository, settings: Settings, *,
-        spec: str, calls: CallScope, scopes: Scopes, foreach: Collection[str],
+        base: str, spec: str, calls: CallScope, scopes: Scopes, foreach: Collection[str],
     ) -> None:  # fmt: skip
         self._record, self._repository, self._settings = record, repository, settings
+        self._base = base
         self._spec, self._calls, self._scopes = spec, calls, scopes
         self._values = TemplateValues(record, foreach, self.diff_of)
 
@@ -89,16 +90,27 @@ class Templates:
         return self._repository.diff_text(attempt.step_base, result.snapshot, limit)
 
     def _diff(self, ready: Ready) -> str:
-        """Return the change of the failed attempt; in `with`, the change that the call is about."""
+        """Return the change of the failed attempt; in `with`, the change that the call is about.
+
+        In a validator, this is the change that it checks.
+        """
+        if ready.checks is not None:
+            return self._checked(ready.checks)
         if ready.step.call is not None:
             return self._change(ready.calls[-1])
         failed = self.failed(ready)
         return self.diff_of(failed[-1], self._settings.diff_chars) if failed else ""
 
+    def _checked(self, checked: Checked) -> str:
+        """Return the change of the step that a validator checks; for a gate-only step, that of the run so far."""
+        is_gate = checked.ready.mode == "gate" and checked.ready.role == "step"
+        return self._between(self._base if is_gate else checked.ready.step_base, checked.commit)
+
     def _change(self, trees: CallTrees) -> str:
-        if trees.since == trees.until:
-            return ""
-        return self._repository.diff_text(trees.since, trees.until, self._settings.context_bytes)
+        return self._between(trees.since, trees.until)
+
+    def _between(self, since: str, until: str) -> str:
+        return "" if since == until else self._repository.diff_text(since, until, self._settings.context_bytes)
 
     def _previous(self, field: str, ready: Ready) -> str:
         """Return a field of the attempt before; the comment is that of the verdict that led to this attempt."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from pytest_gump.engine.schedule.decision import Decision, Failure, Stop
 from pytest_gump.order import Outcome
 from pytest_gump.workflow.model import Step
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import VALIDATE, StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Mode, PlanItem
@@ -91,7 +91,9 @@ class Ready:
 
     @property
     def step_path(self) -> StepPath:
-        """Path of the step itself; `path` may be that of a part of its replan."""
+        """Path of the step itself; `path` may be that of a part of its replan, or of the call of a validator."""
+        if self.checks is not None and VALIDATE in self.path.name:
+            return self.checks.ready.path
         if self.role not in {"replan-plan", "replan-item"}:
             return self.path
         items = self.path.items[:-1] if self.role == "replan-item" else self.path.items
@@ -125,6 +127,11 @@ class Settled:
     """Other steps whose failure has just become final; their own attempts were `again`."""
     validated: Validated | None = None
     """The attempt that is settled now, because this one was the last of its validators."""
+
+    @property
+    def settlements(self) -> tuple[Settled, ...]:
+        """These consequences, and those of the attempt whose last validator has ended."""
+        return (self,) if self.validated is None else (self, self.validated.settled)
 
     @property
     def stops(self) -> list[Stop]:

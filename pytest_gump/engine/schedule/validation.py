@@ -13,7 +13,7 @@ from pytest_gump.engine.schedule.nodes import Group, Lane
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Outcome
 from pytest_gump.text import one_line
-from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.model import VALIDATE, validator_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -59,14 +59,18 @@ def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> 
 def result_with_answers(validation: Validation) -> AttemptResult:
     """Return the result of the attempt with the answers of all validators."""
     answers, outcome, reasons = validation.answers, Outcome.PASSED, []
-    if broken := [f"{answer.name} gave no verdict: {answer.summary}" for answer in answers if answer.status == "error"]:
+    if broken := [f"{_title(one)} gave no verdict: {one.summary}" for one in answers if one.status == "error"]:
         outcome, reasons = Outcome.GATE_ERROR, broken
-    elif failed := [f"{answer.name} did not pass: {answer.summary}" for answer in answers if answer.status == "failed"]:
+    elif failed := [f"{_title(one)} did not pass: {one.summary}" for one in answers if one.status == "failed"]:
         outcome, reasons = Outcome.REVIEW_FAILED, failed
     result = validation.checked.result
     return replace(
         result, outcome=outcome, reason=one_line("; ".join(reasons), SUMMARY_CHARS), gates=(*result.gates, *answers)
     )
+
+
+def _title(answer: GateResult) -> str:
+    return f"validator {validator_name(answer.name)}"
 
 
 def _gates(leaf: Leaf) -> list[GateSpec]:

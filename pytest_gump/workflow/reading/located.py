@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.problems import Position
+from pytest_gump.workflow.refs import part_name
 from pytest_gump.workflow.template import ATTEMPT_NAMES
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.workflow.loaded import Loaded
-    from pytest_gump.workflow.model import Policy, Step, When, Workflow
+    from pytest_gump.workflow.model import GateSpec, Policy, Step, When, Workflow
     from pytest_gump.workflow.problems import Problems
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
@@ -56,6 +57,8 @@ class Surroundings(NamedTuple):
 
     Raises ConfigError if there is no such workflow, and WorkflowError if its file has mistakes.
     """
+    models_of: Callable[[str], str | None] | None = None
+    """Returns the family of an agent's models."""
     in_foreach: bool = False
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
     is_translated: bool = False
@@ -108,6 +111,19 @@ class PlacedPolicy(NamedTuple):
     whens: tuple[PlacedWhen, ...] = ()
 
 
+class PlacedValidator(NamedTuple):
+    """A `validate` gate with the workflow that it calls."""
+
+    gate: GateSpec
+    step: Step
+    """The group with the steps of the workflow."""
+    loaded: Loaded
+    texts: tuple[Templated, ...]
+    """The templates of `with`."""
+    node: Node
+    """The name of the workflow in the caller's file."""
+
+
 class PlacedStep(NamedTuple):
     step: Step
     names: tuple[str, ...]
@@ -120,6 +136,13 @@ class PlacedStep(NamedTuple):
     called: Loaded | None = None
     before: tuple[PlacedStep, ...] = ()
     """The calls of its context workflows: steps of their own, before it."""
+    validators: tuple[PlacedValidator, ...] = ()
+
+    def validator_calls(self) -> Iterator[tuple[tuple[str, ...], Loaded]]:
+        """Yield the workflows of the step's validators, each with the static path of its group."""
+        above = self.names if self.step.kind == "group" else self.names[:-1]
+        for validator in self.validators:
+            yield (*above, part_name(self.step, validator.step)), validator.loaded
 
     @property
     def title(self) -> str:

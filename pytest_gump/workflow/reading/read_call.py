@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Position
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Surroundings
+    from pytest_gump.workflow.reading.yaml_nodes import Node
 
 VALUE_NAMES: Final = ("spec", "diff")
 """The names that a value may use, besides those of inputs, plan items, steps and the run."""
@@ -35,16 +36,25 @@ class CalledWorkflow(NamedTuple):
 def read_call(fields: Fields, around: Surroundings, *, key: str = "workflow") -> CalledWorkflow | None:
     """Read the workflow that `key` names and the inputs in `with`; None if there is no such workflow."""
     name = fields.text(key)
-    loaded = None if name is None else _load(name, fields.value_position(key), around)
-    if name is None or loaded is None:
+    return None if name is None else call_of(name, fields.value_position(key), fields.get("with"), around)
+
+
+def call_of(
+    name: str, at: Position, given: Node | None, around: Surroundings, *, names: tuple[str, ...] = VALUE_NAMES
+) -> CalledWorkflow | None:
+    """Return the call of a workflow by its name, with the inputs in `given`; None if there is no such workflow.
+
+    `names` are the names that the inputs may use, besides those of inputs, plan items, steps and the run.
+    """
+    loaded = _load(name, at, around)
+    if loaded is None:
         return None
-    values = dict(_values(fields, loaded.workflow, around))
-    given = fields.get("with")
+    values = dict(_values(given, loaded.workflow, around))
     for absent in missing(loaded.workflow.inputs, given.values if isinstance(given, MapNode) else {}):
         hint = input_hint(loaded.workflow.inputs[absent]) or f"add it to 'with': {{{absent}: ...}}"
-        at = "with" if isinstance(given, MapNode) else key
-        fields.refuse_value(at, f"workflow {quoted(name)} requires input '{absent}'", hint)
-    texts = tuple(Templated(node.text, node, base=VALUE_NAMES) for node in values.values())
+        where = given.position if isinstance(given, MapNode) else at
+        around.problems.add(where, f"workflow {quoted(name)} requires input '{absent}'", hint)
+    texts = tuple(Templated(node.text, node, base=names) for node in values.values())
     return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)
 
 
@@ -73,11 +83,10 @@ def _call(name: str, loaded: Loaded, values: dict[str, str]) -> Call:
     )
 
 
-def _values(fields: Fields, workflow: Workflow, around: Surroundings) -> Iterator[tuple[str, ScalarNode]]:
-    node = fields.get("with")
+def _values(node: Node | None, workflow: Workflow, around: Surroundings) -> Iterator[tuple[str, ScalarNode]]:
     if not isinstance(node, MapNode):
         if node is not None:
-            fields.mapping("with", ())
+            around.problems.add(node.position, f"'with' must be a mapping, not {describe(node)}")
         return
     for name, value in node.values.items():
         declared = workflow.inputs.get(name)

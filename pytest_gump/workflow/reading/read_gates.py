@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import quoted
-from pytest_gump.workflow import keys
-from pytest_gump.workflow.model import VALIDATE, GateSpec, ValidatorOptions
-from pytest_gump.workflow.reading.fields import Fields, to_float
-from pytest_gump.workflow.reading.located import Templated
+from pytest_gump.workflow.model import VALIDATE, GateSpec
+from pytest_gump.workflow.reading.fields import to_float
+from pytest_gump.workflow.reading.read_validator import read_options, read_short
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_gump.workflow.problems import Mistake
-    from pytest_gump.workflow.reading.located import Kind, Surroundings
+    from pytest_gump.workflow.reading.fields import Fields
+    from pytest_gump.workflow.reading.located import Kind, PlacedValidator, Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 PLAIN_GATES: Final = ("compile", "test", "lint", "tests_found")
@@ -37,8 +35,7 @@ class GateReader:
         self._fields, self._around = fields, around
         self._problems = around.problems
         self._kind, self._output = kind, output
-        self.texts: list[Templated] = []
-        """Templates in the options of the gates."""
+        self.validators: list[PlacedValidator] = []
 
     def read(self) -> tuple[GateSpec, ...]:
         nodes = self._fields.nodes("gate") or ()
@@ -55,7 +52,7 @@ class GateReader:
 
     def _from_map(self, node: MapNode) -> GateSpec | None:
         if VALIDATE in node.values:
-            return self._validate(node)
+            return self._add(read_options(node, self._taken, self._around))
         if len(node.values) != 1:
             what = f"a gate must be one 'name: argument', not {len(node.values)} of them"
             self._problems.add(node.position, what, "start a new line with '- '")
@@ -67,31 +64,9 @@ class GateReader:
             return None
         return self._checked(name, value.text.strip() if value.value is not None else None, node.key(name))
 
-    def _validate(self, node: MapNode) -> GateSpec | None:
-        fields = Fields(node, keys.keys(keys.ValidateKeys), self._problems)
-        options = ValidatorOptions(tuple(self._inputs(fields)), independent=bool(fields.flag("independent")))
-        given = fields.get(VALIDATE)
-        if isinstance(given, ScalarNode) and given.value is None:
-            return self._checked(VALIDATE, None, node.key(VALIDATE), options)
-        name = fields.text(VALIDATE)
-        return None if name is None else self._checked(VALIDATE, name.strip(), node.key(VALIDATE), options)
-
-    def _inputs(self, fields: Fields) -> Iterator[tuple[str, str]]:
-        """Read `with`: the value of each input as text. Templates in it are checked with those of the step."""
-        below = None if "with" not in fields else fields.mapping("with", _every_key(fields.get("with")))
-        for name, value in {} if below is None else below.values.items():
-            if isinstance(value, ScalarNode) and value.value is not None:
-                self.texts.append(Templated(value.text, value))
-                yield name, value.text
-            else:
-                what = f"input {quoted(name)} must be text, a number, true or false, not {describe(value)}"
-                self._problems.add(value.position, what)
-
-    def _checked(
-        self, name: str, argument: str | None, at: Node, options: ValidatorOptions | None = None
-    ) -> GateSpec | None:
+    def _checked(self, name: str, argument: str | None, at: Node) -> GateSpec | None:
         if name == VALIDATE:
-            return self._validator(argument, at, options or ValidatorOptions())
+            return self._add(read_short(argument, at, self._taken, self._around))
         if name in self._around.gates:
             return GateSpec(name=name, argument=argument)
         if name not in BUILTIN_GATES:
@@ -103,12 +78,15 @@ class GateReader:
                 self._problems.add(at.position, *problem)
         return GateSpec(name=name, argument=argument)
 
-    def _validator(self, argument: str | None, at: Node, options: ValidatorOptions) -> GateSpec | None:
-        if argument is None:
-            self._problems.add(at.position, "gate 'validate' needs a workflow", 'for example "validate: arch-review"')
+    def _add(self, validator: PlacedValidator | None) -> GateSpec | None:
+        if validator is None:
             return None
-        self._problems.add(at.position, "gate 'validate' is not supported yet", "use a step with 'output: review'")
-        return GateSpec(VALIDATE, argument, options)
+        self.validators.append(validator)
+        return validator.gate
+
+    @property
+    def _taken(self) -> list[str]:
+        return [validator.step.name for validator in self.validators]
 
     def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:
         is_agent, output = self._kind == "agent", self._output
@@ -123,10 +101,6 @@ class GateReader:
         if is_agent and argument in REPORTS and argument != output:
             return f"gate 'schema: {argument}' does not fit 'output: {output}'", "write 'schema'"
         return None
-
-
-def _every_key(node: Node | None) -> tuple[str, ...]:
-    return tuple(node.values) if isinstance(node, MapNode) else ()
 
 
 def _argument_problem(name: str, argument: str | None) -> Mistake | None:

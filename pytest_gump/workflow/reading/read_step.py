@@ -9,7 +9,7 @@ from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import AgentOf, ContextEntry, Guard, OutputMode, Overlap, SessionMode, Step
 from pytest_gump.workflow.reading.fields import Fields
-from pytest_gump.workflow.reading.located import Kind, PlacedStep, Surroundings, Templated
+from pytest_gump.workflow.reading.located import Kind, PlacedStep, PlacedValidator, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, RECIPE
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
@@ -164,6 +164,7 @@ class _Reader:
         self._fields, self._kind, self._names, self._around = fields, kind, names, around
         self._texts: list[Templated] = []
         self._before: tuple[PlacedStep, ...] = ()
+        self._validators: tuple[PlacedValidator, ...] = ()
 
     def read(self) -> PlacedStep:
         values: dict[str, Any] = {"name": self._names[-1]}
@@ -188,7 +189,9 @@ class _Reader:
         if self._kind not in ("unclear", "approve"):
             gates = GateReader(self._fields, self._around, kind=self._kind, output=output)
             values["gate"] = gates.read()
-            self._texts += gates.texts
+            values["validators"] = tuple(validator.step for validator in gates.validators)
+            self._validators = tuple(gates.validators)
+            self._texts += [text for validator in gates.validators for text in validator.texts]
             self._check_empty_gate()
             values["hitl"] = read_hitl(self._fields, self._around.problems)
         if self._kind == "approve":
@@ -209,6 +212,7 @@ class _Reader:
             children,
             None if called is None else called.loaded,
             self._before,
+            self._validators,
         )
 
     @property

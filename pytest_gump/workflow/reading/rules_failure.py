@@ -35,14 +35,14 @@ def _check_branches(step: PlacedStep) -> None:
         return
     below = [*_leaves((step.step,))]
     if failure.review_fail and not any(map(_has_verdict, (step.step, *below))):
-        hint = "only a step with 'output: review' has a verdict"
+        hint = "only a step with 'output: review' or with a validator has a verdict"
         fields.refuse_key("review_fail", "'review_fail' has no effect here", hint)
     if failure.guard_fail and not any(leaf.kind == "agent" for leaf in below):
         fields.refuse_key("guard_fail", "'guard_fail' has no effect here", "there is no agent to stop")
 
 
 def _has_verdict(step: Step) -> bool:
-    return step.output == "review" or step.approve is not None or step.hitl is not None
+    return step.output == "review" or step.approve is not None or step.hitl is not None or bool(step.validators)
 
 
 def _leaves(steps: Sequence[Step]) -> Iterator[Step]:

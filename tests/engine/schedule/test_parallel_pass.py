@@ -318,11 +318,12 @@ def call_cost(count: int) -> float:
 
 
 def by_path(seed: int, failing: float) -> Callable[[Ready], str]:
-    """Return outcomes that depend only on the attempt."""
+    """Return outcomes that depend only on the attempt. Validators always have a verdict, or the run would end."""
 
     def outcome(ready: Ready) -> str:
         draw = random.Random(zlib.crc32(f"{seed} {ready.path} {ready.attempt}".encode()))
-        return "passed" if draw.random() >= failing else draw.choice(["gate_failed", "agent_error", "output_invalid"])
+        kinds = ["gate_failed", "agent_error", "output_invalid"] if ready.checks is None else ["review_failed"]
+        return "passed" if draw.random() >= failing else draw.choice(kinds)
 
     return outcome
 

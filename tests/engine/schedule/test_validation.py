@@ -93,7 +93,7 @@ def test_a_verdict_fails_the_attempt_and_its_comment_is_in_the_result() -> None:
     run = drive(impl(on_failure=flat(3)), fails={PART: ["review_failed"]})
     assert run.log == ["impl 1 haiku", f"{PART} 1 opus", "impl 2 haiku", f"{PART} 2 opus"]
     assert validated_of(run) == [
-        "impl 1 retried: review_failed validate: arch did not pass: comment 1 of check",
+        "impl 1 retried: review_failed validator arch did not pass: comment 1 of check",
         "impl 2 passed: passed",
     ]
     assert run.settled[1].verdict == "again"
@@ -127,7 +127,7 @@ def test_all_validators_run_and_each_failed_one_is_a_reason() -> None:
         "impl--validate-two::check 1 opus",
         "impl--validate-three::check 1 opus",
     ]
-    reason = "validate: one did not pass: comment 1 of check; validate: three did not pass: comment 1 of check"
+    reason = "validator one did not pass: comment 1 of check; validator three did not pass: comment 1 of check"
     assert validated_of(run) == [f"impl 1 failed: review_failed {reason}"]
     last = run.settled[-1].validated
     assert last is not None
@@ -140,7 +140,7 @@ def test_all_validators_run_and_each_failed_one_is_a_reason() -> None:
 def test_a_validator_without_a_verdict_is_a_gate_error_and_costs_the_author_nothing(outcome: str) -> None:
     run = drive(impl(on_failure=flat(5)), gate("after"), fails={PART: [outcome]})
     assert run.log == ["impl 1 haiku", f"{PART} 1 opus"]
-    reason = f"validate: arch gave no verdict: {PART}: {PART} attempt 1"
+    reason = f"validator arch gave no verdict: {PART}: {PART} attempt 1"
     assert validated_of(run) == [f"impl 1 failed: gate_error {reason}"]
     assert run.settled[-1].verdict == "again"
     assert run.statuses == {"impl": "failed", "after": "skipped"}
@@ -183,7 +183,7 @@ def test_a_validator_may_have_several_steps_groups_and_plan_items() -> None:
     )
     assert run.log[-1] == "impl--validate-arch::each::look[b] 1 opus"
     assert validated_of(run) == [
-        "impl 1 failed: review_failed validate: arch did not pass: comment 1 of look",
+        "impl 1 failed: review_failed validator arch did not pass: comment 1 of look",
     ]
 
 
@@ -192,7 +192,7 @@ def test_a_gate_of_a_validator_that_fails_is_no_verdict() -> None:
     run = drive(
         impl(validator("arch", *steps), on_failure=flat(3)), fails={"impl--validate-arch::tool": ["gate_failed"]}
     )
-    assert validated_of(run)[0].startswith("impl 1 failed: gate_error validate: arch gave no verdict")
+    assert validated_of(run)[0].startswith("impl 1 failed: gate_error validator arch gave no verdict")
 
 
 def test_validators_check_gate_only_steps_and_the_gates_of_a_group() -> None:

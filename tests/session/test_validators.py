@@ -1,0 +1,146 @@
+"""Validators in whole sessions: a step passes only if the workflows in its gate list do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+from xml.etree import ElementTree as ET
+
+import pytest
+
+if TYPE_CHECKING:
+    from pytest_gump.testing import GumpProject
+
+ARCH: Final = """\
+name: arch
+inputs:
+  focus: {default: everything}
+  change: {}
+steps:
+  - {name: look, agent: claude-haiku, output: artifact, prompt: "Look at {focus}: {change}"}
+  - {name: verdict, agent: claude-opus, output: review, prompt: "Judge this: {steps.look.output}"}
+"""
+MAIN: Final = """\
+name: main
+steps:
+  - name: impl
+    agent: claude-sonnet
+    prompt: Change it.
+    gate: [{validate: arch, with: {focus: errors, change: "{diff}"}}, compile]
+    on_failure: {retry: 3}
+  - {name: end, gate: [compile]}
+"""
+PART: Final = "impl--validate-arch"
+
+
+@pytest.fixture
+def validated(project: GumpProject) -> GumpProject:
+    """Return a project with a step that has a validator; the verdict is still missing."""
+    project.workflow("arch", ARCH)
+    project.workflow("main", MAIN)
+    project.answer("impl", writes={"new.py": "first = 1\n"})
+    project.answer("impl", attempt=2, writes={"new.py": "second = 2\n"})
+    for attempt in (1, 2):
+        project.answer(f"{PART}::look", attempt=attempt, out={"artifact.txt": f"look {attempt}"})
+    return project
+
+
+def test_a_verdict_fails_the_attempt_and_its_comment_is_in_the_next_prompt(validated: GumpProject) -> None:
+    validated.review(f"{PART}::verdict", passes=False, comment="Use the\nsecond name.")
+    validated.review(f"{PART}::verdict", passes=True, attempt=2)
+    result = validated.run("main", "-o", "junit_family=xunit1", "--junitxml=out.xml")
+    result.assert_outcomes(passed=4)
+    record = validated.record()
+    assert [(attempt.step, attempt.attempt, attempt.verdict) for attempt in record.attempts] == [
+        ("impl", 1, "retried"), (f"{PART}::look", 1, "passed"), (f"{PART}::verdict", 1, "again"),
+        ("impl", 2, "passed"), (f"{PART}::look", 2, "passed"), (f"{PART}::verdict", 2, "passed"),
+        ("end", 1, "passed"),
+    ]  # fmt: skip
+    assert "Look at errors: diff --git" in validated.prompt(f"{PART}::look")
+    assert "+first = 1" in validated.prompt(f"{PART}::look")
+    assert "Judge this: look 1" in validated.prompt(f"{PART}::verdict")
+    assert "Use the\nsecond name." in validated.prompt("impl", 2)
+    failed = record.attempts[0].result
+    assert failed is not None
+    assert (failed.outcome, [gate.status for gate in failed.gates]) == ("review_failed", ["passed", "failed"])
+    slots = {attempt.step: attempt.slot for attempt in record.attempts}
+    assert (slots["impl"], slots[f"{PART}::look"], slots[f"{PART}::verdict"], slots["end"]) == ("w1", "w2", "w2", "w1")
+    assert record.total.cost_usd == pytest.approx(0.06)
+    cases = [case.get("name") for case in ET.parse(validated.path / "out.xml").iter("testcase")]
+    assert cases == ["impl", "look", "verdict", "end"]
+
+
+def test_a_resumed_run_checks_again_after_a_validator_without_a_verdict(validated: GumpProject) -> None:
+    """The author makes no other attempt: only the gates and the validators run again."""
+    validated.answer(f"{PART}::verdict", outcome="agent_error", reason="the CLI crashed")
+    result = validated.run("main")
+    result.assert_outcomes(failed=1, passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["impl: validator arch gave no verdict: *::verdict: the CLI crashed"])
+    assert validated.record().steps["impl"].outcome == "gate_error"
+    validated.review(f"{PART}::verdict", passes=True, attempt=2)
+    assert validated.pytester.runpytest_inprocess("--gump-resume").ret == pytest.ExitCode.OK
+    record = validated.record()
+    assert [(attempt.step, attempt.attempt, attempt.agent) for attempt in record.attempts][3:] == [
+        ("impl", 2, None),
+        (f"{PART}::look", 2, "claude-haiku"),
+        (f"{PART}::verdict", 2, "claude-opus"),
+        ("end", 1, None),
+    ]
+    assert record.steps["impl"].status == "passed"
+
+
+BUDGET: Final = MAIN.replace("    on_failure", "    max_budget: 0.02\n    on_failure")
+"""The step may cost as much as its first attempt and one step of the validator."""
+
+
+def test_the_cost_of_validators_counts_in_the_budget_of_the_step(validated: GumpProject) -> None:
+    validated.workflow("main", BUDGET)
+    validated.review(f"{PART}::verdict", passes=True)
+    validated.run("main").assert_outcomes(failed=1, passed=1, skipped=1)
+    record = validated.record()
+    assert record.steps[f"{PART}::verdict"].outcome == "budget"
+    assert "the step's max_budget is spent: $0.02 of $0.02" in record.steps["impl"].reason
+
+
+ITEMS: Final = """\
+name: items
+steps:
+  - {name: split, agent: claude-opus, output: plan, prompt: Split it.}
+  - name: build
+    foreach: split
+    parallel: true
+    steps:
+      - name: impl
+        agent: claude-sonnet
+        prompt: "Do {item.name}."
+        gate: ["validate: both"]
+"""
+BOTH: Final = """\
+name: both
+steps:
+  - name: look
+    parallel: true
+    steps:
+      - {name: one, agent: claude-haiku, output: artifact, prompt: One.}
+      - {name: two, agent: claude-haiku, output: artifact, prompt: Two.}
+  - {name: verdict, agent: claude-opus, output: review, prompt: "{steps.one.output} {steps.two.output}"}
+"""
+
+
+def test_workers_run_the_validators_of_parallel_items_in_side_slots(project: GumpProject) -> None:
+    project.workflow("both", BOTH)
+    project.workflow("items", ITEMS)
+    project.plan("split", "a", "b")
+    part = "build::impl--validate-both"
+    for item in ("a", "b"):
+        project.answer(f"build::impl[{item}]", writes={f"{item}.py": "x = 1\n"})
+        for name in ("one", "two"):
+            project.answer(f"{part}::look::{name}[{item}]", out={"artifact.txt": f"{name} of {item}"})
+        project.review(f"{part}::verdict[{item}]", passes=True)
+    result = project.run_apart("items", "-n2")
+    assert result.ret == pytest.ExitCode.OK
+    record = project.record()
+    assert "two of b" in project.prompt(f"{part}::verdict[b]")
+    for item in ("a", "b"):
+        slots = {attempt.slot for attempt in record.attempts if part in attempt.step and f"[{item}]" in attempt.step}
+        assert record.steps[f"build::impl[{item}]"].attempts[0].slot not in slots
+    assert set(project.git("ls-tree", "--name-only", record.branch).splitlines()) >= {"a.py", "b.py"}
