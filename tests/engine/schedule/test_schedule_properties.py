@@ -12,7 +12,8 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import Call, GateSpec, OnFailure, Policy, Step, When, Workflow
+from pytest_gump.workflow.model import AgentOf, Call, GateSpec, OnFailure, Policy, Step, When, Workflow
+from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
 from tests.kits.examples import examples
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.schedule.decision import Decision, Failure
     from pytest_gump.engine.schedule.nodes import Leaf
     from pytest_gump.engine.schedule.records import Ready, Settled
-    from pytest_gump.workflow.path import StepPath
 
 MOST_ORDERS = 20_000
 FAILURES = ("gate_failed", "gate_failed", "review_failed", "guard", "output_invalid", "agent_error", "crashed")
@@ -74,8 +74,10 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
         else:
             output = "plan" if kind == "plan" else "diff"
             steps += [] if in_parallel else draw(contexts(name))
+            named = [] if in_parallel else [step.name for step in steps if step.agent and step.agent_of is None]
+            agent_of = draw(st.sampled_from([None, *(AgentOf(other, ("sonnet",)) for other in named)]))
             keys = {"allow_empty": True, **draw(validators())} if kind == "plan" else draw(validators())
-            steps.append(agent(name, output=output, on_failure=on_failure, **keys))
+            steps.append(agent(name, output=output, on_failure=on_failure, agent_of=agent_of, **keys))
         if kind == "plan" and not in_parallel:
             known.append(name)
     return tuple(steps)
@@ -264,6 +266,32 @@ def test_no_step_starts_before_earlier_steps_have_passed(workflow: Workflow, dat
     random = data.draw(st.randoms(use_true_random=False))
     walk = Walk(workflow, outcomes(data), executors=executors, pick=random.randrange).run(check)
     assert walk.schedule.done
+
+
+def agents_of_passed_steps(walk: Walk) -> dict[StepPath, str | None]:
+    """Return the newest agent of each step that has passed."""
+    newest: dict[StepPath, str | None] = {}
+    passed: dict[StepPath, str | None] = {}
+    for ready, settled in zip(walk.orders, walk.settled, strict=True):
+        newest[ready.path] = ready.agent or newest.get(ready.path)
+        ends = [(ready.path, settled)]
+        ends += [(settled.validated.ready.path, settled.validated.settled)] if settled.validated is not None else []
+        passed.update({path: newest.get(path) for path, end in ends if end.verdict == "passed"})
+    return passed
+
+
+@examples(200)
+@given(workflows(), st.data(), st.sampled_from([1, 2, 5]))
+def test_step_begins_with_the_agent_of_the_step_it_names(workflow: Workflow, data: DataObject, executors: int) -> None:
+    def check(walk: Walk, ready: Ready) -> None:
+        parent = walk.schedule._open[ready.path][0].parent
+        if ready.step.agent_of is None or ready.role != "step" or ready.entry not in {"first", "restart"}:
+            return
+        other = StepPath((*ready.path.names[:-1], ready.step.agent_of.step), ready.path.items)
+        assert parent.override is not None or ready.agent == agents_of_passed_steps(walk)[other]
+
+    random = data.draw(st.randoms(use_true_random=False))
+    assert Walk(workflow, outcomes(data), executors=executors, pick=random.randrange).run(check).schedule.done
 
 
 @examples(200)
