@@ -43,7 +43,7 @@ WITHOUT_A_MODULE = {
     "reporters/test_terminal", "session/test_broken_attempts", "session/test_calls", "session/test_claude", "session/test_concurrency",
     "session/test_dry_run", "session/test_git_processes", "session/test_kill_matrix", "session/test_lost_session",
     "session/test_parallel", "session/test_quota", "session/test_resume_more", "session/test_run",
-    "session/test_secrets_scan", "session/test_warnings",
+    "session/test_secrets_scan", "session/test_validators", "session/test_warnings",
 }  # fmt: skip
 """Tests of a feature. Each other test module has the folder and the name of the module that it tests."""
 

@@ -48,8 +48,8 @@ def model_family(cli: str, model: str | None) -> str | None:
 
     The model of a CLI that is not known counts as a family of its own.
     """
-    words = re.split(r"[^a-z]+", (model or cli).lower())
-    known = next((VENDORS[word] for word in words if word in VENDORS), None)
+    parts = re.split(r"[^a-z]+", (model or cli).lower())
+    known = next((VENDORS[part] for part in parts if part in VENDORS), None)
     return known if known is not None or (cli in FAMILIES and not model) else model or cli
 
 

@@ -16,9 +16,8 @@ from pytest_gump.workflow.reading.located import Surroundings
 from pytest_gump.workflow.reading.prompt_text import shown
 from pytest_gump.workflow.reading.read_workflow import read_workflow
 from pytest_gump.workflow.reading.rules import Index, check_steps
-from pytest_gump.workflow.reading.rules_agents import fill_agents
+from pytest_gump.workflow.reading.rules_agents import check_independence, fill_agents
 from pytest_gump.workflow.reading.rules_failure import check_failures
-from pytest_gump.workflow.reading.rules_independence import check_independence
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
 from pytest_gump.workflow.reading.rules_when import check_conditions

@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.checks.independence import not_independent
 from pytest_gump.engine.record.approvals import answer_fields
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
@@ -18,9 +19,7 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord
 from pytest_gump.engine.run.approvals import answer_to, nothing_to_do, question_about, rejected, review_of
 from pytest_gump.engine.run.budget import refusal, run_is_over, spent_out
 from pytest_gump.engine.run.commits import change, commit_after, keep
-from pytest_gump.engine.run.event_fields import decision_fields, validated_fields
-from pytest_gump.engine.run.independence import not_independent
-from pytest_gump.engine.run.journal import Journal
+from pytest_gump.engine.run.journal import Journal, decision_fields, validated_fields
 from pytest_gump.engine.run.order_builder import OrderBuilder
 from pytest_gump.engine.run.preflight import PREFLIGHT, briefly, preflight_notes, preflight_order, why_not_run
 from pytest_gump.engine.run.quota import Quota, Repeat, met_limit
@@ -327,8 +326,8 @@ class Run:
             settled = self.schedule.complete(ready.path, result, commit, decide)
             settled.notes += [again] if again else []
             if (validated := settled.validated) is not None:
-                notes = not_independent(validated.ready, self.record, self.inputs.models_of)
-                validated.settled.notes += notes
+                checked, models_of = validated.ready, self.inputs.models_of
+                validated.settled.notes += not_independent(checked.path, checked.step, self.record, models_of)
         if settled.verdict == "judged":
             self._append("attempt_judged", number=record.number, commit=commit)
         else:

@@ -59,9 +59,9 @@ def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> 
 def result_with_answers(validation: Validation) -> AttemptResult:
     """Return the result of the attempt with the answers of all validators."""
     answers, outcome, reasons = validation.answers, Outcome.PASSED, []
-    if broken := [f"{_title(one)} gave no verdict: {one.summary}" for one in answers if one.status == "error"]:
+    if broken := [f"{_title(each)} gave no verdict: {each.summary}" for each in answers if each.status == "error"]:
         outcome, reasons = Outcome.GATE_ERROR, broken
-    elif failed := [f"{_title(one)} did not pass: {one.summary}" for one in answers if one.status == "failed"]:
+    elif failed := [f"{_title(each)} did not pass: {each.summary}" for each in answers if each.status == "failed"]:
         outcome, reasons = Outcome.REVIEW_FAILED, failed
     result = validation.checked.result
     return replace(

@@ -1,4 +1,4 @@
-"""Rules for agents that are those of another step: `agent: "{steps.converge.agent}"`."""
+"""Rules for agents: those of another step (`agent: "{steps.converge.agent}"`), and those of independent validators."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from pytest_gump.text import quoted
 from pytest_gump.workflow.model import AgentOf
 from pytest_gump.workflow.reading.rules import Index, NotFound, order_problem
+from pytest_gump.workflow.refs import iter_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
+    from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
@@ -66,3 +68,41 @@ def _filled(step: PlacedStep, agents: Agents) -> PlacedStep:
         agent, agent_of = agents[step.names]
         own = replace(own, agent=agent, agent_of=agent_of)
     return step._replace(step=own, children=children)
+
+
+def check_independence(workflow: PlacedWorkflow, around: Surroundings) -> None:
+    for step in workflow.walk():
+        for validator in step.validators:
+            options = validator.gate.options
+            if options is None or not options.independent or around.models_of is None:
+                continue
+            name = quoted(validator.gate.argument or "")
+            problem = _dependence(name, step, [*_agents((validator.step,))], around.models_of)
+            if problem is not None:
+                around.problems.add(validator.node.position, *problem)
+
+
+def _dependence(
+    name: str, step: PlacedStep, reviewers: list[str], models_of: Callable[[str], str | None]
+) -> Mistake | None:
+    authors = [*_agents((step.step,))]
+    if not authors:
+        return f"validator {name} cannot be independent: {step.title} has no agent", "leave out 'independent'"
+    for author in authors:
+        for reviewer in reviewers:
+            family = models_of(reviewer)
+            if family is None or models_of(author) is None:
+                unknown = reviewer if family is None else author
+                what = f"validator {name} is not known to be independent: the CLI of {unknown} chooses its model"
+                return what, "name an agent with a model"
+            if family == models_of(author):
+                what = f"validator {name} is not independent: {reviewer} and the author, {author}, are {family} models"
+                return what, "let an agent of another model family do one of them, or leave out 'independent'"
+    return None
+
+
+def _agents(steps: tuple[Step, ...]) -> Iterator[str]:
+    """Yield the declared agents of steps and of the steps below them, without validators and escalations."""
+    for names, step in iter_steps(steps):
+        if step.agent is not None and not any("--" in name for name in names):
+            yield step.agent

@@ -1,9 +1,35 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.system import plain_data
 from pytest_gump.workflow.model import GateSpec, ValidatorOptions
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
+from pytest_gump.workflow.refs import iter_steps
+
+from tests.workflow.loading import Wrong, load, read_table, refusal
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.model import Workflow
+
+
+CASES: Final = read_table(Path(__file__).with_name("wrong_validators.txt"))
+REVIEW: Final = "{name: judge, agent: claude-opus, output: review, prompt: Judge it.}"
+CALLED: Final = {
+    "check": f"inputs: {{focus: {{}}, depth: {{type: integer}}}}\nsteps: [{REVIEW}]",
+    "strict": f"inputs: {{change: {{required: true}}}}\nsteps: [{REVIEW}]",
+    "notes": "steps: [{name: note, agent: claude-opus, output: artifact, prompt: Note it.}]",
+    "parallel": f"steps:\n  - {{name: all, parallel: true, steps: [{REVIEW}]}}",
+    "fixes": (
+        "steps:\n  - {name: all, steps: [{name: fix, agent: claude-opus, prompt: Fix it., gate: [compile]}]}\n"
+        f"  - {REVIEW}"
+    ),
+    "nested": f"steps:\n  - {REVIEW[:-1]}, gate: ['validate: check']}}",
+    "other": "steps: [{name: judge, agent: codex, output: review, prompt: Judge it.}]",
+}
 
 
 def test_loader_and_registry_know_the_same_gates() -> None:
@@ -23,3 +49,61 @@ def test_a_gate_with_options_survives_a_message() -> None:
     gate = GateSpec("validate", "arch-review", ValidatorOptions((("focus", "errors"),), independent=True))
     assert plain_data.load(GateSpec, plain_data.dump(gate)) == gate
     assert plain_data.load(GateSpec, {"name": "test", "argument": None}) == GateSpec("test")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / ".gump" / "workflows"
+    folder.mkdir(parents=True)
+    for name, text in CALLED.items():
+        (folder / f"{name}.yaml").write_text(f"name: {name}\n{text}\n")
+    return tmp_path
+
+
+def with_gates(*gates: str, agent: str = "claude-haiku") -> str:
+    listed = ", ".join(gates)
+    return f"name: flow\nsteps:\n  - name: work\n    agent: {agent}\n    gate: [{listed}]\n    prompt: Do it.\n"
+
+
+@pytest.mark.parametrize("case", CASES, ids=[case.title.replace(" ", "-") for case in CASES])
+def test_a_wrong_validator_has_the_expected_message(project: Path, case: Wrong) -> None:
+    gate = case.text if case.text.startswith("{") else f"'{case.text}'"
+    assert refusal(with_gates(gate), project=project) == case.message.replace("{project}", str(project))
+
+
+def paths(workflow: Workflow) -> list[str]:
+    return ["::".join(names) for names, _ in iter_steps(workflow.steps)]
+
+
+def test_a_validator_is_a_part_of_its_step(project: Path) -> None:
+    gates = ("compile", "{validate: check, with: {focus: '{diff}', depth: 3}}", "'validate: check'", "test")
+    loaded = load(with_gates(*gates), project=project)
+    (step,) = loaded.workflow.steps
+    assert [gate.label for gate in step.gate] == [
+        "compile", "validate: check (focus: {diff}, depth: 3)", "validate: check", "test",
+    ]  # fmt: skip
+    assert paths(loaded.workflow) == [
+        "work",
+        "work--validate-check",
+        "work--validate-check::judge",
+        "work--validate-check-2",
+        "work--validate-check-2::judge",
+    ]
+    assert loaded.location("work--validate-check::judge") == (project / ".gump" / "workflows" / "check.yaml", 3)
+
+
+def test_a_validator_of_a_group_belongs_to_the_step_that_runs_its_gates(project: Path) -> None:
+    step = "{name: impl, agent: claude-haiku, prompt: Do it., gate: [compile]}"
+    text = f"name: flow\nsteps:\n  - name: build\n    gate: ['validate: check']\n    steps: [{step}]\n"
+    assert paths(load(text, project=project).workflow)[2:] == [
+        "build::gate--validate-check", "build::gate--validate-check::judge",
+    ]  # fmt: skip
+
+
+def test_an_independent_validator_has_an_agent_of_another_family(project: Path) -> None:
+    loaded = load(with_gates("{validate: other, independent: true}"), project=project)
+    assert loaded.workflow.steps[0].gate[0].label == "validate: other (independent)"
+    text = with_gates("{validate: other, independent: true}", agent="codex")
+    assert "are GPT models" in refusal(text, project=project)
+    alone = "name: flow\nsteps:\n  - {name: work, gate: [{validate: other, independent: true}]}\n"
+    assert "cannot be independent: step 'work' has no agent" in refusal(alone, project=project)

@@ -12,18 +12,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.workflow.model import Step
 
 
-def not_independent(ready: Ready, record: RunRecord, models_of: Callable[[str], str | None]) -> Iterator[str]:
+def not_independent(
+    path: StepPath, step: Step, record: RunRecord, models_of: Callable[[str], str | None]
+) -> Iterator[str]:
     """Yield a note for each validator of an attempt that must be independent of the author, and was not."""
-    author = _newest_agent(record, ready.path)
+    author = _newest_agent(record, path)
     family = None if author is None else models_of(author)
-    gates = (gate for gate in ready.step.gate if gate.name == VALIDATE)
-    for gate, validator in zip(gates, ready.step.validators, strict=True):
+    gates = (gate for gate in step.gate if gate.name == VALIDATE)
+    for gate, validator in zip(gates, step.validators, strict=True):
         if family is None or gate.options is None or not gate.options.independent:
             continue
-        group = StepPath((*ready.path.names[:-1], part_name(ready.step, validator)), ready.path.items)
+        group = StepPath((*path.names[:-1], part_name(step, validator)), path.items)
         agents = {_newest_agent(record, StepPath.parse(path)) for path in record.steps if _is_in(group, path)}
         same = sorted(agent for agent in agents if agent is not None and models_of(agent) == family)
         if same:
@@ -31,8 +33,8 @@ def not_independent(ready: Ready, record: RunRecord, models_of: Callable[[str], 
 
 
 def _newest_agent(record: RunRecord, path: StepPath) -> str | None:
-    step = record.steps.get(str(path))
-    attempts = reversed(step.attempts if step is not None else ())
+    found = record.steps.get(str(path))
+    attempts = reversed(found.attempts if found is not None else ())
     return next((attempt.agent for attempt in attempts if attempt.agent is not None and attempt.counts), None)
 
 
