@@ -144,3 +144,39 @@ def test_workers_run_the_validators_of_parallel_items_in_side_slots(project: Gum
         slots = {attempt.slot for attempt in record.attempts if part in attempt.step and f"[{item}]" in attempt.step}
         assert record.steps[f"build::impl[{item}]"].attempts[0].slot not in slots
     assert set(project.git("ls-tree", "--name-only", record.branch).splitlines()) >= {"a.py", "b.py"}
+
+
+KINDS: Final = """\
+name: kinds
+steps:
+  - name: impl
+    agent: claude-haiku
+    prompt: Change it.
+    gate: [compile, {validate: arch, with: {change: "{output}"}}]
+    on_failure:
+      retry: 4
+      strategy:
+        - {escalate: claude-opus, when: {validate: arch}, prompt: "Answer {prev.comment}. {gate.arch}. {gate.compile}"}
+        - {same: 2, when: {gate: compile}}
+"""
+
+
+def test_a_strategy_answers_a_validator_and_both_see_what_the_other_said(validated: GumpProject) -> None:
+    validated.workflow("kinds", KINDS)
+    validated.answer("impl", writes={"new.py": "def broken(:\n"})
+    validated.answer("impl", attempt=3, writes={"new.py": "third = 3\n"})
+    validated.review(f"{PART}::verdict", passes=False, comment="Use the third name.")
+    validated.review(f"{PART}::verdict", passes=True, attempt=2)
+    result = validated.run("kinds")
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["*strategy: same if compile fails", "*strategy: escalate: claude-opus if validator arch *"]
+    )
+    attempts = [(attempt.agent, attempt.entry) for attempt in validated.record().steps["impl"].attempts]
+    assert attempts == [("claude-haiku", "first"), ("claude-haiku", "same"), ("claude-opus", "escalate")]
+    asked = validated.prompt("impl", 3)
+    assert "Answer Use the third name.. Use the third name.. 2 Python files compile" in asked
+    looked = [validated.prompt(f"{PART}::look", attempt) for attempt in (1, 2)]
+    assert "Look at everything: diff --git a/new.py b/new.py" in looked[0]
+    assert "+second = 2" in looked[0]
+    assert "+third = 3" in looked[1]
