@@ -21,10 +21,6 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
         "run",
         "--agent-stub",
     ): "gump run SPEC --workflow NAME --replay DIR replays a cassette; --dry-run starts no agent",
-    (
-        "run",
-        "--pause-after",
-    ): "gump run SPEC --workflow NAME -k STEP runs only the first steps; gump run --from STEP runs the others",
     ("report", "--detail"): "gump log [RUN] STEP shows the attempts of a step",
     ("apply", "--run"): "gump apply RUN",
     ("apply", "--cook"): "gump apply RUN",

@@ -26,6 +26,7 @@ VALUES: Final = (
     ("--base", "REF", "start the run from this commit (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files (default: refuse)"),
     ("--input", "KEY=VALUE", "set an input that the workflow declares"),
+    ("--set", "KEY=VALUE", "the same as --input"),
     ("--pause-after", "STEP", "a person must approve the work of STEP before its gates run"),
     ("--resume", "[RUN]", "resume a run that failed or was interrupted (default: the newest run)"),
     ("--from", "STEP[@RUN]", "start a new run that reuses the results before STEP of an earlier run"),
@@ -89,4 +90,5 @@ def to_pytest(arguments: Sequence[str]) -> list[str]:
 
 def _translate(word: str) -> str:
     name, equals, value = word.partition("=")
+    name = "--input" if name == "--set" else name
     return f"--gump-{name[2:]}{equals}{value}" if name in OURS else word

@@ -23,7 +23,7 @@ PREV_FIELDS: Final = ("output", "comment", "diff")
 """Fields of `{prev.FIELD}`, the attempt before."""
 ITEM_NAMES: Final = ("item.name", "item.description", "item.files")
 STATE_FIELDS: Final = (
-    "output", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries",
+    "output", "comment", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries",
     "tokens_in", "tokens_out",
 )  # fmt: skip
 RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")

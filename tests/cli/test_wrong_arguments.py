@@ -77,7 +77,6 @@ def test_run_accepts_the_ci_option(gump: Gump) -> None:
         ("run --replay --from-step impl", "gump run --from STEP[@RUN]"),
         ("run --replay --from-step=impl --run 7f3a", "gump run --from STEP[@RUN]"),
         ("run spec.md --workflow tdd --agent-stub", "--replay DIR"),
-        ("run spec.md --workflow pair --pause-after first", "-k STEP"),
         ("report --detail first", "gump log [RUN] STEP"),
         ("apply --run 7f3a", "gump apply RUN"),
         ("gc --keep-last 0", "gump gc --keep-last 1"),

@@ -93,6 +93,7 @@ class TemplateValues:
         if field == "output":
             return self._output(attempt, result)
         values = {
+            "comment": comment_of(result),
             "files": ", ".join(change.path for change in result.changed),
             "status": _status(record),
             "session_id": result.session.id if result.session else "",

@@ -176,7 +176,7 @@ class AgentStep:
             what = f"'session' names {name!r}, which runs once for each task"
             fields.refuse_value("from", what, "name a step outside of 'each', or move this step into it")
             return None
-        return found.target[-1] if found.path[:-1] == self._where.scope[:-1] else ".".join(found.target)
+        return ".".join(outline.reference(self._where.scope, found))
 
     def _guard(self) -> Iterator[Pair]:
         fields = self._block.of("guard")

@@ -42,41 +42,38 @@ class Outline:
     """Name of the group with the steps of a split, by the path of the split."""
     calls: dict[Path, str] = field(default_factory=dict)
     """Name of the step that calls the workflow in `get`, by the path of the step that has it."""
+    wrapped: set[Path] = field(default_factory=set)
+    """Steps of parallel groups that become several steps, in a group of their own."""
 
     @classmethod
     def of(cls, root: MapNode) -> Outline:
         outline = cls()
-        outline._add(root.values.get("steps"), (), (), 0)
+        outline._add(root.values.get("steps"), (), (), 0, in_parallel=False)
         return outline
 
-    def _add(self, nodes: Node | None, path: Path, target: Path, splits: int) -> None:
+    def _add(self, nodes: Node | None, path: Path, target: Path, splits: int, *, in_parallel: bool) -> None:
         steps = [step for step in nodes.nodes if isinstance(step, MapNode)] if isinstance(nodes, ListNode) else []
         taken = {name for step in steps if (name := _text(step, "name"))}
         for step in steps:
             name = _text(step, "name")
             if not name or (*path, name) in self.steps:  # a duplicate, which is reported later
                 continue
-            own, own_target = (*path, name), (*target, name)
-            kind = kind_of(step)
-            self.steps[own] = FormerStep(own, kind, own_target, splits)
+            own, kind, called = (*path, name), kind_of(step), _called(step)
+            above = target
+            if in_parallel and (kind == "split" or called is not None):
+                above = (*target, name)
+                self.wrapped.add(own)
+            self.steps[own] = FormerStep(own, kind, (*above, name), splits)
             if kind == "split":
                 group = self._group_name(name, taken)
                 self.groups[own] = group
-                self._add(step.values.get("each"), own, (*target, group), splits + 1)
+                self._add(step.values.get("each"), own, (*above, group), splits + 1, in_parallel=False)
             elif kind == "group":
-                self._add(step.values.get("steps"), own, own_target, splits)
-            self._add_call(step, own, target, splits)
-
-    def _add_call(self, step: MapNode, own: Path, target: Path, splits: int) -> None:
-        """Add the step that calls the workflow in `get`, with the name of that workflow."""
-        get = step.values.get("get")
-        written = _text(get, "workflow") if isinstance(get, MapNode) else None
-        if written is not None:
-            name = written.rpartition("/")[2]
-            self.calls[own] = name
-            self.steps.setdefault(
-                (*own[:-1], name), FormerStep((*own[:-1], name), "call", (*target, name), splits, declared=False)
-            )
+                self._add(step.values.get("steps"), own, (*above, name), splits, in_parallel=True)
+            if called is not None:
+                self.calls[own] = called
+                before = FormerStep((*path, called), "call", (*above, called), splits, declared=False)
+                self.steps.setdefault(before.path, before)
 
     def is_taken(self, scope: Path, name: str) -> bool:
         """True if a sibling of a step has the name of the workflow that the step calls in `get`."""
@@ -102,6 +99,11 @@ class Outline:
         found = (step for path in paths if (step := self.steps.get(path)) and self.is_visible(scope, step))
         return next(found, None) or self.steps.get(reference)
 
+    def reference(self, scope: Path, step: FormerStep) -> Path:
+        """Return how a step is named here in the step `scope`: by its name, if they are siblings here too."""
+        is_sibling = step.target[:-1] == self.steps[scope].target[:-1]
+        return step.target[-1:] if is_sibling else step.target
+
     def is_visible(self, scope: Path, step: FormerStep) -> bool:
         """True if Gump 0.0.4 gives a template in the step `scope` the values of `step` by its name alone."""
         return step.path[:-1] == scope[:-1] or step.path == scope[: len(step.path)]
@@ -116,6 +118,13 @@ def kind_of(step: MapNode) -> Kind:
     if "workflow" in step.values:
         return "call"
     return "gate" if "gate" in step.values and "agent" not in step.values else "unclear"
+
+
+def _called(step: MapNode) -> str | None:
+    """Return the name of the workflow that a step calls in `get`."""
+    get = step.values.get("get")
+    written = _text(get, "workflow") if isinstance(get, MapNode) else None
+    return None if written is None else written.rpartition("/")[2]
 
 
 def _text(node: MapNode, key: str) -> str | None:

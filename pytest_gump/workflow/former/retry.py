@@ -15,7 +15,7 @@ from pytest_gump.text import quoted
 from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
 from pytest_gump.workflow.keys import MAX_ATTEMPTS
 from pytest_gump.workflow.reading.fields import Fields
-from pytest_gump.workflow.reading.read_rules import RULES
+from pytest_gump.workflow.reading.read_failure import RULES
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:

@@ -67,7 +67,11 @@ class Steps:
         step = AgentStep(block, kind, where, self._tools)
         translated = mapping([_name(block), *step.pairs()], node)
         steps = [*self._called_first(block, where), translated]
-        return [*steps, self._each(block, where, step.retry)] if kind == "split" else steps
+        steps += [self._each(block, where, step.retry)] if kind == "split" else []
+        if where.scope not in self._tools.texts.outline.wrapped:
+            return steps
+        key = node.key("name")
+        return [mapping([_name(block), Pair("steps", key, listing(steps, node))], node)]
 
     def _kind(self, node: MapNode) -> Kind:
         kinds = [key for key in ("type", "steps", "workflow") if key in node.values]
@@ -135,9 +139,6 @@ class Steps:
         if outline.is_taken(where.scope, name):
             what = f"'get' calls {quoted(written)}, but another step here has the name {quoted(name)}"
             self._problems.add(node.position, what, "rename the step")
-        if (above := outline.steps.get(where.scope[:-1])) is not None and above.kind == "group":
-            hint = "call the workflow in a step before the group"
-            self._problems.add(node.position, "'workflow' in 'get' is not supported in a parallel group", hint)
         pairs = [Pair("name", key, scalar(name, node)), Pair("workflow", key, node)]
         inputs = translate_inputs(get.node, ("workflow", *GET), self._tools.texts, where)
         if inputs.values:

@@ -27,7 +27,7 @@ PLAIN_NAMES: Final = ("spec", "error", "diff", "attempt", "output")
 PREV_FIELDS: Final = {"output": "output", "diff": "diff", "comments": "comment"}
 TASK_FIELDS: Final = ("name", "description", "files")
 FIELDS: Final = (
-    "output", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries", "tokens_in",
+    "output", "comments", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries", "tokens_in",
     "tokens_out",
 )  # fmt: skip
 _RENAMED: Final = {
@@ -107,7 +107,7 @@ class Texts:
         if first == "task":
             return _task(name, rest, where)
         if first == "prev":
-            return _previous(name, rest)
+            return _previous(name, rest, where)
         if first == "gate":
             return _gate(name, rest, where)
         if first in _EMPTY:
@@ -131,9 +131,8 @@ class Texts:
             return f"{{{name}}} names a step of {quoted(found.path[-2])}, which runs once for each task", _TASKS_HINT
         if len(reference) == 1 and not self.outline.is_visible(where.scope, found):
             self.problems.note(at(), f"{{{name}}} is empty in Gump 0.0.4 here; it has the value of that step")
-        is_sibling = found.path[:-1] == where.scope[:-1]
-        target = found.target[-1:] if is_sibling else found.target
-        return ".".join(("steps", *target, *(inner.replace("/", ".").split(".") if inner else ()), state))
+        path = (*self.outline.reference(where.scope, found), *(inner.replace("/", ".").split(".") if inner else ()))
+        return ".".join(("steps", *path, "comment" if state == "comments" else state))
 
     def _unknown(self, name: str, where: Where, reference: Path) -> Mistake:
         split = next((found for found in self.outline.steps.values() if found.path == reference[:1]), None)
@@ -152,9 +151,11 @@ def _task(name: str, rest: str, where: Where) -> str | Mistake:
     return f"item.{rest}"
 
 
-def _previous(name: str, rest: str) -> str | Mistake:
+def _previous(name: str, rest: str, where: Where) -> str | Mistake:
     if rest in PREV_FIELDS:
         return f"prev.{PREV_FIELDS[rest]}"
+    if rest.startswith("gate."):
+        return _gate(name, rest.removeprefix("gate."), where)
     what = f"{{{name}}} has no value here: the attempt before has only {', '.join(PREV_FIELDS)}"
     return what, "{error} says what failed"
 
@@ -166,7 +167,9 @@ def _gate(name: str, rest: str, where: Where) -> str | Mistake:
         return what, f"its gates: {', '.join(where.gates)}" if where.gates else "the step has no such gates"
     if part == "error":
         return "error"
-    if part in ("", "comments"):
+    if part == "comments":
+        return "prev.comment"
+    if not part:
         return f"gate.{where.gates[gate]}"
     return f"{{{name}}} has no value here", f"write {{gate.{gate}}}: the summary of the gate, or {{error}}"
 
@@ -176,12 +179,11 @@ def _field_mistake(name: str, state: str, found: FormerStep, *, is_inner: bool) 
         return f"{{{name}}} names {quoted(found.path[-1])}, which calls no workflow", None
     if state in _RENAMED:
         return f"{{{name}}} has no value here", _RENAMED[state]
-    if found.kind == "validate" and state in ("output", "comments") and not is_inner:
-        return _unsupported(name, "a verdict")
+    if found.kind == "validate" and state == "output" and not is_inner:
+        return (
+            f"{{{name}}} is true or false in Gump 0.0.4, and has no value here",
+            f"write {{{name[:-6]}comments}}",
+        )
     if state not in FIELDS:
         return f"unknown field {quoted(state)} in {{{name}}}", f"fields: {', '.join(FIELDS)}"
     return None
-
-
-def _unsupported(name: str, what: str) -> Mistake:
-    return f"{{{name}}} is not supported yet: templates cannot name {what}", None

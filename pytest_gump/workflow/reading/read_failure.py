@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, cast
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.model import Entry, OnFailure, Policy
+from pytest_gump.workflow.model import Entry, OnFailure, Policy, StickyRule
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
-from pytest_gump.workflow.reading.read_rules import RULES, read_rules
 from pytest_gump.workflow.reading.read_when import read_when
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
@@ -25,6 +24,9 @@ FLAT_KEYS: Final = keys.keys(keys.PolicyKeys)
 BRANCH_KEYS: Final = keys.keys(keys.BranchKeys)
 FAILURE_KEYS: Final = {**FLAT_KEYS, **BRANCH_KEYS}
 ENTRY_KEYS: Final = (*KINDS, "session", "worktree", "prompt", "when")
+RULES: Final = "rules"
+"""Key of `on_failure` that only the translation writes. In a file it is unknown."""
+RULE_KEYS: Final = ("attempt", "gate", "validate", "agent", "session", "worktree", "prompt")
 
 
 EntryKind = Literal["same", "escalate", "replan"]
@@ -196,3 +198,34 @@ class _Strategy:
         if extra.get("session") == "resume":
             self.resumed.append((agent, at))
         self.entries.append(Entry(kind=kind, agent=agent, **extra))
+
+
+class ReadRules(NamedTuple):
+    rules: tuple[StickyRule, ...] = ()
+    prompts: tuple[Templated, ...] = ()
+
+
+def read_rules(failure: Fields, around: Surroundings) -> ReadRules:
+    nodes = (failure.nodes(RULES) or ()) if around.is_translated else ()
+    fields = [Fields(node, RULE_KEYS, around.problems) for node in nodes if isinstance(node, MapNode)]
+    prompts = (_rule_prompt(rule.get("prompt")) for rule in fields if "prompt" in rule)
+    return ReadRules(tuple(_rule(rule, around) for rule in fields), tuple(text for text in prompts if text))
+
+
+def _rule_prompt(node: Node | None) -> Templated | None:
+    return Templated(node.text, node) if isinstance(node, ScalarNode) else None
+
+
+def _rule(fields: Fields, around: Surroundings) -> StickyRule:
+    agent = fields.text("agent")
+    if agent is not None:
+        around.check_agent(agent, fields.values["agent"])
+    return StickyRule(
+        attempt=fields.whole("attempt", most=keys.MAX_ATTEMPTS),
+        gate=fields.text("gate"),
+        validate=fields.text("validate"),
+        agent=agent,
+        session="fresh" if "session" in fields else None,
+        worktree="reset" if "worktree" in fields else None,
+        prompt=fields.text("prompt"),
+    )
