@@ -28,7 +28,7 @@ def read_when(entry: Fields, problems: Problems) -> PlacedWhen | None:
     if attempt == 1:
         hint = "'attempt: 2' fits the first failure, and every later one"
         fields.refuse_value("attempt", "'attempt: 1' never fits: no attempt failed before it", hint)
-    when = When(tuple(str(node.value) for node in gates), fields.text("validate"), attempt)
+    when = When(tuple(str(node.value).strip() for node in gates), fields.text("validate"), attempt)
     return PlacedWhen(when, fields, gates)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_gump.text import quoted
 from pytest_gump.workflow.generated import GATE, MERGE
 from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.path import CONTEXT
 from pytest_gump.workflow.reading.read_step import OUTPUTS
 from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
 from pytest_gump.workflow.refs import AmbiguousStepError, Outline, UnknownStepError
@@ -42,7 +43,8 @@ class Index(NamedTuple):
         for step in workflow.walk():
             if all(step.names):
                 steps.setdefault(step.names, step)
-        outline = Outline.from_steps((path, placed.step) for path, placed in steps.items())
+        declared = ((path, placed.step) for path, placed in steps.items() if CONTEXT not in path[-1])
+        outline = Outline.from_steps(declared)
         return cls(outline, steps, {path: number for number, path in enumerate(steps)})
 
     def find(self, step: PlacedStep, ref: str, around: Surroundings) -> PlacedStep | NotFound:

@@ -102,7 +102,7 @@ def _dependence(
 
 
 def _agents(steps: tuple[Step, ...]) -> Iterator[str]:
-    """Yield the declared agents of steps and of the steps below them, without validators and escalations."""
+    """Yield the first agents of steps and of the steps below them, without validators and their own escalations."""
     for names, step in iter_steps(steps):
-        if step.agent is not None and not any("--" in name for name in names):
-            yield step.agent
+        if not any("--" in name for name in names):
+            yield from step.first_agents

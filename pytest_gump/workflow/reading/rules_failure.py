@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.text import quoted
+from pytest_gump.workflow.path import CONTEXT
 from pytest_gump.workflow.reading.located import walk
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def _check_siblings(siblings: Sequence[PlacedStep], group: PlacedStep | None, ar
     """Check every `restart_from` among siblings."""
     order: dict[str, int] = {}
     for number, step in enumerate(siblings):
-        order.setdefault(step.step.name, number)
+        if CONTEXT not in step.step.name:
+            order.setdefault(step.step.name, number)
     edges = _edges(siblings)
     in_parallel = group is not None and group.step.parallel and group.step.foreach is None
     for step in siblings:

@@ -45,7 +45,7 @@ def _check(step: PlacedStep, policy: PlacedPolicy, placed: PlacedWhen, around: S
 
 
 def _gate_problem(step: PlacedStep, policy: Policy, node: ScalarNode, around: Surroundings) -> Mistake | None:
-    name = str(node.value)
+    name = str(node.value).strip()
     own = [*dict.fromkeys(gate.name for gate in _gates(step))]
     if name == VALIDATE:
         return "'gate: validate' names no validator", "write 'validate: NAME'"
