@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
         "workflow": job.workflow.name,
         "source": job.loaded.source,
         "workflow_name": job.loaded.name,
-        "packages": [asdict(package) for package in packages_of(job.workflow)],
+        "packages": [package._asdict() for package in packages_of(job.workflow)],
         "workflow_path": str(job.loaded.path) if job.loaded.path else None,
         "spec": inputs.spec_name,
         "spec_path": str(job.spec),

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from pytest_gump.agents import registry
 from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.edit import override_agents, pause_after
-from pytest_gump.workflow.inputs import input_hint, missing, value_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +42,15 @@ def override_workflow(
 
 
 def read_inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:
+    """Return the value of each input that has one.
+
+    Raises:
+        ConfigError: `--gump-input` names no input or its value is not valid, or a required input has no value.
+    """
+    if not workflow.inputs and not config.getoption("gump_input"):
+        return {}
+    from pytest_gump.workflow.inputs import input_hint, missing, value_error  # most workflows have no inputs
+
     given: dict[str, str] = {}
     for option in config.getoption("gump_input"):
         key, equals, value = str(option).partition("=")

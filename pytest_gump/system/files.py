@@ -9,7 +9,7 @@ import shutil
 import stat
 from dataclasses import dataclass, field
 from io import FileIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from tempfile import NamedTemporaryFile
 from typing import IO, TYPE_CHECKING
 
@@ -22,6 +22,17 @@ if TYPE_CHECKING:
 
 _MAX_DEPTH = 10
 _MOST_BYTES_READ = 2 * 1024 * 1024
+
+
+def path_error(written: str) -> str | None:
+    """Return why a relative path in a user's file is not allowed; None if it is."""
+    if "\x00" in written:
+        return "contains a NUL character"
+    if PurePosixPath(written).is_absolute() or written.startswith("~"):
+        return "must be relative"
+    if ".." in written.replace("\\", "/").split("/"):
+        return "must not contain '..'"
+    return None
 
 
 def read_user_file(path: Path, max_bytes: int, name: str) -> bytes:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 from pytest_gump.errors import ConfigError, suggest
 from pytest_gump.system.files import read_user_text
 from pytest_gump.text import quoted
-from pytest_gump.workflow.packages import find_package, list_packages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -47,6 +46,8 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     if package == VALIDATORS and _is_name(name):
         return _in_folders(name_or_path, name, _validator_folders(project, home), project, home)
     if slash and _is_name(package) and _is_name(name):
+        from pytest_gump.workflow.packages import find_package  # most workflows are not in a package
+
         return _in_package(find_package(package), name)
     if not _is_name(name_or_path):
         raise ConfigError(
@@ -78,6 +79,8 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
     Raises:
         ConfigError: Two installed packages have the same name.
     """
+    from pytest_gump.workflow.packages import list_packages  # a run needs no list
+
     found: dict[str, Found] = {}
     for path, source in _files(project, home):
         if path.stem not in found:

@@ -6,8 +6,8 @@ import math
 import re
 from typing import TYPE_CHECKING, Final
 
+from pytest_gump.system.files import path_error
 from pytest_gump.text import quoted
-from pytest_gump.workflow.relative_path import path_error
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

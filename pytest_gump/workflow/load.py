@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_gump.workflow.called import CalledWorkflows
 from pytest_gump.workflow.former.dialect import dialect_of
 from pytest_gump.workflow.former.translate import translate
 from pytest_gump.workflow.loaded import Loaded
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
     from pathlib import Path
 
-    from pytest_gump.workflow.called import Chain
+    from pytest_gump.workflow.called import CalledWorkflows, Chain
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.reading.located import PlacedWorkflow
     from pytest_gump.workflow.reading.yaml_nodes import Node
@@ -89,8 +88,13 @@ class _Loader:
     """Loads one workflow and all that it calls."""
 
     def __init__(self, project: Path, home: Path | None, rules: _Rules) -> None:
-        self._project, self._rules = project, rules
-        self._called = CalledWorkflows(self._load_called, project=project, home=home)
+        self._project, self._home, self._rules = project, home, rules
+
+    @cached_property
+    def _called(self) -> CalledWorkflows:
+        from pytest_gump.workflow.called import CalledWorkflows  # most workflows call no other
+
+        return CalledWorkflows(self._load_called, project=self._project, home=self._home)
 
     def _load_called(self, found: Found, chain: Chain, in_foreach: bool) -> Loaded:  # noqa: FBT001
         return self.load(found, chain, in_foreach=in_foreach)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     workflow: Workflow
     path: Path | None
     source: Source
@@ -24,7 +23,7 @@ class Loaded:
     """1-based line at which each step of the file begins, groups included, by static path (`build::impl`)."""
     notes: tuple[Problem, ...] = ()
     """Notes about input that is valid but probably not intended; each is shown once."""
-    calls: Mapping[str, Loaded] = field(default_factory=dict)
+    calls: Mapping[str, Loaded] = MappingProxyType({})
     """The called workflows, by the static path of the step that calls them."""
     name: str = ""
     """The name or file under which the workflow was found."""

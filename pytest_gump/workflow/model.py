@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -218,8 +218,7 @@ class Input:
     description: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """An installed package of workflows."""
 
     name: str
@@ -231,8 +230,7 @@ class Package:
         return f"{self.name} {self.version} ({self.digest})"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """The workflow that a step calls, without its steps: they are the children of the step."""
 
     workflow: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.workflow.inputs import value_error
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import calls_around
 from pytest_gump.workflow.template import BASE_NAMES, parse, written_names
@@ -90,6 +89,8 @@ class CallScope:
     def wrong_input(self, ready: Ready, value: Value) -> str | None:
         """Return which filled input of the calls around an attempt is not valid; None if all are."""
         for around in self._around(ready.path.names):
+            from pytest_gump.workflow.inputs import value_error  # most steps are in no call
+
             for name, text in around.call.values.items():
                 filled = self._value(around, name, ready, value) if written_names(text) else None
                 wrong = None if filled is None else value_error(name, around.call.inputs[name], filled)

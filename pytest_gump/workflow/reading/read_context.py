@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from pytest_gump.system.files import path_error
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
 from pytest_gump.workflow.generated import may_write
@@ -11,10 +12,8 @@ from pytest_gump.workflow.model import ContextEntry, Step
 from pytest_gump.workflow.path import CONTEXT
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedStep, Surroundings, Templated
-from pytest_gump.workflow.reading.read_call import read_call
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import iter_steps
-from pytest_gump.workflow.relative_path import path_error
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
@@ -76,6 +75,8 @@ class _Reader:
         return ContextEntry(file=path)
 
     def _workflow(self, fields: Fields) -> ContextEntry | None:
+        from pytest_gump.workflow.reading.read_call import read_call  # most workflows call no other
+
         called = read_call(fields, self._around)
         if called is None:
             return None

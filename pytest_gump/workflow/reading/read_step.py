@@ -13,7 +13,6 @@ from pytest_gump.workflow.reading.located import Kind, PlacedStep, PlacedValidat
 from pytest_gump.workflow.reading.original import CALLS, RECIPE
 from pytest_gump.workflow.reading.prompt_text import read_prompt
 from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
-from pytest_gump.workflow.reading.read_call import read_call
 from pytest_gump.workflow.reading.read_context import read_context
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
@@ -22,6 +21,7 @@ from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
+    from pytest_gump.workflow.reading.read_call import CalledWorkflow
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 STEP_KEYS: Final = dict.fromkeys((*keys.keys(keys.StepKeys), RECIPE))
@@ -176,8 +176,7 @@ class _Reader:
         if self._kind in ("group", "unclear") and "steps" in self._fields:
             children = self._children()
             values["steps"] = tuple(child.step for child in children)
-        key = RECIPE if RECIPE in self._fields else "workflow"
-        called = read_call(self._fields, self._below, key=key) if self._kind == "call" else None
+        called = self._call() if self._kind == "call" else None
         if called is not None:
             values["call"], values["steps"] = called.call, called.loaded.workflow.steps
             self._texts += called.texts
@@ -214,6 +213,11 @@ class _Reader:
             self._before,
             self._validators,
         )
+
+    def _call(self) -> CalledWorkflow | None:
+        from pytest_gump.workflow.reading.read_call import read_call  # most workflows call no other
+
+        return read_call(self._fields, self._below, key=RECIPE if RECIPE in self._fields else "workflow")
 
     @property
     def _below(self) -> Surroundings:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final, cast, get_args
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow import keys
-from pytest_gump.workflow.inputs import value_error
 from pytest_gump.workflow.model import BlastRadius, Input, InputType, Workflow
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedWorkflow
@@ -84,6 +83,8 @@ def _input(name: str, fields: Fields, around: Surroundings) -> Input:
 
 
 def _declared(name: str, fields: Fields, around: Surroundings) -> Input:
+    from pytest_gump.workflow.inputs import value_error  # most workflows have no inputs
+
     default = _input_value(fields.get("default"), f"the default of input '{name}'", around)
     declared = Input(
         required=bool(fields.flag("required")),
