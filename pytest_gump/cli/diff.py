@@ -84,6 +84,9 @@ def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str,
             raise ConfigError("--attempt needs a step", hint="gump diff STEP --attempt N")
         return run.record.base, run.record.head
     attempt = find_attempt(find_step(run, name), number)
+    question = run.record.approvals.questions.get(attempt.number) if attempt.mode == "approve" else None
+    if question is not None:
+        return question.base, question.commit
     if attempt.result is None:
         raise ConfigError(
             f"attempt {attempt.attempt} of {attempt.step} has not ended",

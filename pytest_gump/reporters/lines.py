@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.reporting.notices import no_change, reservations, skipped_gates
@@ -168,8 +169,8 @@ def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
     `several` is the run's id after a space if the session had several runs, otherwise empty.
     """
     waiting = [step for step in record.steps.values() if step.status == "awaiting"]
-    first, which = waiting[0], f" '{waiting[0].path}'" if waiting[1:] else ""
-    shown = "" if first.mode == "approve" else f" '{first.path}'"
+    shown = f" {shlex.quote(waiting[0].path)}"
+    which = shown if waiting[1:] else ""
     resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
     return [
         (f"gump diff{several}{shown}", "what to approve"),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
@@ -95,6 +96,14 @@ def test_a_rejected_run_fails(waiting: GumpProject) -> None:
     result.stdout.fnmatch_lines(["*ship: review_failed: rejected by Ada: too small*"])
 
 
+def test_a_new_run_from_the_step_asks_again_and_can_be_resumed(waiting: GumpProject) -> None:
+    assert waiting.pytester.runpytest_inprocess("--gump-from=ship").ret == pytest.ExitCode.TESTS_FAILED
+    assert "+x = 1" in gump("diff", "ship").stdout
+    assert gump("approve", "--by", "Ada", "--reject", "no").returncode == 0
+    resume(waiting).stdout.fnmatch_lines(["*ship: review_failed: rejected by Ada: no*"])
+    assert [event["attempt"] for event in events(waiting, "attempt_started")] == [1, 1]
+
+
 def test_a_resume_without_an_answer_still_waits(waiting: GumpProject) -> None:
     first = waiting.record().approvals.questions
     result = resume(waiting)
@@ -177,7 +186,7 @@ def test_with_workers_other_members_finish_and_no_later_member_is_merged(project
         project.answer(f"both::{name}", writes={f"{name}.py": "x = 1\n"})
     result = project.run_apart("side", "-n2", "--junitxml=run.xml")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*gump diff 'both::one' *what to approve*", "*1 awaiting*"])
+    result.stdout.fnmatch_lines(["*gump diff both::one *what to approve*", "*1 awaiting*"])
     record = project.record()
     assert {path: step.outcome for path, step in record.steps.items()} == {
         "both::one": "awaiting",
@@ -216,6 +225,33 @@ def test_pause_after_asks_about_a_step_also_in_a_resumed_run(project: GumpProjec
     assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
     assert gump("approve", "--by", "Ada").returncode == 0
     assert resume(project).ret == pytest.ExitCode.OK
+
+
+PLANNED: Final = """\
+name: planned
+steps:
+  - {name: split, agent: claude-haiku, prompt: Split it., output: plan, gate: [schema], hitl: before_gate}
+  - name: build
+    foreach: split
+    hitl: after_gate
+    steps:
+      - {name: impl, agent: claude-haiku, prompt: "{item.name}", gate: [compile]}
+    gate: [compile]
+"""
+
+
+def test_a_plan_and_a_group_are_approved(project: GumpProject) -> None:
+    project.workflow("planned", PLANNED)
+    project.plan("split", "a", "b")
+    for name in ("a", "b"):
+        project.answer(f"build::impl[{name}]", writes={f"{name}.py": "x = 1\n"})
+    project.run("planned")
+    assert gump("approve", "split", "--by", "Ada").returncode == 0
+    assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
+    assert project.record().steps["build::gate"].outcome == "awaiting"
+    assert gump("approve", "build::gate", "--by", "Ada").returncode == 0
+    assert resume(project).ret == pytest.ExitCode.OK
+    assert {"a.py", "b.py"} <= {*project.tree(project.record().branch)}
 
 
 # -- at a terminal ---
@@ -274,6 +310,11 @@ def test_the_answers_at_a_terminal_decide(project: GumpProject) -> None:
     assert (first.approved, first.text, second.approved) == (False, "two is better", True)
     assert second.by == "A User <user@example.org>"
     assert record.idle_s > 0, "the time in which a person answers does not count"
+    with on_terminal([*PYTEST, "--gump-resume"], project.path, environment) as terminal:
+        terminal.expect("approve ship?")
+        terminal.process.send_signal(signal.SIGINT)
+        assert terminal.end() == pytest.ExitCode.INTERRUPTED
+    assert project.record().steps["ship"].outcome == "awaiting"
     with on_terminal([*PYTEST, "--gump-resume"], project.path, environment) as terminal:
         terminal.expect("approve ship?")
         terminal.type("y")

@@ -124,7 +124,8 @@ def _is_run(name: str) -> bool:
 
 def _attempt_title(attempt: AttemptRecord, count: int, out: Out) -> None:
     result = attempt.result
-    _title(attempt, count, result.outcome if result else "not ended", out)
+    waits = "awaiting" if attempt.verdict == "awaiting" else ""
+    _title(attempt, count, waits or (result.outcome if result else "not ended"), out)
     if result is not None and result.reason:
         out.text(result.reason, indent="  ")
 

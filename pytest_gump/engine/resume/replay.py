@@ -230,7 +230,8 @@ class Replay:
             self._not_reused(attempt.path, IN_FLIGHT)
         elif (why := self._why_not(attempt, ready)) is not None:
             self._not_reused(attempt.path, why)
-            self.schedule.count_from({}, [attempt.path])
+            if self._is_resumed:
+                self.schedule.count_from({}, [attempt.path])
         else:
             self.undecided.append(attempt)
 
