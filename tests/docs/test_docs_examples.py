@@ -12,6 +12,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING, get_args
 
 import pytest
+import yaml
 from pytest_gump.agents import registry as agents
 from pytest_gump.cli.program import make_parser
 from pytest_gump.gates.base import GateResult
@@ -26,6 +27,7 @@ from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import VALIDATE, OutputMode
 
 from tests.engine.reporting.test_report_data import PASSED, run
+from tests.workflow.test_schema import mistakes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +69,7 @@ def test_each_workflow_in_the_docs_loads(place: str, block: str, tmp_path: Path)
     found = Found(path=None, source="file", name=place, text=whole)
     loaded = load_workflow(found, gates=["no_breakpoint"], agents=agents.problem, project=tmp_path)
     assert loaded.workflow.steps
+    assert not mistakes(yaml.safe_load(whole))
 
 
 def test_each_option_of_the_plugin_is_in_the_options_table(pytester: pytest.Pytester) -> None:

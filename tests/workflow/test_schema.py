@@ -67,6 +67,10 @@ def test_builtins_match_the_schema(path: Path) -> None:
         {"name": "a", "steps": []},
         {"name": "a", "context": [{"fiel": "x"}]},
         {"name": "a", "session": {"step": "x"}},
+        {"name": "a", "context": [{"workflow": "x", "inputs": {}}]},
+        {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gates": "test"}}]}},
+        {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gate": []}}]}},
+        {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"attempt": 1}}]}},
     ],
 )
 def test_the_schema_refuses_typos(step: dict[str, Any]) -> None:
