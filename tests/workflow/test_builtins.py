@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 NOWHERE = Path("/nowhere/project")
 BUILTINS = list_workflows(NOWHERE, None)
-NAMES = ["adversarial-review", "arch-review", "bugfix", "cheap2sota", "freeform", "parallel-tasks", "refactor", "tdd"]
+NAMES = [
+    "adversarial-review", "arch-review", "bugfix", "cheap2sota", "freeform", "implement-spec", "parallel-tasks", "refactor",
+    "tdd",
+]  # fmt: skip
 AGENTS = ("claude-opus", "claude-sonnet", "claude-haiku")
 
 

@@ -67,7 +67,7 @@ def test_the_error_for_a_missing_workflow_lists_the_searched_folders(project: Pa
 
 def test_the_error_without_a_similar_name_lists_all_workflows(project: Path) -> None:
     assert refusal("zzzz", project).endswith(
-        "hint: known: adversarial-review, arch-review, bugfix, cheap2sota, freeform, parallel-tasks, refactor, tdd"
+        "hint: known: adversarial-review, arch-review, bugfix, cheap2sota, freeform, implement-spec, parallel-tasks, refactor, tdd"
     )
 
 
@@ -117,6 +117,7 @@ def test_the_list_omits_overridden_workflows(project: Path, home: Path) -> None:
         ("bugfix", "built-in"),
         ("cheap2sota", "built-in"),
         ("freeform", "built-in"),
+        ("implement-spec", "built-in"),
         ("own", "user"),
         ("parallel-tasks", "built-in"),
         ("refactor", "built-in"),

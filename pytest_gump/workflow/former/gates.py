@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
 VALIDATE: Final = "validate"
+SEEN: Final = ("diff", "spec")
+"""Values that a validator sees without an input: the change of the step, and the spec."""
 _KNOWN: Final = frozenset({*PLAIN_NAMES, *(f"task.{field}" for field in TASK_FIELDS)})
 _HINTS: Final = {
     "task.files": "a plan could insert shell code; a command has the files in $GUMP_ITEM_FILES",
@@ -107,14 +109,23 @@ def _names(gate: Gate, texts: Texts, where: Where) -> Iterator[str]:
 
 def _validator(node: MapNode, texts: Texts, where: Where) -> MapNode:
     pairs = [Pair(VALIDATE, node.key(VALIDATE), node.values[VALIDATE])]
-    inputs = translate_inputs(node, (VALIDATE,), texts, where)
+    given = [key for key in SEEN if (value := node.values.get(key)) and _is_name(value, key)]
+    inputs = translate_inputs(node, (VALIDATE, *given), texts, where)
     if inputs.values:
         pairs.append(Pair("with", node, inputs))
     return mapping(pairs, node)
 
 
+def _is_name(node: Node, name: str) -> bool:
+    return isinstance(node, ScalarNode) and node.text.strip() == f"{{{name}}}"
+
+
 def translate_inputs(node: MapNode, without: tuple[str, ...], texts: Texts, where: Where) -> MapNode:
     """Return the inputs of a call: all keys of a mapping, except `without`."""
+    for key in node.values:
+        if key in PLAIN_NAMES and key not in without:
+            what = f"input '{key}' has the name of a built-in value here"
+            texts.problems.add(node.key(key).position, what, "rename it, here and in the called workflow")
 
     def value_of(value: Node) -> Node:
         is_text = isinstance(value, ScalarNode) and isinstance(value.value, str)
