@@ -40,7 +40,7 @@ def add(commands: Commands) -> None:
     show = actions.add_parser("show", help="print the YAML of a workflow")
     show.add_argument("name", metavar="NAME", help="NAME or PACKAGE/NAME of a workflow, or a YAML file")
     show.set_defaults(execute=_show)
-    schema = actions.add_parser("schema", help="print the JSON Schema with the agents and gates of this project")
+    schema = actions.add_parser("schema", help="print the JSON Schema with agents, gates and workflows of this project")
     schema.set_defaults(execute=_schema)
 
 
@@ -75,7 +75,8 @@ def _without_schema(text: str) -> str:
 def _schema(_arguments: argparse.Namespace, out: Out) -> int:
     names = effective_names(project_root())
     agents = [*dict.fromkeys([*names.agents, *registry.known(names.agents)])]
-    schema = json_schema(agents=agents, gates=[*BUILTIN, *names.gates])
+    workflows = [workflow.name for workflow in list_workflows(project_root(), home())]
+    schema = json_schema(agents=agents, gates=[*BUILTIN, *names.gates], workflows=workflows)
     out.json(schema)
     return 0
 

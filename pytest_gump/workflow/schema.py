@@ -39,18 +39,21 @@ class _Generator(GenerateJsonSchema):
         return inner
 
 
-def json_schema(*, agents: Sequence[str] = (), gates: Sequence[str] = ()) -> dict[str, Any]:
+def json_schema(
+    *, agents: Sequence[str] = (), gates: Sequence[str] = (), workflows: Sequence[str] = ()
+) -> dict[str, Any]:
     """Return the JSON Schema of workflow files.
 
     Args:
         agents: Names that editors propose for an agent. Other names are also valid: `CLI:MODEL`.
         gates: Names that editors propose for a gate. Other names are also valid.
+        workflows: Names that editors propose for a call. Files are also valid.
     """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
     schema = TypeAdapter(WorkflowKeys).json_schema(schema_generator=_Generator)
     whole = {"$schema": GenerateJsonSchema.schema_dialect, **_without_titles(schema)}
-    named: dict[str, Any] = _with_names(whole, {"agent": agents, "gate": gates})
+    named: dict[str, Any] = _with_names(whole, {"agent": agents, "gate": gates, "workflow": workflows})
     return named
 
 

@@ -142,6 +142,7 @@ def test_playbook_prints_a_schema_with_the_names_of_the_project(gump: Gump) -> N
     assert {"fast", "claude-opus"} <= set(step["agent"]["anyOf"][0]["enum"])
     assert "The agent: `claude-opus`" in step["agent"]["description"]
     assert {"no_todo", "compile"} <= set(step["gate"]["items"]["anyOf"][0]["anyOf"][0]["enum"])
+    assert {"tdd", "pair"} <= set(step["workflow"]["anyOf"][0]["enum"])
     workflow = {"name": "w", "steps": [{"name": "a", "agent": "codex:o3", "prompt": "x", "gate": ["bash: true", "x"]}]}
     assert [*Draft202012Validator(schema).iter_errors(workflow)] == []
     assert [*Draft202012Validator(schema).iter_errors({**workflow, "nope": 1})]

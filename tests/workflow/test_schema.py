@@ -71,10 +71,19 @@ def test_builtins_match_the_schema(path: Path) -> None:
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gates": "test"}}]}},
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gate": []}}]}},
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"attempt": 1}}]}},
+        {"name": "a", "workflow": "review", "with": {"x": [1]}},
+        {"name": "a", "workflow": ""},
     ],
 )
 def test_the_schema_refuses_typos(step: dict[str, Any]) -> None:
     assert mistakes({"name": "flow", "steps": [step]})
+
+
+def test_the_schema_describes_calls_and_inputs() -> None:
+    step = {"name": "a", "workflow": "./review.yaml", "with": {"strictness": "high", "count": 2, "deep": True}}
+    inputs = {"strictness": {"type": "choice", "choices": ["low", 2], "default": "low"}, "change": {}}
+    assert mistakes({"name": "flow", "inputs": inputs, "steps": [step]}) == []
+    assert mistakes({"name": "flow", "inputs": {"x": {"type": "list"}}, "steps": [step]})
 
 
 def test_the_schema_is_written_for_editors(tmp_path: Path) -> None:
