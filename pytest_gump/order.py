@@ -186,6 +186,7 @@ class Made:
     slot: str
     identity: dict[str, str] = field(default_factory=dict)
     """Fingerprint: the inputs of the result (`engine.run.fingerprint`)."""
+    side: str = ""
 
     def started(self, attempt: Order | AttemptResult) -> dict[str, Any]:
         """Fields of the ledger event `attempt_started`, without the number of the attempt in the run."""
@@ -211,6 +212,8 @@ class Order:
     run_base: str
     slot: str
     """Name of the worktree slot. A conversation can be resumed only in its own slot."""
+    side: str = ""
+    """Name of a side slot: a second worktree, leased for this order only. Empty if no gate needs it."""
     head: tuple[Section, ...] = ()
     """Prompt sections that the controller builds. Project conventions and additional context follow them."""
     context: tuple[ContextPart, ...] = ()
@@ -250,7 +253,12 @@ class Order:
 
     @property
     def made(self) -> Made:
-        return Made(self.mode, self.entry, self.base, self.step_base, self.slot, self.identity)
+        return Made(self.mode, self.entry, self.base, self.step_base, self.slot, self.identity, self.side)
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        """Names of all slots of the order."""
+        return (self.slot, self.side) if self.side else (self.slot,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from pytest_gump.system.git.pack import open_mirror, pack_trees
 from pytest_gump.system.worktrees.pool import SlotPool
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.system.git.repository import Repository
@@ -97,16 +97,17 @@ class RemoteHome:
         return open_mirror(self.path / "project", object_format=self._object_format, pack=pack, commits=commits)
 
     def own(self, order: Order, slots: Slots) -> Order:
-        """Return the order with a worktree slot and the interpreter of this host. `release` frees the slot."""
+        """Return the order with worktree slots and the interpreter of this host. `release` frees the slots."""
         session = order.session
         if self._pool is None:
             self._pool = SlotPool(slots)
         slot = self._lease(self._pool, None if session is None else session.slot)
+        side = self._lease(self._pool, None) if order.side else ""
         there, here = self._python, sys.executable
         commands = tuple((kind, text.replace(shlex.quote(there), shlex.quote(here))) for kind, text in order.commands)
         if session is not None:
             session = replace(session, slot=slot if session.slot == self._full(slot) else "elsewhere")
-        return replace(order, slot=slot, commands=commands, session=session)
+        return replace(order, slot=slot, side=side, commands=commands, session=session)
 
     def _lease(self, pool: SlotPool, wanted: str | None) -> str:
         """Lease an unused slot, if possible the one of the conversation that the order continues."""
@@ -116,17 +117,19 @@ class RemoteHome:
                 return slot
         return pool.lease()
 
-    def release(self, slot: str, *, is_clean: bool) -> None:
-        """Free a slot after its order has ended.
+    def release(self, slots: Sequence[str], *, is_clean: bool) -> None:
+        """Free the slots of an order after it has ended.
 
         Args:
-            slot: Name of the slot.
-            is_clean: False if processes may still be running in the slot. It is not used again.
+            slots: Names of the slots.
+            is_clean: False if processes may still be running in them. They are not used again.
         """
         if is_clean:
-            self._free.append(slot)
-        elif self._pool is not None:
-            self._pool.mark_suspect(slot)
+            self._free += slots
+            return
+        for slot in slots:
+            if self._pool is not None:
+                self._pool.mark_suspect(slot)
 
     def foreign(self, result: AttemptResult, slot: str) -> AttemptResult:
         """Return the result in the controller's terms: the slot of its conversation names this host."""

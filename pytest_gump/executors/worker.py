@@ -63,7 +63,7 @@ class OrderServer:
         self._shares_disk = CheckoutLocation(**workerinput.pop(CHECKOUT)).is_here()
         self._packs: dict[int, bytes] = {}
         self._homes: dict[str, RemoteHome] = {}
-        self._leases: dict[int, tuple[RemoteHome, str]] = {}
+        self._leases: dict[int, tuple[RemoteHome, tuple[str, ...]]] = {}
         """The slots of running orders, if no disk is shared."""
         self._runs: dict[str, ServedRun] = {}
         self._unfit: dict[str, Exception] = {}
@@ -165,7 +165,7 @@ class OrderServer:
             run = self._runs[order.run_id]
             if home is not None:
                 order = home.own(order, run.tools.slots)
-                self._leases[ticket] = home, order.slot
+                self._leases[ticket] = home, order.slots
         except BaseException as error:  # noqa: BLE001 - a process boundary: a conftest's hook may raise anything
             self._send("error", ticket, text_of(error))
             return
@@ -200,10 +200,10 @@ class OrderServer:
         return home
 
     def _on_order_message(self, *message: Any) -> None:
-        """Send a message about an order. Free its slot before the last one."""
+        """Send a message about an order. Free its slots before the last one."""
         if message[0] in ENDS and message[1] in self._leases:
-            home, slot = self._leases.pop(message[1])
-            home.release(slot, is_clean=message[0] != "lost")
+            home, slots = self._leases.pop(message[1])
+            home.release(slots, is_clean=message[0] != "lost")
         self._send(*message)
 
     def _send(self, *message: Any) -> None:

@@ -228,8 +228,9 @@ class OrderLoop:
 
     def _lost(self, in_flight: InFlight, arrival: Lost) -> AttemptResult:
         if not arrival.processes_ended:
-            in_flight.active.context.pool.mark_suspect(in_flight.order.slot)
-            in_flight.active.run.abandon_slot(in_flight.order.slot)
+            for slot in in_flight.order.slots:
+                in_flight.active.context.pool.mark_suspect(slot)
+                in_flight.active.run.abandon_slot(slot)
         has_begun = arrival.is_away or not arrival.processes_ended  # otherwise, the stream on disk shows the usage
         unreported = Usage() if has_begun else NOTHING_USED
         return in_flight.interrupted(Outcome.CRASHED, arrival.why, unreported=unreported)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -52,6 +52,8 @@ class Guard:
 class ValidatorOptions:
     """Options of the gate `{validate: NAME, with: {...}, independent: true}`."""
 
+    needs_side: ClassVar = False
+    """True if the gate uses a side slot."""
     inputs: tuple[tuple[str, str], ...] = ()
     """Inputs of the validator, by name; templates are not filled in."""
     independent: bool = False
@@ -71,6 +73,11 @@ class GateSpec:
     argument: str | None = None
     options: ValidatorOptions | None = None
     """Typed options of the gates that have more than an argument."""
+
+    @property
+    def needs_side(self) -> bool:
+        """True if the order needs a side slot for the gate."""
+        return self.options is not None and self.options.needs_side
 
     @property
     def label(self) -> str:

@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 from pytest_gump.agents.cassettes.cassette import Cassette
+from pytest_gump.executors.remote_mirror import RemoteHome
+from pytest_gump.order import Order
+from pytest_gump.system.worktrees.slots import Slots
 
 from tests.kits.parallel import prepare
 from tests.kits.processes import is_gone, wait_until, worker_of
+from tests.system.git_project import make_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -286,3 +290,18 @@ def agents_of(project: GumpProject, step: str = "build::impl") -> list[int]:
         if any(word.endswith(name) for word in words[1:2]) and step in words:
             found.append(process.pid)
     return found
+
+
+def test_an_order_with_a_side_slot_gets_two_worktrees_of_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    slots = Slots(make_project(tmp_path).open(), tmp_path / "slots")
+    home = RemoteHome(run_id="r", machine="m", project="/p/app", python=sys.executable, object_format="sha1")
+    order = Order("r", "impl", 1, "diff", None, "0", "0", "0", "w7", side="w8")
+    first, second = home.own(order, slots), home.own(order, slots)
+    assert (first.slots, second.slots) == (("w1", "w2"), ("w3", "w4"))
+    home.release(first.slots, is_clean=True)
+    assert set(home.own(order, slots).slots) == {"w1", "w2"}
+    home.release(second.slots, is_clean=False)
+    assert not {"w3", "w4"} & {*home.own(order, slots).slots}

@@ -180,3 +180,16 @@ def test_a_strategy_answers_a_validator_and_both_see_what_the_other_said(validat
     assert "Look at everything: diff --git a/new.py b/new.py" in looked[0]
     assert "+second = 2" in looked[0]
     assert "+third = 3" in looked[1]
+
+
+def test_an_edited_validator_checks_the_attempt_of_the_author_again(validated: GumpProject) -> None:
+    """The author's attempt is reused; the validator's is not, because its prompt has changed."""
+    validated.review(f"{PART}::verdict", passes=False, comment="No.")
+    validated.workflow("main", MAIN.replace("retry: 3", "retry: 1"))
+    validated.run("main").assert_outcomes(failed=1, passed=1, skipped=1)
+    validated.workflow("arch", ARCH.replace("Judge this", "Judge this again"))
+    validated.review(f"{PART}::verdict", passes=True, attempt=2)
+    result = validated.pytester.runpytest_inprocess("--gump-resume")
+    assert result.ret == pytest.ExitCode.OK
+    made = [(attempt.step, attempt.attempt) for attempt in validated.record().attempts][3:]
+    assert made == [(f"{PART}::verdict", 2), ("end", 1)]

@@ -94,7 +94,9 @@ def _has_names(record: dict[str, Any]) -> bool:
     """True if step names, folder names and refs are valid and safe to use, and nested values have the right types."""
     match record["event"]:
         case "attempt_started":
-            has_plan = type(record.get("identity", {})) is dict and type(record.get("slot")) in _TEXT_OR_NONE
+            has_plan = type(record.get("identity", {})) is dict and all(
+                type(record.get(name)) in _TEXT_OR_NONE for name in ("slot", "side")
+            )
             return bool(record["number"] > 0 and _STEP.fullmatch(record["step"])) and has_plan
         case "attempt_finished":
             folder, presumed_usd = record["folder"], record.get("presumed_usd", 0.0)

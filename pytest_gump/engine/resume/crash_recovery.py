@@ -90,7 +90,8 @@ def _read(path: Path) -> AttemptResult | None:
 
 
 def _await_end(in_flight: Sequence[HistoryAttempt], tools: Tools) -> None:
-    slots = {str(attempt.started.get("slot") or "") for attempt in in_flight} - {""}
+    events = [attempt.started for attempt in in_flight]
+    slots = {str(event.get(name) or "") for event in events for name in ("slot", "side")} - {""}
     deadline = time.monotonic() + DYING_S
     while time.monotonic() < deadline and any(has_process_in(tools.slots.slot(name).path) for name in slots):
         time.sleep(0.1)

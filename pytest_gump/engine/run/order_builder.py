@@ -91,10 +91,13 @@ class OrderBuilder:
             calls=self._calls, scopes=self._scopes, foreach=self._foreach,
         )  # fmt: skip
 
-    def build(self, ready: Ready, slot: Callable[[str | None], str]) -> Order:
+    def build(self, ready: Ready, slot: Callable[[str | None], str], side: Callable[[], str]) -> Order:
         """Build the order of an attempt.
 
-        `slot` chooses its worktree slot. It gets the slot of the conversation to resume, or None.
+        Args:
+            ready: The attempt.
+            slot: Chooses its worktree slot. It gets the slot of the conversation to resume, or None.
+            side: Chooses its side slot, if a gate needs one.
         """
         inputs, mode = self._inputs, ready.mode
         entries = ready.step.context if ready.role == "step" else ()
@@ -117,6 +120,7 @@ class OrderBuilder:
         return order(
             agent=ready.agent,
             slot=slot(session.slot if session else None),
+            side=side() if any(gate.needs_side for gate in self._gates(ready)) else "",
             head=self._head(ready, beginning) if ready.agent else (),
             context=context_parts(entries, lambda text: self._templates.render(text, ready)),
             gates=self._gates(ready),

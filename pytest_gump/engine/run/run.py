@@ -175,14 +175,21 @@ class Run:
         if ready is None or (ready.agent and self._shared.must_wait(workflow, ready.step, ready.path, record)):
             return None
         self._ready[str(ready.path)] = ready
-        return self._builder.build(ready, partial(self._slot_for, ready.path))
+        return self._builder.build(ready, partial(self._slot_for, ready.path), self._side)
 
     def _slot_for(self, path: StepPath, wanted: str | None) -> str:
-        busy = {order.slot for order in self._in_flight.values()}
+        busy = self._busy_slots
         member, living = self.schedule.member_of(path), self.schedule.living()
         return self._slots.choose(
             member, busy=busy, living={*living, None} if path.validator else living, wanted=wanted
         )
+
+    def _side(self) -> str:
+        return self._slots.choose_side(self._busy_slots)
+
+    @property
+    def _busy_slots(self) -> set[str]:
+        return {slot for order in self._in_flight.values() for slot in order.slots}
 
     def abandon_slot(self, name: str) -> None:
         """Never use the slot again: a process of a lost attempt may still be running in it."""

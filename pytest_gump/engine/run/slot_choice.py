@@ -1,8 +1,8 @@
 """Choice of the worktree slot for an attempt.
 
 A parallel member keeps its slot while its steps run, because agent CLIs can resume a conversation only in its original
-folder. A validator has a side slot: a slot of its own beside that of the attempt that it checks. Other steps use their
-previous slot, or the first free one.
+folder. A validator has a slot of its own beside that of the attempt that it checks. Other steps use their previous
+slot, or the first free one. An order may also have a side slot: a second worktree, which no other order gets meanwhile.
 """
 
 from __future__ import annotations
@@ -20,11 +20,14 @@ class SlotChoice:
     def __init__(self, pool: SlotPool) -> None:
         self._pool = pool
         self._names: list[str] = []
+        self._sides: list[str] = []
         self._last: dict[StepPath | None, str] = {}
 
     def abandon(self, name: str) -> None:
         """Never choose the slot again: a lost process may still be running in it."""
-        self._names.remove(name)
+        for names in (self._names, self._sides):
+            if name in names:
+                names.remove(name)
 
     def choose(
         self,
@@ -52,6 +55,14 @@ class SlotChoice:
             name = self._pool.lease()
             self._names.append(name)
         self._last[member] = name
+        return name
+
+    def choose_side(self, busy: Collection[str]) -> str:
+        """Return a side slot for one order. It is free again when the order is not in `busy` any more."""
+        name = next((slot for slot in [*self._sides] if slot not in busy and self._is_ours(slot)), None)
+        if name is None:
+            name = self._pool.lease()
+            self._sides.append(name)
         return name
 
     def _is_ours(self, name: str) -> bool:

@@ -8,7 +8,7 @@ from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.system import plain_data
 from pytest_gump.workflow.model import GateSpec, ValidatorOptions
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
-from pytest_gump.workflow.refs import iter_steps
+from pytest_gump.workflow.refs import Scopes, UnknownStepError, iter_steps
 
 from tests.workflow.loading import Wrong, load, read_table, refusal
 
@@ -107,3 +107,16 @@ def test_an_independent_validator_has_an_agent_of_another_family(project: Path) 
     assert "are GPT models" in refusal(text, project=project)
     alone = "name: flow\nsteps:\n  - {name: work, gate: [{validate: other, independent: true}]}\n"
     assert "cannot be independent: step 'work' has no agent" in refusal(alone, project=project)
+
+
+def test_the_steps_of_a_validator_are_a_scope_of_their_own(project: Path) -> None:
+    two = "steps:\n  - {name: look, agent: codex, output: artifact, prompt: Look.}\n  - " + REVIEW
+    (project / ".gump" / "workflows" / "two.yaml").write_text(f"name: two\n{two}\n")
+    workflow = load(with_gates("'validate: two'"), project=project).workflow
+    scopes, group = Scopes(workflow), ("work--validate-two",)
+    assert scopes.scope_of((*group, "judge")) == group, "session: reuse does not cross it"
+    assert scopes.resolve((*group, "judge"), "look") == (*group, "look")
+    with pytest.raises(UnknownStepError):
+        scopes.resolve(("work",), "look")
+    with pytest.raises(UnknownStepError):
+        scopes.resolve((*group, "judge"), "work")
