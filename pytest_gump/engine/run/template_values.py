@@ -44,7 +44,9 @@ class TemplateValues:
             return ""
         if field == "comment":
             return comment_of(found.result)
-        return self._diff(found) if field == "diff" else self._output(found, found.result)
+        if field == "diff":
+            return self._diff(found)
+        return self._output(found, found.result) if field == "output" else ""
 
     def gate(self, path: StepPath, name: str) -> str:
         """Return the summaries of a step's gates, or validators, with this name in its newest attempt."""

@@ -338,6 +338,34 @@ def test_entry_noted_as_unused_is_used_in_no_sequence_of_failures(
         assert wanted - {"same"} <= used
 
 
+@given(
+    st.integers(1, 3),
+    st.lists(st.tuples(st.sampled_from(["same", "escalate"]), st.sampled_from([None, TEST, LINT])), max_size=4),
+    st.none() | st.just("a"),
+)
+def test_conditional_entry_noted_as_unused_is_used_in_no_sequence_of_failures(
+    retry: int, listed: list[tuple[Any, When | None]], restart_from: str | None
+) -> None:
+    entries = [Entry(kind, f"agent{number}", when=when) for number, (kind, when) in enumerate(listed)]
+    own = conditional(retry, *entries, restart_from=restart_from)
+    unused = unreached_by(own)
+    sequences = product(product((True, False), ("test", "lint")), repeat=retry)
+    used = {answer for sequence in sequences for answer in _answers_to(own, sequence)}
+    escalations = [(entry.name, entry.agent) for entry in entries if entry.kind == "escalate"]
+    wanted = dict(
+        [*escalations, *([(f"restart_from: {restart_from}", f"restart {restart_from}")] if restart_from else [])]
+    )
+    assert unused is None or wanted[unused] not in used
+
+
+def _answers_to(own: Policy, sequence: tuple[tuple[bool, str], ...]) -> list[str]:
+    tally, found = Tally(), []
+    for number, (is_same_tree, gate) in enumerate(sequence, start=1):
+        failure = after(gate, number, tree="t" if is_same_tree else None)
+        found.append(_short(decide(OnFailure(flat=own), tally, failure, compare_trees=True)))
+    return found
+
+
 def _answer_to(entry: Entry) -> str:
     return {"same": "same", "escalate": entry.agent or "", "replan": f"replan {entry.agent}"}[entry.kind]
 
