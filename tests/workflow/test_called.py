@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import re
+import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.find import Found, workflow_file
 from pytest_gump.workflow.load import load_workflow
-from pytest_gump.workflow.refs import resolve_step
+from pytest_gump.workflow.refs import iter_steps, resolve_step
 
+from tests.kits.examples import examples
 from tests.workflow.installed import FLOW, install
 from tests.workflow.loading import AGENTS, load, same_cli
 
@@ -127,6 +132,44 @@ def test_a_call_of_a_file_with_deep_calls_is_refused_where_it_is_too_deep(projec
     assert refusal(project / "top.yaml", project) == (
         "c0.yaml:3:25: calls are nested 9 deep, and at most 8 are allowed: top -> c0 -> c1"
     )
+
+
+CALLS = st.lists(st.lists(st.integers(0, 12), max_size=3), min_size=1, max_size=13)
+"""For each file, the files that it calls. Numbers above the last file stand for gate-only steps."""
+
+
+@examples(60)
+@given(CALLS)
+def test_calls_load_unless_they_go_in_a_circle_or_too_deep(calls: list[list[int]]) -> None:
+    depth = longest(calls, 0, ())
+    with tempfile.TemporaryDirectory() as folder:
+        for number, called in enumerate(calls):
+            steps = [
+                f"{{name: s{at}, workflow: ./f{other}.yaml}}"
+                if other < len(calls)
+                else f"{{name: s{at}, gate: [test]}}"
+                for at, other in enumerate([*called, len(calls)])
+            ]
+            text = "".join(f"  - {step}\n" for step in steps)
+            Path(folder, f"f{number}.yaml").write_text(f"name: f{number}\nsteps:\n{text}")
+        found, project = workflow_file(Path(folder, "f0.yaml")), Path(folder)
+        if depth is None or depth > 8:
+            with pytest.raises(WorkflowError, match="calls itself|nested" if depth is None else "nested"):
+                load_workflow(found, project=project)
+            return
+        loaded = load_workflow(found, project=project)
+        assert loaded.depth == depth
+        paths = list(islice(iter_steps(loaded.workflow.steps), 500))
+        assert {loaded.location("::".join(names))[1] for names, _ in paths} <= set(range(3, 7))
+        assert all(resolve_step(loaded.workflow, names, names[-1]) == "::".join(names) for names, _ in paths[:20])
+
+
+def longest(calls: list[list[int]], number: int, above: tuple[int, ...]) -> int | None:
+    """Return how deep the calls of a file are nested; None if they go in a circle, or very deep into one."""
+    if number in above:
+        return None
+    below = [longest(calls, other, (*above, number)) for other in calls[number] if other < len(calls)]
+    return None if None in below else max((depth + 1 for depth in below if depth is not None), default=0)
 
 
 def test_a_link_out_of_the_project_is_refused(project: Path) -> None:
