@@ -1,4 +1,4 @@
-"""Set up a worktree: copy files that git does not track into it, then run the setup commands."""
+"""Set up a worktree or a side slot: copy files that git does not track into it, then run the setup commands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.gate_phase import CommandRunner
 from pytest_gump.engine.attempt.judge import Judgement
+from pytest_gump.errors import WorktreeError
 from pytest_gump.gates.tools.detect import LOCK_FILES
 from pytest_gump.order import Outcome
 from pytest_gump.system.environment import child_environment
@@ -144,6 +145,27 @@ class Setup:
                 reason = f"setup failed: {command}: {why}{f': {said}' if said else ''}"
                 return Judgement.failed(Outcome.GATE_ERROR, reason)
         return None
+
+
+def beside(order: Order, tools: Tools, workplace: Workplace, commit: str) -> Workplace:
+    """Prepare the side slot with the files of a commit, set up like any worktree. Return it as a workplace.
+
+    The files of the attempt's own worktree do not change. The output of commands goes to the attempt's folder.
+
+    Raises:
+        WorktreeError: The order has no side slot, or the worktree cannot be set up.
+    """
+    if not order.side:
+        raise WorktreeError(f"the order of {order.step} has no side slot")
+    slot = tools.slots.slot(order.side)
+    slot.prepare(commit)
+    side = replace(
+        workplace, worktree=slot.path, enter=slot.enter, environment={**workplace.environment, **slot.environment}
+    )
+    problem = Setup(order, tools, side, slot, at=commit).ensure()
+    if problem is not None:
+        raise WorktreeError(problem.reason)
+    return side
 
 
 def _is_lock(path: str) -> bool:

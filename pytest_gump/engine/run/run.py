@@ -175,17 +175,13 @@ class Run:
         if ready is None or (ready.agent and self._shared.must_wait(workflow, ready.step, ready.path, record)):
             return None
         self._ready[str(ready.path)] = ready
-        return self._builder.build(ready, partial(self._slot_for, ready.path), self._side)
+        side = partial(self._slots.choose_side, self._busy_slots)
+        return self._builder.build(ready, partial(self._slot_for, ready.path), side)
 
     def _slot_for(self, path: StepPath, wanted: str | None) -> str:
-        busy = self._busy_slots
         member, living = self.schedule.member_of(path), self.schedule.living()
-        return self._slots.choose(
-            member, busy=busy, living={*living, None} if path.validator else living, wanted=wanted
-        )
-
-    def _side(self) -> str:
-        return self._slots.choose_side(self._busy_slots)
+        kept = {*living, None} if path.validator else living
+        return self._slots.choose(member, busy=self._busy_slots, living=kept, wanted=wanted)
 
     @property
     def _busy_slots(self) -> set[str]:
