@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
+from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
+from pytest_gump.workflow.refs import iter_steps
 
 from tests.workflow.loading import NOWHERE, load, refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_gump.workflow.model import Step
 
 HERE = Path(__file__).parent
 
@@ -29,6 +38,29 @@ FORMS = read_table("forms.txt")
 REFUSED = read_table("refused.txt")
 
 
+ORIGINALS = read_table("originals.txt")
+
+
+def described(text: str) -> str:
+    """Return one line for each step of a workflow, or the message."""
+    try:
+        workflow = load(text).workflow
+    except WorkflowError as error:
+        return str(error)
+    return "\n".join(" ".join(["::".join(path), *_facts(step)]) for path, step in iter_steps(workflow.steps))
+
+
+def _facts(step: Step) -> Iterator[str]:
+    yield step.output if step.kind == "agent" else step.kind
+    if step.foreach is not None:
+        yield f"for each of {step.foreach}{' in parallel' if step.parallel else ''}"
+    if step.session.step is not None:
+        yield f"in the conversation of {step.session.step}"
+    if step.gate:
+        yield f"[{', '.join(gate.label for gate in step.gate)}]"
+    yield from (f"({text})" for _, text in describe_attempts(step))
+
+
 def convert(text: str, project: Path = NOWHERE) -> str:
     found = Found(project / "flow.yaml", "file", "flow", text)
     return convert_workflow(found, project=project, load=lambda found: load(found.text, project=project).workflow)
@@ -42,6 +74,11 @@ def test_a_form_is_translated(text: str, expected: str) -> None:
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 def test_a_form_is_refused(text: str, expected: str) -> None:
     assert refusal(f"{text}\n") == expected.strip()
+
+
+@pytest.mark.parametrize(("text", "expected"), [case[1:] for case in ORIGINALS], ids=[case[0] for case in ORIGINALS])
+def test_a_workflow_of_the_original_loads_or_is_refused(text: str, expected: str) -> None:
+    assert described(f"{text}\n") == expected.strip()
 
 
 def test_the_tables_have_no_duplicate_cases() -> None:
