@@ -40,7 +40,7 @@ WITHOUT_A_MODULE = {
     # whole sessions
     "executors/test_distribute", "executors/test_distribute_faults", "executors/test_distribute_random",
     "executors/test_forks", "executors/test_workers", "reporters/test_outcomes", "reporters/test_resume_report",
-    "reporters/test_terminal", "session/test_broken_attempts", "session/test_calls", "session/test_claude", "session/test_concurrency",
+    "reporters/test_terminal", "session/test_broken_attempts", "session/test_calls", "session/test_claude", "session/test_former", "session/test_concurrency",
     "session/test_dry_run", "session/test_git_processes", "session/test_kill_matrix", "session/test_lost_session",
     "session/test_parallel", "session/test_quota", "session/test_resume_more", "session/test_run",
     "session/test_secrets_scan", "session/test_validators", "session/test_warnings",
