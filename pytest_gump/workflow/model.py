@@ -314,12 +314,21 @@ class Step:
         return own if self.agent_of is None else tuple(dict.fromkeys((*own, *self.agent_of.others)))
 
     @property
+    def answering(self) -> tuple[Step, ...]:
+        """The validators; after them, with `hitl: after_gate`, the approval of a person."""
+        return (*self.validators, PERSON) if self.validators and self.hitl == "after_gate" else self.validators
+
+    @property
     def kind(self) -> Literal["agent", "gate", "group", "approve"]:
         if self.steps:
             return "group"
         if self.approve is not None:
             return "approve"
         return "agent" if self.agent is not None else "gate"
+
+
+PERSON: Final = Step(name="validate--approval", steps=(Step(name="approve", approve=Approval()),))
+"""A person, as the last validator of a step. No workflow has this name."""
 
 
 @dataclass(frozen=True, slots=True)

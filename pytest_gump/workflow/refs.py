@@ -107,7 +107,7 @@ def child_of(steps: Iterable[Step], group: Step | None, name: str) -> Step | Non
     checked = group if found is None and own == GATE else found
     if checked is None:
         return None
-    return next((validator for validator in checked.validators if part_name(checked, validator) == name), None)
+    return next((validator for validator in checked.answering if part_name(checked, validator) == name), None)
 
 
 class CallAround(NamedTuple):
@@ -226,7 +226,7 @@ def iter_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterator[t
         path = (*above, step.name)
         yield path, step
         yield from iter_steps(step.steps, path)
-        for validator in step.validators:
+        for validator in step.answering:
             part = replace(validator, name=part_name(step, validator))
             yield from iter_steps((part,), path if step.kind == "group" else above)
 

@@ -254,6 +254,44 @@ def test_a_plan_and_a_group_are_approved(project: GumpProject) -> None:
     assert {"a.py", "b.py"} <= {*project.tree(project.record().branch)}
 
 
+CHECKED: Final = """\
+name: checked
+steps:
+  - name: impl
+    agent: claude-haiku
+    prompt: Build it.
+    hitl: HITL
+    gate: [compile, {validate: look}]
+    on_failure: {retry: 2}
+  - {name: after, gate: [compile]}
+"""
+LOOK: Final = "name: look\nsteps:\n  - {name: judge, agent: claude-opus, output: review, prompt: Judge it.}\n"
+PERSON: Final = "impl--validate--approval::approve"
+
+
+@pytest.mark.parametrize("hitl", ["before_gate", "after_gate"])
+def test_a_person_is_asked_before_the_gates_or_after_the_validators(project: GumpProject, hitl: str) -> None:
+    project.workflow("look", LOOK)
+    project.workflow("checked", CHECKED.replace("HITL", hitl))
+    for attempt in (1, 2):
+        project.answer("impl", attempt=attempt, writes={"it.py": f"x = {attempt}\n"})
+        project.review("impl--validate-look::judge", attempt=attempt, passes=True)
+    assert project.run("checked").ret == pytest.ExitCode.TESTS_FAILED
+    record = project.record()
+    waiting = "impl" if hitl == "before_gate" else PERSON
+    assert (record.status, record.steps[waiting].outcome, record.steps["impl"].outcome) == ("awaiting",) * 3
+    assert ("impl--validate-look::judge" in record.steps) is (hitl == "after_gate")
+    done = gump("approve", "--by", "Ada", "--reject", "two is better")
+    assert "1 changed file, +1 -0 lines" in done.stdout, done.stderr
+    assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
+    assert "two is better" in project.prompt("impl", 2)
+    assert gump("approve", "--by", "Ada").returncode == 0
+    assert resume(project).ret == pytest.ExitCode.OK
+    assert project.tree(project.record().branch)["it.py"] == "x = 2"
+    agents = [event["agent"] for event in events(project, "attempt_started") if event["agent"]]
+    assert Counter(agents)["claude-haiku"] == 2
+
+
 # -- at a terminal ---
 
 DIALOGUE: Final = """\

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.workflow.path import StepPath, declared
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.record.ledger import Event
 
@@ -150,17 +151,26 @@ def _awaiting(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.verdict = "awaiting"
     record.approvals.ask(event)
-    step = record.steps[attempt.step]
-    step.status = step.ended = "awaiting"
-    step.reason = f"waits for approval of {event['commit'][:10]}"
+    for step in _waiting_steps(record, attempt.step):
+        step.status = step.ended = "awaiting"
+        step.reason = f"waits for approval of {event['commit'][:10]}"
 
 
 def _approval(record: RunRecord, event: Event) -> None:
     answer = record.approvals.answer(event)
     record.idle_s += event["waited_s"]
-    step = record.steps.get(answer.step)
-    if step is not None and step.status == "awaiting":
-        step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
+    for step in _waiting_steps(record, answer.step):
+        if step.status == "awaiting":
+            step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
+
+
+def _waiting_steps(record: RunRecord, path: str) -> Iterator[StepRecord]:
+    """Yield the step with a path, and the step whose attempt its validator checks."""
+    step = StepPath.parse(path)
+    validator = step.validator
+    owner = None if validator is None else StepPath((*validator.names[:-1], declared(validator.name)), step.items)
+    found = (record.steps.get(str(each)) for each in (step, owner) if each is not None)
+    return (each for each in found if each is not None)
 
 
 def _stalled(record: RunRecord, event: Event) -> None:

@@ -45,14 +45,15 @@ def question_about(
     """
     if not result.passed or ready.role not in _ASKED or not _is_asked(ready, result):
         return None
-    tree = result.tree or repository.tree_of(order.base)
-    handed = hashed([dump(part) for part in (result.plan, result.verdict, result.artifact) if part is not None])
     approve = ready.step.approve
+    parts = result if approve is None or ready.checks is None else ready.checks.result
+    tree = result.tree or repository.tree_of(order.base)
+    handed = hashed([dump(part) for part in (parts.plan, parts.verdict, parts.artifact) if part is not None])
     expires = approve.expires if approve is not None else None
     return Question(
         number=number,
         step=order.step,
-        base=order.step_base if approve is None and ready.mode != "gate" else order.run_base,
+        base=_start_of(ready, order),
         commit=result.snapshot or order.base,
         subject=f"{tree}:{handed}" if handed else tree,
         since=now,
@@ -61,10 +62,19 @@ def question_about(
     )
 
 
+def _start_of(ready: Ready, order: Order) -> str:
+    """Return the commit at the start of the change to approve: of the step, or of the run."""
+    if ready.checks is not None and ready.checks.ready.mode != "gate":
+        return ready.checks.ready.step_base
+    return order.run_base if ready.mode in {"gate", "approve"} else order.step_base
+
+
 def _is_asked(ready: Ready, result: AttemptResult) -> bool:
     step = ready.step
     if step.approve is not None:
         return True
+    if step.validators and not result.gates_due:
+        return False  # the approval is a part of its own, after the validators
     is_whole = not result.gates_due
     return step.hitl == ("after_gate" if is_whole else "before_gate") or (step.hitl is not None and not step.gate)
 

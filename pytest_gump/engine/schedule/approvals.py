@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.attempts import gates_part
+from pytest_gump.engine.schedule.nodes import judged_by
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import Outcome
@@ -30,13 +31,17 @@ class ScheduleWithApprovals(Schedule):
         leaf, ready = self._find(path)
         self._open.drop(path)
         self._awaiting[path] = leaf, ready
-        leaf.status = "awaiting"
+        for node in (leaf, judged_by(leaf)):
+            if node is not None:
+                node.status = "awaiting"
         return Settled("awaiting", Outcome.AWAITING)
 
     def release(self, path: StepPath) -> None:
         """Put a held attempt in flight again, because a person has answered."""
         leaf, ready = self._awaiting.pop(path)
-        leaf.status = "running"
+        for node in (leaf, judged_by(leaf)):
+            if node is not None:
+                node.status = "running"
         self._open.add(leaf, ready)
         self._open.start(path)
 

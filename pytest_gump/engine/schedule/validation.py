@@ -13,7 +13,7 @@ from pytest_gump.engine.schedule.nodes import Group, Lane
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Outcome
 from pytest_gump.text import one_line
-from pytest_gump.workflow.model import VALIDATE, validator_name
+from pytest_gump.workflow.model import PERSON, VALIDATE, validator_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -22,14 +22,17 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import GateSpec
 
 SUMMARY_CHARS: Final = 300
+APPROVAL: Final = "approval"
+"""Name of a person's answer among those of the validators."""
 
 
 def next_validator(leaf: Leaf, validation: Validation) -> Group | None:
     """Create the group with the steps of the next validator; return None if all have answered."""
-    index = len(validation.answers)
-    if index == len(leaf.step.validators):
+    index, steps = len(validation.answers), leaf.step.answering
+    has_passed = all(answer.status == "passed" for answer in validation.answers)
+    if index == len(steps) or (steps[index] is PERSON and not has_passed):
         return None
-    step = leaf.step.validators[index]
+    step = steps[index]
     path = StepPath((*leaf.path.names[:-1], f"{leaf.step.name}--{step.name}"), leaf.path.items)
     lane = Lane(validation.checked.commit)
     validation.running = Group(path, step, step.steps, "group", None, index, leaf.items, lane, owner=leaf)
@@ -41,7 +44,7 @@ def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> 
 
     Only a review that did not pass is an answer. After any other failure, there is none.
     """
-    name = _gates(leaf)[len(validation.answers)].label
+    name = [*(gate.label for gate in _gates(leaf)), APPROVAL][len(validation.answers)]
     verdicts = [*validation.verdicts.values()]
     if not cases:
         comment = verdicts[-1].comment if verdicts else ""
@@ -70,7 +73,7 @@ def result_with_answers(validation: Validation) -> AttemptResult:
 
 
 def _title(answer: GateResult) -> str:
-    return f"validator {validator_name(answer.name)}"
+    return answer.name if answer.name == APPROVAL else f"validator {validator_name(answer.name)}"
 
 
 def _gates(leaf: Leaf) -> list[GateSpec]:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.generated import GATE, MERGE
-from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.path import CONTEXT
 from pytest_gump.workflow.reading.read_step import OUTPUTS
 from pytest_gump.workflow.reading.yaml_nodes import ScalarNode
@@ -83,7 +82,6 @@ def check_steps(workflow: PlacedWorkflow, index: Index, around: Surroundings) ->
             return
         _check_budget(step, run_budget)
         _check_overlap(step)
-        _check_hitl(step)
         _check_parallel_call(step)
         _check_context(step)
         _check_reserved_names(step)
@@ -128,12 +126,6 @@ def _check_context(group: PlacedStep) -> None:
     for call in (call for child in group.children for call in child.before):
         what = f"'workflow' in 'context' must run before the step, but group {quoted(group.step.name)} is parallel"
         call.fields.refuse_key("workflow", what, "put the step into a group of its own")
-
-
-def _check_hitl(step: PlacedStep) -> None:
-    if step.step.hitl == "after_gate" and any(gate.name == VALIDATE for gate in step.step.gate):
-        hint = "add a step with 'approve' after it, or write 'hitl: before_gate'"
-        step.fields.refuse_key("hitl", "'hitl: after_gate' is not supported on a step with a validator", hint)
 
 
 def _check_reserved_names(step: PlacedStep) -> None:

@@ -107,7 +107,8 @@ def validators(draw: DrawFn) -> dict[str, Any]:
             steps = [group("all", *steps, parallel=True), agent("end", output="review")]
         called.append(group(f"validate-v{number}", *steps))
     gates = tuple(GateSpec("validate", f"v{number}") for number in range(count))
-    return {"gate": gates, "validators": tuple(called)} if count else {}
+    hitl = draw(st.sampled_from([None, None, "after_gate"]))
+    return {"gate": gates, "validators": tuple(called), "hitl": hitl} if count else {}
 
 
 @st.composite
