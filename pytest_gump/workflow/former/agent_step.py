@@ -220,6 +220,9 @@ class AgentStep:
     def _gate(self) -> Iterator[Pair]:
         step = self._block.step
         node = step.get("gate")
+        if "schema" in self._names.plain and self._kind not in ("split", "validate"):
+            what = f"gate 'schema' has nothing to check on a step with 'type: {self._kind}'"
+            step.refuse_value("gate", what, "write 'type: split' or 'type: validate', or leave it out")
         if node is not None:
             yield Pair("gate", step.node.key("gate"), translate_gates(node, self._tools.texts, self._where))
 

@@ -125,7 +125,7 @@ def test_failed_run_can_continue_and_pass(workflow: Workflow, data: DataObject, 
         ran += 1
         assert ran < MOST
     assert schedule.passed or is_refused
-    assert is_refused or {leaf.status for leaf in schedule.leaves()} == {"passed"}
+    assert is_refused or {leaf.status for leaf in schedule.leaves() if not leaf.template} <= {"passed"}
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import AgentOf, Call, GateSpec, OnFailure, Policy, Step, When, Workflow
+from pytest_gump.workflow.model import AgentOf, Call, GateSpec, OnFailure, Policy, Step, StickyRule, When, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
@@ -36,6 +36,12 @@ CALL = Call("called", "called.yaml", {}, {})
 """Steps of a called workflow see only the plans of that workflow. Several calls have steps of the same names."""
 
 
+RULES = (
+    StickyRule(gate="test", agent="sonnet"),
+    StickyRule(attempt=3, session="fresh", worktree="reset", prompt="again"),
+)
+
+
 @st.composite
 def policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> Policy:
     kinds = ["same", "same: 2", "escalate: sonnet", *(["replan: opus"] if with_replan else [])]
@@ -43,7 +49,8 @@ def policies(draw: DrawFn, targets: list[str], *, with_replan: bool) -> Policy:
     conditions = st.sampled_from([None, None, When(gate=("test",)), When(attempt=3)])
     later = (replace(entry, when=draw(conditions)) for entry in strategy[1:])
     restart_from = draw(st.none() | st.sampled_from(targets))
-    return Policy(draw(st.integers(1, 3)), (strategy[0], *later), restart_from, adds_first=draw(st.booleans()))
+    rules = draw(st.sampled_from([(), (), (), RULES]))
+    return Policy(draw(st.integers(1, 3)), (strategy[0], *later), restart_from, draw(st.booleans()), rules)
 
 
 @st.composite
