@@ -137,7 +137,10 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         workflow = replace(workflow, blast_radius="off")  # that of the caller applies
     steps = [*placed.walk()]
     calls = {"::".join(step.names): step.called for step in steps if step.called is not None}
-    calls |= {"::".join(names): loaded for step in steps for names, loaded in step.validator_calls()}
+    validators = {path: validator for step in steps for path, validator in step.named_validators()}
+    calls |= {path: validator.loaded for path, validator in validators.items()}
+    lines = {"::".join(step.names): step.fields.position.line for step in steps}
+    lines |= {path: validator.node.position.line for path, validator in validators.items()}
     called = {id(each): each for each in calls.values()}.values()
     setup = dict.fromkeys(command for each in called for command in each.workflow.setup)
     more = (command for command in setup if command not in workflow.setup)
@@ -148,7 +151,7 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         found.path,
         found.source,
         found.text,
-        {"::".join(step.names): step.fields.position.line for step in steps},
+        lines,
         tuple(dict.fromkeys((*parsed.problems.notes, *notes))),
         calls,
         found.name,

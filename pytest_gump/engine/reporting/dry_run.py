@@ -12,6 +12,8 @@ from pytest_gump.gates.base import PROJECT_GATES
 from pytest_gump.units import format_age, format_duration, format_usd
 from pytest_gump.workflow.edit import foreach_groups
 from pytest_gump.workflow.generated import MERGE, merged_members
+from pytest_gump.workflow.model import VALIDATE
+from pytest_gump.workflow.path import VALIDATE as VALIDATOR
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 from pytest_gump.workflow.refs import Scopes, iter_references, iter_steps
@@ -125,7 +127,7 @@ class _View:
         if step.kind == "approve":
             return "a person approves"
         side = "in parallel" if step.parallel else "in order"
-        what = "group" if step.call is None else f"call of {_called(step.call)}"
+        what = "group" if step.call is None else f"{_relation(path)} {_called(step.call)}"
         if step.foreach is None:
             return f"{what}, its steps {side}"
         plan = self._scopes.resolve(path, step.foreach)
@@ -166,6 +168,8 @@ class _View:
     def _gate(self, name: str) -> str:
         if name in PROJECT_GATES:
             return self._commands.get(name) or f"no command found: set gump_{name}"
+        if name == VALIDATE:
+            return "when all other gates have passed; its steps follow"
         return "" if name in BUILTIN_GATES else "a gate of this project or of a plugin"
 
     def _session(self, path: tuple[str, ...], step: Step) -> str:
@@ -195,6 +199,10 @@ def _context(entry: ContextEntry) -> str:
     if entry.workflow is not None:
         return f"output of workflow {entry.workflow}"
     return f"file {entry.file}" if entry.file else f"output of: {entry.bash}"
+
+
+def _relation(path: tuple[str, ...]) -> str:
+    return "validator:" if VALIDATOR in path[-1] else "call of"
 
 
 def _which_items(path: tuple[str, ...], target: tuple[str, ...], foreach: Collection[str]) -> str:

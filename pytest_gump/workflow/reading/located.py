@@ -138,11 +138,11 @@ class PlacedStep(NamedTuple):
     """The calls of its context workflows: steps of their own, before it."""
     validators: tuple[PlacedValidator, ...] = ()
 
-    def validator_calls(self) -> Iterator[tuple[tuple[str, ...], Loaded]]:
-        """Yield the workflows of the step's validators, each with the static path of its group."""
+    def named_validators(self) -> Iterator[tuple[str, PlacedValidator]]:
+        """Yield the step's validators, each with the static path of its group."""
         above = self.names if self.step.kind == "group" else self.names[:-1]
         for validator in self.validators:
-            yield (*above, part_name(self.step, validator.step)), validator.loaded
+            yield "::".join((*above, part_name(self.step, validator.step))), validator
 
     @property
     def title(self) -> str:

@@ -214,7 +214,8 @@ def test_every_built_in_workflow_can_be_described(path: Path) -> None:
         loaded.workflow, source="built-in", spec_name="s.md", commands=COMMANDS, location=loaded.location, columns=80
     )
     assert rows[0] == f"{path.stem} on s.md (built-in workflow)"
-    assert [row for row in rows if len(row) > 80 and "line " not in row and "gates" not in row] == []
+    placed = ("line ", ".yaml:", "gates", "validate: ")
+    assert [row for row in rows if len(row) > 80 and not any(text in row for text in placed)] == []
 
 
 def test_called_steps_are_indented_with_the_inputs_filled_in(tmp_path: Path) -> None:
@@ -256,3 +257,21 @@ def test_called_steps_are_indented_with_the_inputs_filled_in(tmp_path: Path) -> 
         "        session   fresh; kept while the same agent retries",
         "        attempts  1 codex; its failure is final",
     ]
+
+
+def test_the_steps_of_a_validator_are_indented_below_the_checked_step(tmp_path: Path) -> None:
+    folder = tmp_path / ".gump" / "workflows"
+    folder.mkdir(parents=True)
+    verdict = "{name: verdict, agent: claude-opus, output: review, prompt: Judge it.}"
+    (folder / "check.yaml").write_text(f"name: check\ninputs: {{focus: {{}}}}\nsteps:\n  - {verdict}\n")
+    gate = "{validate: check, with: {focus: errors}}"
+    step = f"{{name: impl, agent: claude-haiku, prompt: Do it., gate: [{gate}]}}"
+    text = f"name: flow\nsteps:\n  - {step}\n"
+    loaded = load_workflow(Found(tmp_path / "flow.yaml", "file", "flow", text), project=tmp_path)
+    rows = describe(loaded.workflow, source="file", spec_name="s.md", commands=COMMANDS, location=loaded.location)
+    shown = "\n".join(rows)
+    assert "gates" in shown
+    assert "validate: check (focus: errors)  when all other gates have passed; its steps follow" in shown
+    assert "impl--validate-check           validator: check, its steps in order  line 3" in shown
+    assert "  impl--validate-check::verdict  claude-opus, review  check.yaml:4" in shown
+    assert "focus: errors" in shown
