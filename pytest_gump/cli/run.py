@@ -26,7 +26,6 @@ VALUES: Final = (
     ("--base", "REF", "start the run from this commit (default: HEAD)"),
     ("--dirty", "refuse|include", "what to do with uncommitted changes of tracked files (default: refuse)"),
     ("--input", "KEY=VALUE", "set an input that the workflow declares"),
-    ("--set", "KEY=VALUE", "the same as --input"),
     ("--pause-after", "STEP", "a person must approve the work of STEP before its gates run"),
     ("--resume", "[RUN]", "resume a run that failed or was interrupted (default: the newest run)"),
     ("--from", "STEP[@RUN]", "start a new run that reuses the results before STEP of an earlier run"),
@@ -40,6 +39,8 @@ FLAGS: Final = (
     ("--no-preflight", "do not run the gate commands on the unchanged base first"),
     ("--replay-lenient", "replay a recorded attempt even if its prompt has changed"),
 )
+SYNONYMS: Final = {"--set": "--input"}
+"""Options of Gump 0.0.4, each with the one that means the same."""
 OURS: Final = {name for name, *_ in VALUES} | {name for name, _ in FLAGS}
 
 
@@ -59,6 +60,8 @@ def add(commands: Commands) -> None:
     parser.add_argument("specs", nargs="*", metavar="SPEC", help="Markdown file that describes what to build")
     for name, metavar, text in VALUES:
         parser.add_argument(name, metavar=metavar, help=text)
+    for name, same in SYNONYMS.items():
+        parser.add_argument(name, metavar="KEY=VALUE", help=f"the same as {same}")
     for name, text in FLAGS:
         parser.add_argument(name, action="store_true", help=text)
 
@@ -90,5 +93,5 @@ def to_pytest(arguments: Sequence[str]) -> list[str]:
 
 def _translate(word: str) -> str:
     name, equals, value = word.partition("=")
-    name = "--input" if name == "--set" else name
+    name = SYNONYMS.get(name, name)
     return f"--gump-{name[2:]}{equals}{value}" if name in OURS else word

@@ -95,6 +95,10 @@ def test_options_of_run_are_converted_to_those_of_the_plugin() -> None:
     ]
 
 
+def test_set_is_the_same_as_input() -> None:
+    assert to_pytest(["spec.md", "--set", "a=b", "--set=c=d"]) == ["spec.md", "--gump-input", "a=b", "--gump-input=c=d"]
+
+
 def test_every_option_of_run_exists_in_the_plugin(pytester: pytest.Pytester) -> None:
     config = pytester.parseconfig()
     names = [name for name, *_ in (*VALUES, *FLAGS)]

@@ -74,3 +74,43 @@ def test_rules_stay_in_force_and_the_next_step_uses_the_last_agent(gump_project:
     assert project.prompt(step, 3).startswith("## Your task\n\nThe review says no layers\n")
     assert "a = 1" in project.prompt(JUDGE)
     assert project.tree(f"gump/{project.record().run_id}").keys() >= {"a.py", "b.py", "a.md"}
+
+
+STICKY = """\
+name: flow
+steps:
+  - name: impl
+    type: code
+    agent: claude-haiku
+    prompt: {file: impl.md}
+    gate: ["bash:test -e a.txt", tests_found, {bash: "test -e b.txt"}]
+    retry:
+      - {not: gate.tests_found, agent: claude-opus, prompt: "Add tests, {who}"}
+      - {attempt: 3, session: new}
+      - {exit: 3}
+  - {name: last, gate: ["bash: test -e c.txt"]}
+"""
+
+
+def test_rules_about_a_gate_stay_in_force_and_a_failed_run_is_resumed(gump_project: GumpProject) -> None:
+    project = gump_project
+    project.workflow("flow", STICKY)
+    project.write({".gump/workflows/impl.md": "Do {spec} for {who}\n"})
+    project.commit()
+    project.answer("impl", writes={"tests/test_a.py": "def test_a():\n    assert True\n"})
+    project.answer("impl", attempt=2, deletes=["tests/test_a.py"], writes={"a.txt": "", "b.txt": ""})
+    project.answer(
+        "impl", attempt=3, agent="claude-opus", writes={"tests/test_b.py": "def test_b():\n    assert True\n"}
+    )
+    assert project.run("flow", "--gump-input=who=us").ret == 1
+    impl, last = project.record().steps["impl"], project.record().steps["last"]
+    assert [attempt.result.agent for attempt in impl.attempts if attempt.result] == ["claude-haiku"] * 2 + [
+        "claude-opus"
+    ]
+    assert (impl.status, last.status) == ("passed", "failed")
+    assert "\n\nDo " in project.prompt("impl", 2)
+    assert " for us\n" in project.prompt("impl", 2)
+    assert "\n\nAdd tests, us\n" in project.prompt("impl", 3)
+    assert project.run("flow", "--gump-input=who=us", "--lf").ret == 1
+    steps = project.record().steps
+    assert [len(steps[name].attempts) for name in ("impl", "last")] == [3, 2]
