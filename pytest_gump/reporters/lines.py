@@ -14,7 +14,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, Total
+    from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 MOST_FAILED = 10
 """Limit of steps that a summary lists."""
-_WITHOUT_FAILURE = {"passed", "skipped", "running", "awaiting"}
+_WITHOUT_FAILURE = {"passed", "skipped", "running"}
 
 
 class Columns(NamedTuple):
@@ -197,7 +197,7 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     """Lines of steps that neither passed nor were skipped, each with its outcome."""
     failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
     lines = [
-        fit(f"{marks.failed} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
+        fit(f"{_end_mark(step, marks)} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
         for step in failed[:MOST_FAILED]
     ]
     rest = len(failed) - MOST_FAILED
@@ -207,6 +207,10 @@ def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
 def validator_gates(result: AttemptResult) -> list[GateResult]:
     """Return what the validators found in an attempt."""
     return [gate for gate in result.gates if gate.name.startswith(f"{VALIDATE}:")]
+
+
+def _end_mark(step: StepRecord, marks: Marks) -> str:
+    return marks.running if step.status == "awaiting" else marks.failed
 
 
 def named_lines(result: AttemptResult) -> list[str]:

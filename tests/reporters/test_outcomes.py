@@ -121,6 +121,11 @@ def quota(project: GumpProject) -> str:
     return WORKFLOW
 
 
+def awaiting(project: GumpProject) -> str:
+    project.answer("impl", writes={"a.py": "a = 1\n"})
+    return with_step(hitl="after_gate")
+
+
 def crashed(project: GumpProject) -> str:
     agents = """\
         import os, signal
@@ -183,6 +188,7 @@ CASES: list[tuple[Outcome, Callable[[GumpProject], str], str, str]] = [
     (Outcome.NO_PROGRESS, no_progress, "impl", "failed"),
     (Outcome.BUDGET, budget, "impl", "failed"),
     (Outcome.QUOTA, quota, "impl", "failed"),
+    (Outcome.AWAITING, awaiting, "impl", "awaiting"),
     (Outcome.CRASHED, crashed, "impl", "failed"),
     (Outcome.CANCELLED, cancelled, "impl", "skipped"),
     (Outcome.SKIPPED, skipped, "later", "skipped"),
@@ -221,14 +227,14 @@ def test_an_outcome_is_the_same_in_terminal_report_and_junit(
     if reported["attempts"]:
         assert in_case["gump.outcome"] == outcome
     tags = {child.tag for child in testcase} & {"failure", "error", "skipped"}
-    assert tags == {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}}[status]
+    assert tags == {"passed": set(), "failed": {"failure"}, "skipped": {"skipped"}, "awaiting": {"skipped"}}[status]
 
     summary = shown.partition("= gump ")[2]
     if outcome in {Outcome.PASSED, Outcome.SKIPPED}:
         assert re.search(rf"^ *[✓○] {step} .*{'skipped: ' if reported['reason'] else ''}", shown, re.MULTILINE)
         assert f"{step}: " not in summary
     else:
-        assert f"✗ {step}: {outcome}: " in summary
+        assert f"{'…' if outcome is Outcome.AWAITING else '✗'} {step}: {outcome}: " in summary
     main(["report"])
     if status == "failed":
         assert f"{step} failed: {outcome}: " in capsys.readouterr().out
