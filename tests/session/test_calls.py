@@ -360,3 +360,43 @@ def test_calls_of_items_in_parallel_are_merged(project: GumpProject) -> None:
 def test_an_agent_is_replaced_in_called_workflows_too(called: GumpProject) -> None:
     assert called.run("main", "--gump-agent=claude-haiku=claude-opus").ret == pytest.ExitCode.OK
     assert {attempt.agent for attempt in called.record().attempts} == {"claude-opus"}
+
+
+PAIR: Final = """\
+name: pair
+steps:
+  - name: both
+    parallel: true
+    steps:
+      - {name: left, workflow: part, with: {file: left}}
+      - name: right
+        workflow: part
+        with: {file: right}
+        on_failure: {retry: 2, strategy: [same, "escalate: claude-opus"]}
+"""
+PART: Final = """\
+name: part
+inputs: {file: {type: choice, choices: [left, right], required: true}}
+steps:
+  - {name: write, agent: claude-haiku, prompt: "Write {file}.", gate: [compile]}
+  - {name: check, agent: claude-haiku, output: review, prompt: "Check {steps.write.files}."}
+"""
+
+
+def test_a_call_that_failed_is_repeated_by_another_agent_while_another_call_runs(project: GumpProject) -> None:
+    project.workflow("part", PART)
+    project.workflow("pair", PAIR)
+    for name in ("left", "right"):
+        project.answer(f"both::{name}::write", writes={f"{name}.py": "ok = 1\n"})
+        project.review(f"both::{name}::check", passes=name == "left", comment="no")
+    project.answer("both::right::write", attempt=2, agent="claude-opus", writes={"right.py": "ok = 2\n"})
+    project.review("both::right::check", passes=True, attempt=2)
+    assert project.run("pair", "-n2").ret == pytest.ExitCode.OK
+    right = [one for one in project.record().attempts if one.step.startswith("both::right") and one.attempt == 2]
+    assert [(one.step, one.agent) for one in right] == [
+        ("both::right::write", "claude-opus"),
+        ("both::right::check", "claude-opus"),
+    ]
+    assert "Check right.py." in project.prompt("both::right::check", 2)
+    tree = project.tree(project.record().branch)
+    assert (tree["left.py"], tree["right.py"]) == ("ok = 1", "ok = 2")
