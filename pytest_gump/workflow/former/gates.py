@@ -129,7 +129,7 @@ def translate_inputs(node: MapNode, without: tuple[str, ...], texts: Texts, wher
 
     def value_of(value: Node) -> Node:
         is_text = isinstance(value, ScalarNode) and isinstance(value.value, str)
-        return texts.text(value, where) if is_text and isinstance(value, ScalarNode) else value
+        return texts.text(value, where._replace(is_input=True)) if is_text and isinstance(value, ScalarNode) else value
 
     values = ((key, value) for key, value in node.values.items() if key not in without)
     return mapping((Pair(key, node.key(key), value_of(value)) for key, value in values), node)

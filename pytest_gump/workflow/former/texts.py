@@ -43,6 +43,8 @@ _EMPTY: Final = {
     "run": None,
 }
 """First parts of names that Gump 0.0.4 replaces by an empty text, each with a hint."""
+_OF_ATTEMPTS: Final = ("error", "attempt", "prev", "gate")
+"""First parts of names about the attempts of a step."""
 _FIRST_PARTS: Final = ("task", "prev", "gate", *_EMPTY)
 _TASKS_HINT: Final = "the tasks are known only when the run has made its plan"
 
@@ -55,6 +57,8 @@ class Where(NamedTuple):
     """Number of splits around it."""
     gates: Mapping[str, str] = {}
     """Names of the step's gates here, by their names in the original."""
+    is_input: bool = False
+    """True for the value of an input of a called workflow or validator."""
 
 
 @dataclass(slots=True)
@@ -81,6 +85,10 @@ class Texts:
         return node if file is None and text == templated.text else scalar(text, node)
 
     def _name(self, name: str, where: Where, at: Callable[[], Position], path: str | None) -> str:
+        if where.is_input and name.partition(".")[0] in _OF_ATTEMPTS:
+            what = f"{{{name}}} has no value in an input of a workflow"
+            self.problems.add(at(), what, "use it in the prompt of the step", path=path)
+            return name
         if name in PLAIN_NAMES:
             return name
         is_input = not re.search("[./]", name)
