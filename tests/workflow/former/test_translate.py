@@ -11,7 +11,7 @@ from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
 from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
-from pytest_gump.workflow.refs import iter_steps
+from pytest_gump.workflow.refs import iter_steps, resolve_step
 
 from tests.workflow.loading import NOWHERE, load, refusal
 
@@ -131,6 +131,18 @@ def test_the_old_name_of_a_call_means_the_same(tmp_path: Path) -> None:
     old = load(text.replace("workflow", "recipe"), project=tmp_path).workflow
     assert old == load(text, project=tmp_path).workflow
     assert old.steps[0].call is not None
+
+
+def test_a_step_of_a_call_can_be_named_as_in_the_original(tmp_path: Path) -> None:
+    (tmp_path / "part.yaml").write_text("name: part\nsteps:\n  - {name: look, agent: claude-opus, output: artifact}\n")
+    text = (
+        "name: flow\nsteps:\n  - {name: part, workflow: ./part.yaml}\n"
+        '  - {name: impl, agent: claude-opus, prompt: "{steps.part.steps.look.output}"}\n'
+    )
+    loaded = load(text, project=tmp_path).workflow
+    assert resolve_step(loaded, ("impl",), "part.steps.look") == "part::look"
+    with pytest.raises(WorkflowError, match="which does not exist"):
+        load(text.replace("steps.look", "steps.other"), project=tmp_path)
 
 
 def test_a_validator_of_the_original_is_found_in_its_folder(tmp_path: Path) -> None:
