@@ -51,11 +51,12 @@ class CallScope:
 
     def _value(self, around: CallAround, name: str, ready: Ready, value: Value) -> str:
         call = around.call
+        declared = call.inputs.get(name)
         if name not in call.values:
-            declared = call.inputs.get(name)
             return (declared.default if declared is not None else None) or ""
         outside = self._outside(around, ready)
-        return parse(call.values[name]).render(lambda inner: value(inner, outside))
+        filled = parse(call.values[name]).render(lambda inner: value(inner, outside))
+        return filled if declared is None or declared.type == "string" else filled.strip()
 
     def depth(self, names: tuple[str, ...]) -> int:
         """Return the number of calls around a step."""

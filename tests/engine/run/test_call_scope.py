@@ -70,7 +70,7 @@ def test_a_template_is_filled_in_the_scope_of_its_caller(path: str, name: str, e
     assert value(name, ready(path)) == expected
 
 
-@pytest.mark.parametrize(("number", "wrong"), [("5", None), ("many", "'many'"), ("", "''")])
+@pytest.mark.parametrize(("number", "wrong"), [("5", None), (" 5\n", None), ("many", "'many'"), ("", "''")])
 def test_a_filled_value_is_checked(number: str, wrong: str | None) -> None:
     calls = CallScope(Workflow(name="w", steps=(OUTER, STEP)), {"number": number})
     found = calls.wrong_input(ready("outer::work[one]"), lambda name, asker: value(name, asker, calls))
