@@ -7,6 +7,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from tests.kits.commands import gump
+
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
@@ -193,3 +195,56 @@ def test_an_edited_validator_checks_the_attempt_of_the_author_again(validated: G
     assert result.ret == pytest.ExitCode.OK
     made = [(attempt.step, attempt.attempt) for attempt in validated.record().attempts][3:]
     assert made == [(f"{PART}::verdict", 2), ("end", 1)]
+
+
+def test_a_validator_at_its_usage_limit_is_repeated_and_the_author_is_not(validated: GumpProject) -> None:
+    limit = "You've hit your usage limit."
+    validated.answer(f"{PART}::verdict", agent="claude-opus", exit_code=1, outcome="quota", reason=limit)
+    validated.answer(
+        f"{PART}::verdict", agent="codex", out={"validate.json": '{"pass": true, "comments": "As in the original."}'}
+    )
+    assert validated.run("main", "--gump-on-quota=codex").ret == pytest.ExitCode.OK
+    attempts = [
+        (attempt.step, attempt.attempt, attempt.agent, attempt.verdict) for attempt in validated.record().attempts
+    ]
+    assert attempts[2:] == [
+        (f"{PART}::verdict", 1, "claude-opus", "failover"),
+        (f"{PART}::verdict", 1, "codex", "passed"),
+        ("end", 1, None, "passed"),
+    ]
+    result = validated.record().steps["impl"].attempts[0].result
+    assert result is not None
+    assert result.gates[-1].summary == "As in the original."
+
+
+def test_a_validator_that_is_not_independent_after_an_escalation_is_noted(validated: GumpProject) -> None:
+    independent = MAIN.replace("claude-sonnet", "codex").replace(
+        "{validate: arch,", "{validate: arch, independent: true,"
+    )
+    validated.workflow("main", independent.replace("retry: 3", "retry: 2, strategy: [same, 'escalate: claude-sonnet']"))
+    validated.answer("impl", writes={"new.py": "def broken(:\n"})
+    validated.review(f"{PART}::verdict", passes=True)
+    result = validated.run("main")
+    assert result.ret == pytest.ExitCode.OK
+    note = "validator arch was not independent: claude-haiku, claude-opus and claude-sonnet are Claude models"
+    assert validated.record().steps["impl"].attempts[1].why == note
+    result.stdout.fnmatch_lines(["*validator arch was not independent: claude-haiku, claude-opus and*"])
+
+
+def test_validators_run_after_a_person_has_approved_the_work_of_the_agent(validated: GumpProject) -> None:
+    validated.review(f"{PART}::verdict", passes=False, comment="No.")
+    validated.review(f"{PART}::verdict", passes=True, attempt=2)
+    assert validated.run("main", "--gump-pause-after=impl").ret == pytest.ExitCode.TESTS_FAILED
+    assert [attempt.step for attempt in validated.record().attempts] == ["impl"], "nothing is checked before"
+    for _ in range(2):
+        assert gump("approve", "--by", "Ada").returncode == 0
+        result = validated.pytester.runpytest_inprocess("--gump-resume")
+    assert result.ret == pytest.ExitCode.OK
+    attempts = [(attempt.step, attempt.attempt, attempt.verdict) for attempt in validated.record().attempts]
+    assert attempts == [
+        ("impl", 1, "approved"), ("impl", 1, "retried"),
+        (f"{PART}::look", 1, "passed"), (f"{PART}::verdict", 1, "again"),
+        ("impl", 2, "approved"), ("impl", 2, "passed"),
+        (f"{PART}::look", 2, "passed"), (f"{PART}::verdict", 2, "passed"),
+        ("end", 1, "passed"),
+    ]  # fmt: skip
