@@ -8,7 +8,6 @@ from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.workflow.former.dialect import dialect_of
-from pytest_gump.workflow.former.translate import translate
 from pytest_gump.workflow.loaded import Loaded
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.located import Surroundings
@@ -164,6 +163,8 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
     dialect = dialect_of(root, around.problems)
     if dialect == "present":
         return root, around
+    from pytest_gump.workflow.former.translate import translate  # most files are in the present form
+
     translation = translate(root, around) if dialect == "former" else None
     return translation and translation.root, around._replace(is_translated=True)
 
