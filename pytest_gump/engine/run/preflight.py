@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from pytest_gump.gates.base import COMMAND_GATES
-from pytest_gump.order import Order
 from pytest_gump.units import plural
-from pytest_gump.workflow.edit import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -15,7 +12,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.run.order_builder import RunInputs
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.gates.base import GateResult
-    from pytest_gump.order import AttemptResult
+    from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.model import GateSpec
 
 PREFLIGHT: Final = "preflight"
@@ -24,10 +21,12 @@ PREFLIGHT: Final = "preflight"
 
 def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
     """Return an order for the workflow's command gates, each once, on the base; None if there is nothing to run."""
+    from pytest_gump.workflow.edit import walk  # `gump status` makes no orders
+
     gates: dict[str, GateSpec] = {}
     for step in walk(inputs.workflow.steps):
         for gate in step.gate:
-            if gate.name in COMMAND_GATES:
+            if _is_command(gate):
                 key = gate.name if gate.name == "coverage" else gate.label
                 gates.setdefault(key, gate)
     return _gates_only(inputs, PREFLIGHT, inputs.base, tuple(gates.values()), slot)
@@ -35,8 +34,14 @@ def preflight_order(inputs: RunInputs, slot: Callable[[], str]) -> Order | None:
 
 def recheck_order(inputs: RunInputs, ready: Ready, slot: Callable[[], str]) -> Order | None:
     """Return an order for the command gates of a passed step on its own tree, `ready.base`."""
-    gates = tuple(gate for gate in ready.step.gate if gate.name in COMMAND_GATES)
+    gates = tuple(filter(_is_command, ready.step.gate))
     return _gates_only(inputs, "recheck", ready.base, gates, slot)
+
+
+def _is_command(gate: GateSpec) -> bool:
+    from pytest_gump.gates.base import COMMAND_GATES  # as above
+
+    return gate.name in COMMAND_GATES
 
 
 def _gates_only(
@@ -44,6 +49,8 @@ def _gates_only(
 ) -> Order | None:
     if not gates and not inputs.setup:
         return None
+    from pytest_gump.order import Order  # as above
+
     return Order(
         run_id=inputs.run_id,
         step=name,
