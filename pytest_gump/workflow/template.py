@@ -21,6 +21,8 @@ _NAME = re.compile(rf"\{{\{{|{_WRITTEN}")
 BASE_NAMES: Final = ("spec", "error", "diff", "attempt", "output")
 PREV_FIELDS: Final = ("output", "comment", "diff")
 """Fields of `{prev.FIELD}`, the attempt before."""
+VALUE_NAMES: Final = ("spec", "diff")
+"""The names that a value of `with` may use, besides those of inputs, plan items, steps and the run."""
 ITEM_NAMES: Final = ("item.name", "item.description", "item.files")
 STATE_FIELDS: Final = (
     "output", "comment", "files", "status", "session_id", "agent", "cost", "turns", "duration", "retries",

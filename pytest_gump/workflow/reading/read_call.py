@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.text import quoted
@@ -10,7 +10,7 @@ from pytest_gump.workflow.inputs import input_hint, missing, value_error
 from pytest_gump.workflow.model import Call
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
-from pytest_gump.workflow.template import parse, written_names
+from pytest_gump.workflow.template import VALUE_NAMES, parse, written_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import Surroundings
     from pytest_gump.workflow.reading.yaml_nodes import Node
-
-VALUE_NAMES: Final = ("spec", "diff")
-"""The names that a value may use, besides those of inputs, plan items, steps and the run."""
 
 
 class CalledWorkflow(NamedTuple):

@@ -12,9 +12,9 @@ from pytest_gump.workflow.find import WORKFLOW_SUFFIXES
 from pytest_gump.workflow.model import VALIDATE, GateSpec, Step, ValidatorOptions
 from pytest_gump.workflow.reading.fields import Fields, to_float
 from pytest_gump.workflow.reading.located import PlacedValidator
-from pytest_gump.workflow.reading.read_call import VALUE_NAMES, call_of
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import iter_steps
+from pytest_gump.workflow.template import VALUE_NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -188,6 +188,8 @@ def _validator(  # noqa: PLR0917
     taken: Collection[str],
     around: Surroundings,
 ) -> PlacedValidator | None:
+    from pytest_gump.workflow.reading.read_call import call_of  # most workflows have no validators
+
     called = call_of(name, at.position, inputs, around, names=VALIDATOR_NAMES)
     if called is None:
         return None
