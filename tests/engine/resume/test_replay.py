@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.ledger import json_text
+from pytest_gump.engine.record.records import AttemptRecord
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.replay import Replay
 from pytest_gump.engine.run.fingerprint import differences, hashed
-from pytest_gump.engine.schedule.decision import to_fields
+from pytest_gump.engine.run.journal import decision_fields, validated_fields
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Workflow
@@ -139,14 +140,22 @@ class RecordedRun:
             result = self._result(ready)
             self.append("attempt_finished", number=number, folder=None, result=to_wire(result))
             yield
-        settled = self.schedule.complete(ready.path, result, self._commit(ready, result), own_policy)
-        self.append(
-            "decided", number=number, verdict=settled.verdict, outcome=settled.outcome, reason="", why="",
-            decisions=[to_fields(path, one) for path, one in settled.decisions], failed=[*map(str, settled.failed)],
-            replanned=str(settled.step) if settled.step else None, commit=self._commit(ready, result),
-            head=self.schedule.head,
-        )  # fmt: skip
+        commit = self._commit(ready, result)
+        settled = self.schedule.complete(ready.path, result, commit, own_policy)
+        if settled.verdict == "judged":
+            self.append("attempt_judged", number=number, commit=commit)
+        else:
+            self.append(
+                "decided", **decision_fields(number, settled, result, commit), head=self.schedule.head,
+                replanned=str(settled.step) if settled.step else None,
+                **validated_fields(settled.validated, self._record_of),
+            )  # fmt: skip
         yield
+
+    def _record_of(self, step: str, attempt: int) -> AttemptRecord:
+        begun = (event for event in reversed(self.events) if event["event"] == "attempt_started")
+        number = next(event["number"] for event in begun if (event["step"], event["attempt"]) == (step, attempt))
+        return AttemptRecord(number, step, attempt, "diff", None, "first", 0.0)
 
     def _commit(self, ready: Ready, result: AttemptResult) -> str:
         return str(result.snapshot) if ready.mode in {"diff", "merge"} else ready.base
