@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from pytest_gump.engine.record.ledger import read_ledger
+from pytest_gump.engine.record.event_schema import is_event
+from pytest_gump.engine.record.fold import advance
+from pytest_gump.engine.record.ledger import json_text, read_ledger
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.record.run_folder import RunFolder
-from pytest_gump.engine.run.journal import Journal
+from pytest_gump.engine.run.journal import Journal, decision_fields, validated_fields
+from pytest_gump.engine.schedule.records import Ready, Settled, Validated
+from pytest_gump.gates.base import GateResult
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
+from pytest_gump.workflow.model import GateSpec, Step
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,3 +143,56 @@ def test_restored_ledger_has_the_events_of_earlier_sessions(folder: RunFolder) -
     folder_removed(folder)
     second.append("two")
     assert events(folder) == ["one", "two"]
+
+
+def validated_event(**changes: object) -> dict[str, Any]:
+    """Return the event after the last validator of attempt 1: its review did not pass."""
+    step = Step("impl", gate=(GateSpec("validate", "arch"),))
+    checked = Ready(StepPath(("impl",)), step, 1, "haiku", "diff", "a" * 40, "a" * 40)
+    answer = GateResult("validate: arch", "failed", "no", "no, because")
+    outcome, timings = Outcome.REVIEW_FAILED, Timings(0.0, 1.0)
+    gates = (GateResult("test", "passed"), answer)
+    result = AttemptResult("impl", 1, outcome, "validator arch did not pass: no", "haiku", timings, gates=gates)
+    settled = Settled("failed", outcome, result.reason)
+    fields = validated_fields(Validated(checked, result, "b" * 40, settled), lambda *_: AttemptRecord(**FIRST))
+    part = decision_fields(2, Settled("again"), result, "b" * 40)
+    event = {"event": "decided", "at": 3.0, "head": "a" * 40, "replanned": None, **part, **fields}
+    event["validated"] = {**event["validated"], **changes}
+    read: dict[str, Any] = json.loads(json_text(event))
+    return read
+
+
+FIRST: Final[dict[str, Any]] = {
+    "number": 1, "step": "impl", "attempt": 1, "mode": "diff", "agent": "haiku", "entry": "first", "started": 0.0,
+}  # fmt: skip
+
+
+def test_the_end_of_the_last_validator_settles_the_checked_attempt() -> None:
+    event = validated_event()
+    assert is_event(event)
+    assert [gate["name"] for gate in event["validated"]["gates"]] == ["validate: arch"], "the others are recorded"
+    record = RunRecord(attempts=[AttemptRecord(**FIRST), AttemptRecord(**FIRST | {"number": 2, "step": "impl--x::y"})])
+    record.steps = {
+        path: StepRecord(path, "diff", [attempt]) for attempt in record.attempts for path in (attempt.step,)
+    }
+    passed = AttemptResult(
+        "impl", 1, Outcome.PASSED, "", "haiku", Timings(0.0, 1.0), gates=(GateResult("test", "passed"),)
+    )
+    record.end_attempt(1, to_wire(passed), 0.0)
+    advance(record, event)
+    result = record.attempts[0].result
+    assert result is not None
+    assert (result.outcome, [gate.status for gate in result.gates]) == ("review_failed", ["passed", "failed"])
+    assert (record.steps["impl"].status, record.steps["impl"].outcome) == ("failed", "review_failed")
+    assert record.steps["impl--x::y"].status == "running", "a part alone fails nothing"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"number": 0}, {"number": "1"}, {"verdict": None}, {"outcome": 1}, {"why": None}, {"gates": None},
+        {"gates": [{"name": "x"}]}, {"commit": "HEAD"}, {"failed": ["../x"]}, {"decisions": [{"scope": "a"}]},
+    ],
+)  # fmt: skip
+def test_a_damaged_end_of_the_last_validator_is_no_event(changes: dict[str, object]) -> None:
+    assert not is_event(validated_event(**changes))
