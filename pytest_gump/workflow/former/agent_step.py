@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pytest_gump.text import quoted
 from pytest_gump.workflow.former.gates import gate_names, translate_gates
 from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
-from pytest_gump.workflow.former.retry import RetryReader, to_failure
+from pytest_gump.workflow.former.retry import RetryReader
+from pytest_gump.workflow.former.strategy import to_failure
 from pytest_gump.workflow.reading.prompt_text import read_prompt_file
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode
 
