@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pytest_gump.jobs.job import Job
     from pytest_gump.reporters.report import Report
     from pytest_gump.session.active_run import ActiveRun, StepInFlight
-    from pytest_gump.session.approval import Approver
     from pytest_gump.workflow.model import Step
 
 
@@ -41,8 +40,8 @@ class StepReports:
     def __init__(self, config: pytest.Config, report: Report) -> None:
         self._config = config
         self._report = report
-        self.approver: Approver | None = None
-        """Asks the person at the terminal, if this session may ask."""
+        self.may_ask = False
+        """True if the session may ask a person at the terminal for approvals."""
         self._protocol = StepProtocol()
         config.pluginmanager.register(self._protocol, "gump-steps")
 
@@ -92,14 +91,17 @@ class StepReports:
         with uninterrupted():  # record and show the attempt, or do neither
             record = self._record(in_flight, result)
             settled = run.settle(in_flight.order, result, decide)
-            if settled.verdict != "awaiting" or self.approver is None:
+            if settled.verdict != "awaiting" or not self.may_ask:
                 self._show_settled(in_flight, record, settled, phases)
                 return
+        from pytest_gump.session.approval import Approver  # late: most steps need no approval
+
         self._report.live.ended(in_flight.ticket)
         given = None
         try:
             question = run.record.approvals.questions[record.number]
-            given = self.approver.ask(question, run.record, in_flight.active.context.prepared.repository)
+            approver = Approver(self._config, self._report.screen)
+            given = approver.ask(question, run.record, in_flight.active.context.prepared.repository)
         finally:
             with uninterrupted():
                 if given is not None:

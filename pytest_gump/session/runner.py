@@ -14,7 +14,6 @@ from pytest_gump.jobs.previous_run import last_failed_notes
 from pytest_gump.reporters.live import TOOL_VERBOSITY
 from pytest_gump.reporters.report import labels
 from pytest_gump.session.active_run import ActiveRun
-from pytest_gump.session.approval import Approver
 from pytest_gump.session.dispatch import OrderLoop
 from pytest_gump.session.interrupts import failing_in_one_line, interruptible, stop_if_asked, terminable, usage_errors
 from pytest_gump.session.item_protocol import StepReports
@@ -50,7 +49,7 @@ class Runner:
 
     def in_this_process(self, selected: Selected) -> None:
         """Run the ordinary tests, then the workflow runs, one after the other."""
-        self._steps.approver = Approver(self._config, self._report.screen)
+        self._steps.may_ask = True
         runs = self._prepare(selected)
         has_run = self._run_tests()
         for prepared, items in runs:

@@ -255,8 +255,7 @@ class Call(NamedTuple):
     """A stricter value of the caller wins."""
 
 
-@dataclass(frozen=True, slots=True)
-class Approval:
+class Approval(NamedTuple):
     """What an approval step shows, and how long it waits."""
 
     show: tuple[Shown, ...] = ("diff", "cost", "changed_config")

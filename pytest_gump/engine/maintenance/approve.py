@@ -9,7 +9,6 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.approvals import answer_fields
 from pytest_gump.errors import RunError
 from pytest_gump.system.processes.process_table import MARK, mark_of, processes, read_process
 from pytest_gump.text import listed
@@ -70,7 +69,7 @@ def check_answerable(run: StoredRun, question: Question, *, now: float) -> None:
 
 def answer(ledger: Ledger, question: Question, given: Given) -> None:
     """Record the answer. The next session of the run applies it."""
-    ledger.append("approval", **answer_fields(question, given))
+    ledger.append("approval", **given.about(question))
 
 
 def approval_lines(record: RunRecord) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """An attempt that has ended and waits for a person."""
 
     number: int
@@ -30,8 +28,7 @@ class Question:
     """What a person sees: diff, cost, changed_config."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     number: int
     step: str
     commit: str
@@ -52,18 +49,17 @@ class Given(NamedTuple):
     waited_s: float = 0.0
     """Seconds of the session in which nothing else could run."""
 
+    def about(self, question: Question) -> dict[str, Any]:
+        """Return the fields of the ledger event `approval`."""
+        about = {name: getattr(question, name) for name in ("number", "step", "commit", "subject")}
+        return {**about, **self._asdict()}
 
-def answer_fields(question: Question, given: Given) -> dict[str, Any]:
-    """Return the fields of the ledger event `approval`."""
-    about = {name: getattr(question, name) for name in ("number", "step", "commit", "subject")}
-    return {**about, **given._asdict()}
 
-
-@dataclass(slots=True)
 class Approvals:
-    questions: dict[int, Question] = field(default_factory=dict)
-    """By the number of the attempt in the run."""
-    answers: list[Answer] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.questions: dict[int, Question] = {}
+        """By the number of the attempt in the run."""
+        self.answers: list[Answer] = []
 
     def ask(self, event: Event) -> None:
         names = ("number", "step", "base", "commit", "subject", "since", "expires")

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents.usage import Tokens, Usage
-from pytest_gump.engine.record.approvals import Approvals, with_review
 from pytest_gump.units import format_usd_sum
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from pytest_gump.engine.record.approvals import Approvals
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.order import AttemptResult
 
@@ -134,10 +134,7 @@ class AttemptRecord:
 
     @property
     def counts(self) -> bool:
-        """True if later attempts may build on its result.
-
-        It is not superseded, did not end at a usage limit, and is not the first part of an attempt.
-        """
+        """True if later attempts may build on its result: not superseded, repeated, or the first part of an attempt."""
         return not self.superseded and not self.is_repeated and self.verdict != "approved"
 
     @property
@@ -151,8 +148,8 @@ class AttemptRecord:
 
     def review(self, decided: Event) -> None:
         """Change the result if a person or a validator has rejected it after it was recorded."""
-        if decided.get("review") and self._wire is not None:
-            self._wire, self._result = with_review(self._wire, decided), None
+        if (review := decided.get("review")) and self._wire is not None:
+            self._wire, self._result = {**self._wire, **review}, None
 
     def set_result(self, result: AttemptResult) -> None:
         """Set the result of an attempt that has just ended, so that it is not parsed again."""
@@ -251,6 +248,12 @@ class RunningTotal:
         return add_up(self._running, self._sum)
 
 
+def _approvals() -> Approvals:
+    from pytest_gump.engine.record.approvals import Approvals  # late: not every command reads a run
+
+    return Approvals()
+
+
 @dataclass(slots=True)
 class RunRecord(_Attempts):
     """A run, computed from its ledger."""
@@ -301,7 +304,7 @@ class RunRecord(_Attempts):
     is_waiting: bool = False
     """True while the whole run waits for a usage limit."""
     last_at: float = 0.0
-    approvals: Approvals = field(default_factory=Approvals)
+    approvals: Approvals = field(default_factory=_approvals)
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a usage limit, by step."""
     _summed: tuple[int, RunningTotal] = field(

@@ -20,7 +20,7 @@ from pytest_gump.workflow.model import Approval
 if TYPE_CHECKING:
     from typing import Any
 
-    from pytest_gump.engine.record.approvals import Approvals
+    from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import Order
     from pytest_gump.system.git.repository import Repository
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
 EXPIRED: Final = "expired"
 _ASKED: Final = frozenset({"step", "gate", "replan-check"})
 """Roles of attempts after which a person is asked. The other parts of a replan are not asked about."""
-
-
-def are_gates_due(ready: Ready) -> bool:
-    """True if the gates of an attempt must wait until a person has approved the agent's part."""
-    is_first_part = ready.role in _ASKED and ready.entry not in {"gates", "recheck"}
-    return is_first_part and ready.step.hitl == "before_gate" and bool(ready.step.gate)
 
 
 def question_about(
@@ -79,13 +73,29 @@ def _is_asked(ready: Ready, result: AttemptResult) -> bool:
     return step.hitl == ("after_gate" if is_whole else "before_gate") or (step.hitl is not None and not step.gate)
 
 
-def answer_to(question: Question, approvals: Approvals, now: float) -> Answer | None:
-    """Return the answer of a person; if the time is over, a rejection; None if the question is still open."""
-    asked = approvals.questions.get(question.number, question)
-    answer = approvals.answer_to(question)
-    if answer is None and asked.expires is not None and now >= asked.expires:
-        return Answer(asked.number, asked.step, asked.commit, asked.subject, False, EXPIRED, "", now)
-    return answer
+def reviewed(
+    record: RunRecord, ready: Ready, order: Order, result: AttemptResult, *, repository: Repository, now: float
+) -> tuple[Question | None, AttemptResult, dict[str, Any]]:
+    """Return an open question about an attempt that has ended; otherwise None, with the result after the answer.
+
+    The third value has the fields of the event `decided` that change the recorded result. The time for an answer
+    counts from the first session in which the attempt waited.
+    """
+    parts = record.steps[order.step].attempts
+    number = next(part.number for part in reversed(parts) if part.attempt == order.attempt)
+    question = question_about(ready, order, result, repository, number=number, now=now)
+    if question is None:
+        return None, result, {}
+    asked = record.approvals.questions.get(question.number, question)
+    question = question._replace(since=asked.since, expires=asked.expires)
+    answer = record.approvals.answer_to(question)
+    if answer is None and question.expires is not None and now >= question.expires:
+        about = (question.number, question.step, question.commit, question.subject)
+        answer = Answer(*about, approved=False, text=EXPIRED, by="", at=now)
+    if answer is None:
+        return question, result, {}
+    after = result if answer.approved else rejected(result, answer)
+    return None, after, review_of(result, after)
 
 
 def rejected(result: AttemptResult, answer: Answer) -> AttemptResult:

@@ -13,7 +13,6 @@ from pytest_gump.engine.attempt.shell_rules import shell_rules
 from pytest_gump.engine.checks.bounds import writes_tests
 from pytest_gump.engine.checks.collected import KnownTests
 from pytest_gump.engine.record.records import results
-from pytest_gump.engine.run.approvals import are_gates_due
 from pytest_gump.engine.run.budget import limits_of
 from pytest_gump.engine.run.call_scope import CallScope, is_input
 from pytest_gump.engine.run.context_parts import context_key, context_parts, context_template
@@ -139,7 +138,7 @@ class OrderBuilder:
             setup=inputs.setup,
             entry=ready.entry,
             identity=self.identify(ready),
-            gates_due=are_gates_due(ready),
+            gates_due=_are_gates_due(ready),
             agent_part=self._agent_part(ready) if ready.entry == "gates" else None,
         )
 
@@ -289,6 +288,12 @@ class OrderBuilder:
         newest_first = reversed(results(self._record.attempts) if session else ())
         owner = next((result for result in newest_first if result.session == session), None)
         return "" if owner is None else standing(owner.message)
+
+
+def _are_gates_due(ready: Ready) -> bool:
+    """True if the gates of an attempt must wait until a person has approved the agent's part."""
+    is_first_part = ready.role in {"step", "gate", "replan-check"} and ready.entry not in {"gates", "recheck"}
+    return is_first_part and ready.step.hitl == "before_gate" and bool(ready.step.gate)
 
 
 def _must_change(ready: Ready) -> bool:

@@ -6,17 +6,15 @@ and `begin`, executes the order unless `refuse` returns a result, and then calls
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.checks.independence import not_independent
-from pytest_gump.engine.record.approvals import answer_fields
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-from pytest_gump.engine.run.approvals import answer_to, nothing_to_do, question_about, rejected, review_of
 from pytest_gump.engine.run.budget import refusal, run_is_over, spent_out
 from pytest_gump.engine.run.commits import change, commit_after, keep
 from pytest_gump.engine.run.journal import Journal, decision_fields, validated_fields
@@ -37,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_gump.agents.usage import Usage
-    from pytest_gump.engine.record.approvals import Given, Question
+    from pytest_gump.engine.record.approvals import Given
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.run.order_builder import RunInputs
@@ -237,6 +235,8 @@ class Run:
     def carry_out(self, order: Order) -> AttemptResult | None:
         """Carry out a merge or an approval step in the controller. Return None for other orders."""
         if order.mode == "approve":
+            from pytest_gump.engine.run.approvals import nothing_to_do  # only for approval steps
+
             return nothing_to_do(order, self._repository, self._clock())
         if order.mode != "merge":
             return None
@@ -303,18 +303,22 @@ class Run:
     def answer(self, order: Order, result: AttemptResult, decide: Decide, given: Given) -> Settled:
         """Record a person's answer about an attempt that waits for it, and decide what follows."""
         question = self.record.approvals.questions[self._record_of(order).number]
-        self._append("approval", **answer_fields(question, given))
+        self._append("approval", **given.about(question))
         self.schedule.release(self._ready[order.step].path)
         return self._settle(order, result, decide)
 
     def _settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
         ready, record = self._ready[order.step], self._record_of(order)
-        recorded, question = result, self._question(ready, order, result)
-        if question is not None:
-            answer = answer_to(question, self.record.approvals, self._clock())
-            if answer is None:
-                return self._hold(ready, question)
-            result = result if answer.approved else rejected(result, answer)
+        review: dict[str, Any] = {}
+        if ready.step.approve is not None or ready.step.hitl is not None:
+            from pytest_gump.engine.run.approvals import reviewed  # only for steps that a person must approve
+
+            question, result, review = reviewed(
+                self.record, ready, order, result, repository=self._repository, now=self._clock()
+            )
+            if question is not None:
+                self._append("awaiting", **question._asdict())
+                return self.schedule.hold(ready.path)
         del self._ready[order.step]
         commit = commit_after(order, result, self.inputs, self._repository)
         if not result.gates_due:
@@ -339,7 +343,7 @@ class Run:
                 **decision_fields(record.number, settled, result, commit),
                 replanned=str(settled.step) if settled.step else None,
                 head=self.schedule.head,
-                **review_of(recorded, result),
+                **review,
                 **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
                 **validated_fields(settled.validated, self._record_of_attempt),
             )
@@ -347,16 +351,6 @@ class Run:
         for each in settled.settlements:
             self._skip(each.skipped, each.skip_reason or self.schedule.reason or f"{ready.path} did not pass")
         return settled
-
-    def _question(self, ready: Ready, order: Order, result: AttemptResult) -> Question | None:
-        number = self._record_of(order).number
-        return question_about(ready, order, result, self._repository, number=number, now=self._clock())
-
-    def _hold(self, ready: Ready, question: Question) -> Settled:
-        """Record that an attempt waits for a person. The time counts from the first session in which it waited."""
-        asked = self.record.approvals.questions.get(question.number, question)
-        self._append("awaiting", **asdict(replace(question, since=asked.since, expires=asked.expires)))
-        return self.schedule.hold(ready.path)
 
     def end_if_stalled(self) -> Settled | None:
         """End the run if no step can start until a person answers; return which steps are given up and skipped."""

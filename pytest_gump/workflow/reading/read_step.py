@@ -12,7 +12,6 @@ from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, PlacedValidator, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, RECIPE
 from pytest_gump.workflow.reading.prompt_text import read_prompt
-from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl
 from pytest_gump.workflow.reading.read_context import read_context
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
@@ -192,9 +191,8 @@ class _Reader:
             self._validators = tuple(gates.validators)
             self._texts += [text for validator in gates.validators for text in validator.texts]
             self._check_empty_gate()
-            values["hitl"] = read_hitl(self._fields, self._around.problems)
-        if self._kind == "approve":
-            values["approve"] = read_approval(self._fields, self._around.problems)
+        if {"hitl", "approve"} & self._fields.values.keys():
+            values.update(self._approval())
         failure = read_failure(self._fields, self._around)
         policies = failure.policies if failure else ()
         values["on_failure"] = failure.on_failure if failure else None
@@ -271,6 +269,13 @@ class _Reader:
             hint = "write the name of an agent, or exactly '{steps.STEP.agent}'"
             self._fields.refuse_value("agent", f"'agent' cannot be {quoted(text)}", hint)
         return AgentOf(split[0] if split is not None else "")
+
+    def _approval(self) -> dict[str, Any]:
+        from pytest_gump.workflow.reading.read_approval import read_approval, read_hitl  # late: few steps have it
+
+        if self._kind == "approve":
+            return {"approve": read_approval(self._fields, self._around.problems)}
+        return {} if self._kind == "unclear" else {"hitl": read_hitl(self._fields, self._around.problems)}
 
     def _children(self) -> tuple[PlacedStep, ...]:
         nodes = self._fields.nodes("steps")
