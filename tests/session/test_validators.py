@@ -248,3 +248,22 @@ def test_validators_run_after_a_person_has_approved_the_work_of_the_agent(valida
         (f"{PART}::look", 2, "passed"), (f"{PART}::verdict", 2, "passed"),
         ("end", 1, "passed"),
     ]  # fmt: skip
+
+
+def test_a_run_from_a_later_step_keeps_the_verdict_of_a_validator(validated: GumpProject) -> None:
+    """The attempts have other numbers in the new run, because the first one of the old run is not copied."""
+    validated.workflow("main", MAIN.replace("retry: 3", "retry: 1"))
+    validated.answer("impl", writes={"new.py": "def broken(:\n"})
+    validated.review(f"{PART}::verdict", passes=True, comment="Good.")
+    assert validated.run("main").ret == pytest.ExitCode.TESTS_FAILED
+    validated.workflow("main", MAIN.replace("retry: 3", "retry: 1").replace("Change it.", "Change it now."))
+    for words in (["--gump-resume"], ["--gump-from=end"]):
+        assert validated.pytester.runpytest_inprocess(*words).ret == pytest.ExitCode.OK
+    record = validated.record()
+    assert [(attempt.number, attempt.step, attempt.verdict, attempt.reused) for attempt in record.attempts] == [
+        (1, "impl", "passed", True), (2, f"{PART}::look", "passed", True),
+        (3, f"{PART}::verdict", "passed", True), (4, "end", "passed", False),
+    ]  # fmt: skip
+    result = record.attempts[0].result
+    assert result is not None
+    assert result.gates[-1].summary == "Good."

@@ -44,6 +44,8 @@ class ResumedRun(Run):
         """`history` is the run's own history if it is resumed; None for a new run."""
         super().__init__(*arguments, **more)
         self.history = History() if history is None else history
+        self._copied_numbers: dict[int, int] = {}
+        """Numbers in this run of the attempts that were copied from another run, by their numbers there."""
 
     def _append(self, event: str, **fields: Any) -> Event:
         written = super()._append(event, **fields)
@@ -156,6 +158,10 @@ class ResumedRun(Run):
         number = len(self.record.attempts) + 1
         self._append_as(attempt.started, number=number, reused=attempt.number)
         self._append_as(finished, number=number, folder=None)
+        self._copied_numbers[attempt.number] = number
+        validated = decided.get("validated")
+        if validated is not None:  # its attempt has been copied before, perhaps under another number
+            decided = {**decided, "validated": {**validated, "number": self._copied_numbers[validated["number"]]}}
         self._append_as(decided, number=number, head=self.schedule.head)
         self._copied |= {number}
         if result.snapshot is not None:
