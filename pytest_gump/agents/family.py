@@ -48,7 +48,7 @@ def model_family(cli: str, model: str | None) -> str | None:
 
     The model of a CLI that is not known counts as a family of its own.
     """
-    parts = re.split(r"[^a-z]+", (model or cli).lower())
+    parts = re.split(r"[^a-z]+", f"{model or ''} {cli}".lower())
     known = next((VENDORS[part] for part in parts if part in VENDORS), None)
     return known if known is not None or (cli in FAMILIES and not model) else model or cli
 

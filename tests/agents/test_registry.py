@@ -177,3 +177,16 @@ def test_a_problem_is_returned_as_text() -> None:
 def test_a_cassette_plays_names_of_every_family() -> None:
     assert registry.problem("codex-gpt54", replayed=True) is None
     assert registry.problem("nobody", replayed=True) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("claude-opus", "Claude"), ("claude:my-deployment", "Claude"), ("claude", "Claude"), ("codex", "GPT"),
+        ("codex-gpt55", "GPT"), ("opencode-opus", "Claude"), ("opencode-gemini", "Gemini"), ("opencode", None),
+        ("copilot-gpt55", "GPT"), ("copilot-sonnet", "Claude"), ("cursor", None), ("qwen-plus", "Qwen"),
+        ("strong", "Claude"), ("nobody", None),
+    ],
+)  # fmt: skip
+def test_models_of_an_agent_belong_to_a_family(name: str, family: str | None) -> None:
+    assert registry.models_of(name, {"strong": "claude-opus --verbose"}) == family
