@@ -13,7 +13,7 @@ from _pytest.junitxml import (  # no public API for a testcase's system-out; tes
 from pytest_gump.agents.usage import worst_provenance
 from pytest_gump.engine.reporting.notices import no_change, skipped_gates
 from pytest_gump.text import clean_text
-from pytest_gump.units import format_duration, format_usd, plural
+from pytest_gump.units import USD_DIGITS, format_duration, format_usd, plural
 
 if TYPE_CHECKING:
     import pytest
@@ -31,7 +31,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.agent", last.agent or last.mode),
         ("gump.outcome", step.outcome),
         ("gump.attempts", str(len(step.attempts))),
-        ("gump.cost_usd", f"{step.total.cost_usd:.6f}"),
+        ("gump.cost_usd", f"{step.total.cost_usd:.{USD_DIGITS}f}"),
         ("gump.cost_provenance", _provenance(step)),
     ]
     if last.reused or last.number in record.reused:
@@ -74,7 +74,7 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
         "base": record.base,
         "branch": record.branch,
         "status": record.status,
-        "cost_usd": f"{total.cost_usd:.6f}",
+        "cost_usd": f"{total.cost_usd:.{USD_DIGITS}f}",
         "cost_unknown_attempts": str(total.unknown),
         "attempts": str(total.attempts),
         "turns": str(total.turns),

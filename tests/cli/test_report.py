@@ -91,6 +91,24 @@ def test_the_largest_context_is_shown_with_the_window_of_its_model(gump: Gump) -
     assert json.loads(gump.good("report", "--json"))["totals"]["context_tokens"] == 300_000
 
 
+def test_shown_costs_add_up_to_their_totals(gump: Gump) -> None:
+    paid = {1: 0.00944, 2: 0.00004, 3: 1.00314}
+    for attempt, cost_usd in paid.items():
+        usage = usage_event(Tokens(input=900, output=20), cost_usd=cost_usd)
+        started, *others = conversation()
+        writes = {"first.py": ""} if attempt == 3 else {}
+        gump.project.answer("first", attempt=attempt, writes=writes, stream=[started, usage, *others])
+    gump.project.answer("second", writes={"second.py": ""})
+    result = gump.project.run("pair", "--gump-max-budget=5", "--junitxml=junit.xml")
+    assert re.findall(r"\$\d\S*", result.stdout.str()) == ["$0.0094", "$0.0001", "$1.0031", "$0.01", "$1.0226,"]
+    table = gump.good("report").partition("attempts\n")[2].partition("\n\n")[0]
+    assert re.findall(r"\$\S+", table) == ["$0.0094", "$0.0001", "$1.0031", "$0.01", "$1.0226"]
+    assert gump.good("report", "--last", "1").splitlines()[1] == "$1.0226, $1.0226 per run"
+    assert json.loads(gump.good("report", "--json"))["totals"]["cost"]["usd"] == 1.0226
+    junit = (gump.project.path / "junit.xml").read_text(encoding="utf-8")
+    assert re.findall(r'gump.cost_usd" value="(.*?)"', junit) == ["1.0226", "1.0126", "0.0100"]
+
+
 def test_kinds_of_turns_and_stalls_are_shown(gump: Gump) -> None:
     call, failed = {"type": "tool_call", "tool": "Bash", "command": "make"}, {"type": "tool_result", "is_error": True}
     turn: dict[str, Any] = {"type": "turn"}

@@ -243,7 +243,7 @@ def test_several_runs_have_separate_properties(project: GumpProject) -> None:
     assert len(nodes) == 4
     for node, record in nodes.items():
         assert properties(suite)[f"gump.run_id[{node}]"] == record.run_id
-        assert properties(suite)[f"gump.cost_usd[{node}]"] == "0.250000"
+        assert properties(suite)[f"gump.cost_usd[{node}]"] == "0.2500"
     for case in suite.findall("testcase"):
         record = records[properties(case)["gump.run_id"]]
         assert case.get("classname") == f"{record.spec}.{record.workflow}"

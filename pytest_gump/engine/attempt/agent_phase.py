@@ -219,7 +219,7 @@ class _Listener:
         return breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending)
 
     def _with_credible_usage(self, ending: Ending) -> Ending:
-        reported, usage = ending.usage, ending.usage.if_credible
+        reported, usage = ending.usage, ending.usage.recorded
         if reported.cost_usd is not None and usage.cost_usd is None:
             answers = plural(usage.turns, "answer")
             self.notes.append(f"the cost is unknown: {usage.tokens.total} tokens cannot be those of {answers}")
