@@ -108,6 +108,10 @@ class ClaudeAgent(CliAgent):
         priced = super().priced_as
         return priced if prices.source(priced) else NEWEST.get(self.model or "", priced)
 
+    @property
+    def why_unpriced(self) -> str:
+        return "it uses two models" if self.model == "opusplan" else super().why_unpriced
+
     def _argv(self, task: Task) -> Iterable[str]:
         argv = ["-p", "--output-format", "stream-json", "--verbose"]
         if self.model is not None:
