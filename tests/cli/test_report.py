@@ -126,6 +126,17 @@ def test_kinds_of_turns_and_stalls_are_shown(gump: Gump) -> None:
     data = json.loads(gump.good("report", "--json"))
     assert data["steps"][0]["attempts"][0]["turn_kinds"] == {"write": 1, "command": 3, "other": 0, "text": 2}
     assert data["totals"]["turn_kinds"]["command"] == 3
+    assert [data["totals"][name] for name in ("tools_failed", "tools_repeated", "failure_loops")] == [3, 2, 1]
+    total = dict(zip(head, re.split(r"\s{2,}", table.splitlines()[-1].strip()), strict=False))
+    assert (total["step"], total["no"]) == ("total", str(data["totals"]["turns"]))
+    summary = json.loads(gump.good("report", "--last", "1", "--json"))["steps"][0]
+    assert (summary["step"], summary["turns"], summary["tools_failed"]) == ("first", 6, 3)
+    assert summary["turn_kinds"] == {"write": 1, "command": 3, "other": 0, "text": 2}
+    assert summary["first_write_s"] is not None
+    table = gump.good("report", "--last", "1").partition("turns and tool calls\n")[2].partition("\n\n")[0]
+    assert re.split(r"\s{2,}", table.splitlines()[1].strip())[:9] == [
+        *("first", "claude-haiku", "6", "1", "3", "2", "3", "2", "1")
+    ]
 
 
 def test_no_context_is_shown_if_no_agent_reported_one(passed: Gump) -> None:
