@@ -101,11 +101,15 @@ def confined(bench: Bench) -> str:
 
 
 def checkout(bench: Bench) -> str:
-    """The user's checkout does not change. An attempt to write into it is refused, or fails."""
+    """The user's checkout does not change, even in TMPDIR. An attempt to write into it is refused, or fails."""
     target = bench.project / "README.md"
     before = target.read_text(encoding="utf-8")
-    result = bench.play(Answer("I write there.", (Write(str(target), "mine\n"),)), Answer("Tried."))
+    tries = (Write(str(target), "mine\n"),), (Shell(f"echo mine > {bench.project}/new.txt"),)
+    with bench.serving(script(*(Answer("I write there.", actions) for actions in tries), Answer("Tried."))):
+        os.environ["TMPDIR"] = str(bench.folder)
+        result = bench.attempt()
     expect(target.read_text(encoding="utf-8"), before, "the checkout's file")
+    expect_that(not (bench.project / "new.txt").exists(), "a command wrote into the checkout")
     expect_outcome(result, Outcome.PASSED, Outcome.OUT_OF_BOUNDS)
     return "the attempt fails" if not result.passed else "the CLI refuses"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
@@ -20,6 +22,7 @@ SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
 """Passed to the CLI, but not to the commands that the model runs."""
 
 PROFILE: Final = "gump-read-only"
+PROFILE_WRITE: Final = "gump-write"
 
 # No sandbox mode fits: `read-only` allows no writes at all, `workspace-write` allows the whole worktree.
 READ_ONLY: Final = (
@@ -42,7 +45,8 @@ class CodexAgent(CliAgent):
     """One name bound to a model.
 
     Confinement by the CLI, tested with 0.169, in a sandbox of the operating system: files are written only in the
-    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR, and there is no network. All commands are allowed.
+    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR (except the user's checkout), and there is no
+    network. All commands are allowed.
     In read-only steps (plan, artifact, review), a permission profile allows writes only to `.gump/out`. Settings, hooks
     and MCP servers in the worktree are not loaded, even if the user has trusted the folder.
     """
@@ -92,7 +96,7 @@ class CodexAgent(CliAgent):
         argv = ["exec", "--json", "--skip-git-repo-check"]
         if self.model is not None:
             argv += ["-m", self.model]
-        for setting in _settings(task):
+        for setting in _settings(task, self.env.get("TMPDIR") or os.environ.get("TMPDIR", "")):
             argv += ["-c", setting]
         argv += self._granted(task)
         if task.session is not None:
@@ -100,11 +104,30 @@ class CodexAgent(CliAgent):
         return (*argv, "-")
 
 
-def _settings(task: Task) -> Iterator[str]:
-    yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
+def _settings(task: Task, temporary: str) -> Iterator[str]:
+    yield from READ_ONLY if task.read_only else _workspace_write(task, temporary)
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
     yield "allow_login_shell=false"  # a login shell would replace PATH, and with it python and pytest
     yield f"shell_environment_policy.exclude={json.dumps([*SECRETS, *LOG])}"
-    folder = json.dumps(str(task.worktree), ensure_ascii=False)
-    yield f'projects={{{folder}={{trust_level="untrusted"}}}}'
+    yield f'projects={{{_quoted(task.worktree)}={{trust_level="untrusted"}}}}'
+
+
+def _workspace_write(task: Task, temporary: str) -> tuple[str, ...]:
+    """Return the settings of a step that writes. Commands may write to `/tmp` and to `temporary`.
+
+    A sandbox mode cannot except a checkout in these folders. A permission profile with the same rules can, but the
+    settings of `sandbox_workspace_write` do not apply to it.
+    """
+    checkout = task.checkout
+    if checkout is None or task.worktree.is_relative_to(checkout):
+        return WORKSPACE_WRITE
+    folders = (Path(folder).resolve() for folder in ("/tmp", temporary) if folder)  # noqa: S108
+    if not any(map(checkout.is_relative_to, folders)):
+        return WORKSPACE_WRITE
+    profile = f'{{extends=":workspace",filesystem={{{_quoted(checkout)}="read"}}}}'
+    return f'default_permissions="{PROFILE_WRITE}"', f"permissions.{PROFILE_WRITE}={profile}"
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)

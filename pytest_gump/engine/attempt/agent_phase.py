@@ -79,6 +79,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: P
         max_budget=limits.max_budget,
         permissions=permitted(order.mode, order.commands, order.gates, tools.settings.allow_commands),
         folder=folder,
+        checkout=tools.repository.root,
         prompt_key=prompt_key(order),
     )
 
