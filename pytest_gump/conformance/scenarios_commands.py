@@ -148,9 +148,12 @@ def commands(bench: Bench) -> str:
     result = _attempt(bench, [Answer("I try.", (Shell(command),)) for command in tries], "diff")
     expect_passed(result)
     expect(len(bench.server.main), len(tries) + 1, "requests to the model")
-    refused = {tried.command for number, tried in enumerate(ORDINARY) if not _ran(bench, result, tried, number)}
-    expect(sorted(refused), sorted(NOT_ALLOWED[bench.subject.cli]), "ordinary commands that did not run")
     _expect_no_effect(bench, known.values())
+    refused = {tried.command for number, tried in enumerate(ORDINARY) if not _ran(bench, result, tried, number)}
+    documented = NOT_ALLOWED[bench.subject.cli]
+    changed = {"no longer run": refused - documented, "now run": documented - refused}
+    found = [f"{what}: {', '.join(sorted(commands))}" for what, commands in changed.items() if commands]
+    expect_that(not found, f"ordinary commands that {'; that '.join(found)}")
     return f"{len(ORDINARY) - len(refused)} of {len(ORDINARY)} ordinary commands ran, none of {len(REFUSED)} others"
 
 

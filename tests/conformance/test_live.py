@@ -29,16 +29,22 @@ def doctor(cli: str, place: Path, fault: Fault | None = None) -> tuple[int, dict
         return done.returncode, json.loads(done.stdout), len(server.served)
 
 
-@pytest.mark.usefixtures("agents")
+def version(cli: str, agents: Path) -> str:
+    """Return the installed version. The pinned version is the tested one: tests/agents/test_program.py."""
+    names = json.loads((agents / "npm" / "package.json").read_bytes())["dependencies"]
+    (package,) = (agents / "npm" / "node_modules" / name / "package.json" for name in names if cli in name)
+    return str(json.loads(package.read_bytes())["version"])
+
+
 @pytest.mark.parametrize("cli", CLIS)
-def test_one_request_is_sent_and_its_cost_reported(cli: str, tmp_path: Path) -> None:
+def test_one_request_is_sent_and_its_cost_reported(cli: str, tmp_path: Path, agents: Path) -> None:
     code, report, requests = doctor(cli, tmp_path)
     (call,) = report["live"]
     assert (code, call["ok"], requests) == (0, True, 1)
     assert call["message"] == "{}"  # the answer of the scripted model to a prompt that is not of a step
     assert call["cost_usd"] > 0
     (state,) = (one for one in report["clis"] if one["cli"] == cli)
-    assert state["standing"] == "tested"
+    assert state["version"] == version(cli, agents)
 
 
 @pytest.mark.usefixtures("agents")

@@ -39,7 +39,7 @@ OUTPUT_RULE: Final = "Edit(.gump/out/**)"
 class ClaudeAgent(CliAgent):
     """One name bound to a model.
 
-    Confinement by the CLI, tested with 2.1.330: files are written only inside the worktree (`acceptEdits`, with Write
+    Confinement by the CLI, tested with 2.1.332: files are written only inside the worktree (`acceptEdits`, with Write
     and Edit left out of the allowed tools). Bash runs commands that the CLI considers harmless, including file commands
     inside the worktree, and the allowed commands. The CLI parses a command and checks each part, so a rule for a
     beginning allows neither a second command nor a redirection to another folder. Settings, hooks and MCP servers in
@@ -53,7 +53,7 @@ class ClaudeAgent(CliAgent):
         "claude",
         "Claude Code",
         get="npm install -g @anthropic-ai/claude-code",
-        tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
+        tested=Versions("2.1.330", "2.1.332", on="2026-11-29"),
         login=Login(
             keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
             home=("CLAUDE_CONFIG_DIR", "~/.claude"),

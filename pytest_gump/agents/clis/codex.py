@@ -44,7 +44,7 @@ WORKSPACE_WRITE: Final = (
 class CodexAgent(CliAgent):
     """One name bound to a model.
 
-    Confinement by the CLI, tested with 0.169, in a sandbox of the operating system: files are written only in the
+    Confinement by the CLI, tested with 0.171, in a sandbox of the operating system: files are written only in the
     worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR (except the user's checkout), and there is no
     network. All commands are allowed.
     In read-only steps (plan, artifact, review), a permission profile allows writes only to `.gump/out`. Settings, hooks
@@ -56,7 +56,7 @@ class CodexAgent(CliAgent):
         "codex",
         "Codex",
         get="npm install -g @openai/codex",
-        tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
+        tested=Versions("0.169.0", "0.171.0", on="2026-11-29"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
     )
     shell: ClassVar = Shell(

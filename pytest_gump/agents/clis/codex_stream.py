@@ -1,4 +1,4 @@
-"""Reads the `--json` output of `codex exec` (0.169, checked against recorded streams).
+"""Reads the `--json` output of `codex exec` (0.169 to 0.171, checked against recorded streams).
 
 * One `turn` of the stream is the whole run, and answers of the model are not marked. This reader starts an answer at
   the first item, at reasoning or a message after anything else, and at a tool that starts while none is running. So

@@ -43,7 +43,7 @@ class GeminiAgent(CliAgent):
         "gemini",
         "Gemini CLI",
         get="npm install -g @google/gemini-cli",
-        tested=Versions("0.61.0", "0.61.0", on="2026-11-22"),
+        tested=Versions("0.61.0", "0.61.0", on="2026-11-29"),
         login=Login(
             keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_ACCESS_TOKEN"),
             home=("GEMINI_CLI_HOME", "~"),

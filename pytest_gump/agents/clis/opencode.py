@@ -64,7 +64,7 @@ class OpencodeAgent(CliAgent):
         "opencode",
         "OpenCode",
         get="npm install -g opencode-ai",
-        tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
+        tested=Versions("1.18.33", "1.18.33", on="2026-11-29"),
         login=Login(
             keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
             home=("XDG_DATA_HOME", "~/.local/share"),

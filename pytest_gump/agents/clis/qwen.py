@@ -51,7 +51,7 @@ class QwenAgent(CliAgent):
         "qwen",
         "Qwen Code",
         get="npm install -g @qwen-code/qwen-code",
-        tested=Versions("0.24.4", "0.24.4", on="2026-11-22"),
+        tested=Versions("0.24.4", "0.24.4", on="2026-11-29"),
         login=Login(
             keys=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"),
             home=("QWEN_HOME", "~/.qwen"),

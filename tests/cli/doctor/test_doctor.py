@@ -54,6 +54,13 @@ def cli(folder: Path, name: str, version: str, script: str = "exit 9") -> Path:
     return path
 
 
+def versions_of(name: str) -> str:
+    """Return the versions that the adapter was tested with, and the date, as doctor shows them."""
+    versions = FAMILIES[name].program.tested
+    assert versions is not None
+    return f"{versions} on {versions.on}"
+
+
 def plays(name: str, scenario: str) -> str:
     """Return a script that prints a recorded stream and exits with its exit code."""
     folder = STREAMS / name / scenario
@@ -158,7 +165,7 @@ def test_a_version_is_compared_with_the_tested_one(gump: Gump, bin_folder: Path,
     place = cli(bin_folder, "claude", version)
     claude = clis(diagnosis(gump))["claude"]
     assert (claude["installed"], claude["path"], claude["standing"]) == (True, str(place), standing)
-    assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], "2.1.330 on 2026-11-22")
+    assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], versions_of("claude"))
 
 
 def test_a_missing_cli_is_not_a_failure_and_has_an_install_hint(gump: Gump) -> None:
@@ -186,9 +193,9 @@ def test_a_login_is_detected_from_a_key_or_a_file(
     home.mkdir()
     (home / "auth.json").write_text("{}", encoding="utf-8")
     output = gump.good("doctor")
-    assert "2.1.330, tested (2.1.330 on 2026-11-22); login: ANTHROPIC_API_KEY" in output
-    assert "0.169.0, tested (0.169.0 on 2026-11-22); login: ~/.codex/auth.json" in output
-    assert "0.61.0, tested (0.61.0 on 2026-11-22); login not checked" in output
+    assert f"2.1.330, tested ({versions_of('claude')}); login: ANTHROPIC_API_KEY" in output
+    assert f"0.169.0, tested ({versions_of('codex')}); login: ~/.codex/auth.json" in output
+    assert f"0.61.0, tested ({versions_of('gemini')}); login not checked" in output
     assert "very-secret" not in output
 
 
