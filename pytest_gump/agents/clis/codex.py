@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.program import Login, Program, Sandbox, Versions
 from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ READ_ONLY: Final = (
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
 
-LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn"}
-"""Lets the CLI log how long it waits before it tries again. The stream does not contain this."""
+LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn,codex_sandboxing::violation=warn"}
+"""Lets the CLI log how long it waits before a retry, and what the sandbox denies. The stream contains neither."""
 
 # As settings and not as `--sandbox`, so that the user's own arguments can still set `--sandbox`.
 WORKSPACE_WRITE: Final = (
@@ -58,6 +58,11 @@ class CodexAgent(CliAgent):
         get="npm install -g @openai/codex",
         tested=Versions("0.169.0", "0.171.0", on="2026-11-29"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
+        sandbox=Sandbox(
+            ("sandbox", "--", "true"),
+            needs="On Linux, the sandbox needs user namespaces. With an old bubblewrap on PATH (0.8), CODEX_HOME must "
+            "not be below /tmp",
+        ),
     )
     shell: ClassVar = Shell(
         sandbox="Every shell command may run, in a sandbox: it can write only in the current directory (but not in "

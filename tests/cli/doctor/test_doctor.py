@@ -44,10 +44,13 @@ def bin_folder(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def cli(folder: Path, name: str, version: str, script: str = "exit 9") -> Path:
-    """Write a program that prints its version, records its arguments, and otherwise runs the script. Return its path."""
+def cli(folder: Path, name: str, version: str, script: str = "exit 9", *, sandbox: str = "exit 0") -> Path:
+    """Write a program that prints its version, has a sandbox, records its arguments, and otherwise runs the script.
+
+    Return its path.
+    """
     path = folder / name
-    answers = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
+    answers = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi\nif [ "$1" = sandbox ]; then {sandbox}; fi'
     noted = f'printf "%s\\n" "$@" > "{folder}/{name}.words"; env > "{folder}/{name}.env"'
     path.write_text(f"#!/bin/sh\n{answers}\n{noted}\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
@@ -181,6 +184,23 @@ def test_a_cli_without_a_version_has_a_reason(gump: Gump, bin_folder: Path) -> N
     codex = clis(diagnosis(gump))["codex"]
     assert (codex["version"], codex["standing"]) == (None, "unknown")
     assert codex["problem"] == "codex --version: exit code 3: no platform package"
+
+
+def test_a_sandbox_that_does_not_start_is_a_problem_and_not_a_failure(gump: Gump, bin_folder: Path) -> None:
+    reason = "bwrap: execvp codex-linux-sandbox: No such file or directory"
+    cli(bin_folder, "codex", "codex-cli 0.169.0", sandbox=f"echo warning; echo {reason} >&2; exit 1")
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["version"], codex["standing"]) == ("0.169.0", "tested")
+    assert codex["problem"].startswith(f"its commands cannot run: codex sandbox -- true: exit code 1: {reason}. ")
+    output = " ".join(gump.good("doctor").split())
+    assert "! codex 0.169.0, tested" in output
+    assert reason in output
+
+
+def test_the_sandbox_of_an_older_version_is_not_tried(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "codex", "codex-cli 0.9.0", sandbox="exit 2")
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["standing"], codex["problem"]) == ("older", None)
 
 
 def test_a_login_is_detected_from_a_key_or_a_file(
