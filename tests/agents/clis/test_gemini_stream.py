@@ -43,7 +43,9 @@ def test_a_refused_tool_is_a_tool_error_and_a_note() -> None:
     assert events.count(ToolResult(is_error=True)) == 2
     assert ending.outcome == "ok"
     (note,) = ending.notes
-    assert note.startswith("permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', ")
+    assert note.startswith(
+        "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/repo/gemini/readonly/hello.py', "
+    )
 
 
 def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:

@@ -69,7 +69,7 @@ def test_a_read_only_step_writes_only_its_output_file() -> None:
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, True])
     refused = "write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'"
-    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
+    assert ending.notes == (f"2 tool calls refused ({SETTING}): {refused}",)
 
 
 def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
@@ -77,7 +77,7 @@ def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> Non
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
     refused = "write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'"
-    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
+    assert ending.notes == (f"2 tool calls refused ({SETTING}): {refused}",)
 
 
 def test_api_retries_are_notes() -> None:
