@@ -15,10 +15,9 @@ from pytest_gump.conformance import CLIS
 from pytest_gump.conformance.bench import Bench
 from pytest_gump.conformance.model.script import Answer, Fault, Shell, script
 from pytest_gump.conformance.subjects import KEY, SUBJECTS
-from pytest_gump.conformance.suite import default_scratch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 
 OLD_BWRAP = """\
@@ -99,14 +98,6 @@ def test_a_refused_request_is_reported_with_the_message_of_the_cli(
     assert (code, call["ok"]) == (1, False)
     assert "the scripted model refuses" in call["message"]
     assert report["failed"] == [f"call of {SUBJECTS[cli].agent}"]
-
-
-@pytest.fixture
-def scratch() -> Iterator[Path]:
-    """Return a folder where commands in the sandbox of Codex cannot write. Codex starts no bubblewrap from elsewhere."""
-    default_scratch().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=default_scratch()) as folder:
-        yield Path(folder)
 
 
 @pytest.fixture(params=["installed", "old"])

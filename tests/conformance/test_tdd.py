@@ -51,11 +51,12 @@ def playing(code: str) -> Script:
 
 
 @pytest.fixture
-def project(gump_project: GumpProject, agents: Path, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """Return a Python project, in an environment that contains no key but ours."""
+def project(scratch: Path, gump_project: GumpProject, agents: Path, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
+    """Return a Python project, in an environment that contains no key but ours, with a home folder outside /tmp."""
     gump_project.write({"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n"})
     gump_project.write({"tests/test_old.py": "def test_old():\n    assert True\n"})
     gump_project.commit()
+    monkeypatch.setenv("HOME", str(scratch))
     for name in [*os.environ]:
         if name.endswith(("_KEY", "_TOKEN", "_PROXY", "_proxy", "_URL")):
             monkeypatch.delenv(name)
