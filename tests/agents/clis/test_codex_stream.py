@@ -197,7 +197,7 @@ def test_commands_that_the_sandbox_denies_are_counted_from_the_log() -> None:
         "2026-11-29T20:36:30.644616Z  WARN session_loop{thread_id=01a2}: codex_sandboxing::violation: recorded sandbox "
         "violation: resource=filesystem backend=linux_sandbox reason=policy_denied path=unknown\n"
     )
-    note = "permission denied for 3 tool calls: a command that the sandbox stopped or could not start (3 times)"
+    note = "3 tool calls refused: a command that the sandbox stopped or could not start (3 times)"
     assert CODEX.end([item("agent_message", text="Hi."), completed()], stderr=3 * denied).notes == (note,)
 
 
