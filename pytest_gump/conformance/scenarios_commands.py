@@ -34,6 +34,7 @@ def pytest_configure(config):
         log.write(" ".join(["pytest", *config.invocation_params.args]) + "\\n")
 """,
     "test_one.py": "def test_a():\n    pass\n",
+    "sub/README.md": "# A part\n",
     "README.md": "# A project\n\nIt has three lines.\n",
 }
 
@@ -84,6 +85,8 @@ ORDINARY: Final = (
     Try('python -c \'open("ran.txt", "a").write("python -c\\n")\'', "python -c"),
 )
 
+GATES: Final = (("test", f"{sys.executable} -m pytest"), ("lint", "npm run lint"), ("compile", "make build"))
+
 OUT: Final = "OUTSIDE"
 REFUSED: Final = (
     f"git push {OUT}/remote.git HEAD:refs/heads/pushed",
@@ -117,12 +120,10 @@ NOT_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
             *("make build > build.txt", "PYTHONPATH=. pytest -q -rx", ORDINARY[-1].command),
         }
     ),
-    "qwen": frozenset(
-        {"timeout 60 pytest -q -rE", "cd . && pytest -q -rs", "make build > build.txt", ORDINARY[-1].command}
-    ),
+    "qwen": frozenset({"cd . && pytest -q -rs", "make build > build.txt", ORDINARY[-1].command}),
     "opencode": frozenset(
         {
-            *("git log -n 3 --stat", "sed -n 1p README.md", "find . -name README.md", "timeout 60 pytest -q -rE"),
+            *("git log -n 3 --stat", "sed -n 1p README.md", "find . -name README.md"),
             *("make build > build.txt", "PYTHONPATH=. pytest -q -rx", ORDINARY[-1].command),
         }
     ),
@@ -130,6 +131,60 @@ NOT_ALLOWED: Final[Mapping[str, frozenset[str]]] = {
 }
 """Ordinary commands that a CLI refuses, because it has no rule for them or none that is narrow enough."""
 
+
+FORMS: Final = (
+    "cd sub && make one",
+    "A=1 make two",
+    "make three && make four; make five | tail -n 1",
+    "yarn lint",
+    "uv run pytest",
+)
+"""Gate commands that run as they are written. `yarn`, `uv run` and `pytest` also run with further arguments."""
+TOOLS: Final = ("yarn lint --fix src", "uv run pytest -q a.py::test_b", "timeout 30 yarn lint")
+
+ODD: Final = (
+    f"touch '{OUT}/quote' \"{OUT}/quotes\"",
+    f"touch {OUT}/contin\\\nued",
+    f"cat <<EOF > {OUT}/here-document\nx\nEOF",
+    f"bash <<EOF\ntouch {OUT}/shell-document\nEOF",
+    f"cat <(touch {OUT}/process-substitution)",
+    f"env touch {OUT}/env",
+    f"ls | xargs -I x touch {OUT}/xargs",
+    f"ls | tee {OUT}/tee",
+    f"echo 'touch {OUT}/echo' | sh",
+    f"sh -c 'touch {OUT}/sh'",
+    f"eval 'touch {OUT}/eval'",
+    f"command touch {OUT}/command",
+    f"timeout 5 touch {OUT}/timeout",
+    f"\\touch {OUT}/backslash",
+    f"(touch {OUT}/subshell)",
+    f"{{ touch {OUT}/group; }}",
+    f"for f in {OUT}/loop; do touch $f; done",
+    f"f() {{ touch {OUT}/function; }}; f",
+    f"F={OUT}/variable; touch $F",
+    f"cd {OUT} && touch cd",
+    "cd .. && mkdir ../home/documents/parent",
+    "cp README.md ../../home/documents/parents",
+    "touch ~/documents/tilde",
+    "touch $HOME/documents/home",
+    f"touch {{{OUT}/brace,other}}",
+    "touch ../../home/doc*/pattern",
+    f"cp -t {OUT} README.md",
+    f"mv --target-directory={OUT} README.md",
+    f"touch\t{OUT}/tab",
+    f"pytest -q\r\ntouch {OUT}/carriage-return",
+    f"pytest -q & touch {OUT}/background",
+    f"pytest -q || touch {OUT}/or",
+    f"git -c core.pager='touch {OUT}/pager' -p log",
+    f"git log --output={OUT}/log",
+    "git branch odd",
+    "git tag odd",
+    f"sort -o {OUT}/sort README.md",
+    f"tar cf {OUT}/tar README.md",
+    f"python -m venv {OUT}/venv",
+    f"make one > {OUT}/make",
+)
+"""More commands that must be refused."""
 
 LET_THROUGH: Final[Mapping[str, Mapping[str, str]]] = {
     "qwen": {f"pytest -q # '\ntouch {OUT}/after-comment #'": "after-comment"},
@@ -184,6 +239,24 @@ def commands_read_only(bench: Bench) -> str:
     return ""
 
 
+def commands_forms(bench: Bench) -> str:
+    """Try gate commands of other forms and tools of other kinds, and then unusual forms of forbidden commands."""
+    tries = [*FORMS, *TOOLS, *_outside(bench, ODD)]
+    answers = [Answer("I try.", (Shell(command),)) for command in tries]
+    gates = tuple((f"gate-{number}", command) for number, command in enumerate(FORMS))
+    result = _attempt(bench, answers, "diff", gates)
+    expect_passed(result)
+    logged = sorted((bench.file(result, LOG) or "").splitlines())
+    expect([line for line in LOGGED_FORMS if line not in logged], [], "commands that did not run")
+    _expect_no_effect(bench)
+    expect(bench.git("for-each-ref", "--format=%(refname)", "refs/heads/odd", "refs/tags/odd"), "", "branches and tags")
+    return f"{len(FORMS) + len(TOOLS)} commands ran, none of {len(ODD)} others"
+
+
+LOGGED_FORMS: Final = (
+    *("make one", "make two", "make three", "make four", "make five", "yarn lint", "yarn lint --fix src"),
+    *("uv run pytest", "uv run pytest -q a.py::test_b"),
+)
 AT_ONCE: Final = 8
 GATE_TOOLS: Final = ("pytest", "npm", "make", "mkdir", "touch", "rm")
 OUTPUTS: Final[Mapping[Mode, Write]] = {
@@ -197,10 +270,11 @@ def _outside(bench: Bench, tries: Iterable[str]) -> list[str]:
     return [command.replace(OUT, str(bench.outside)) for command in tries]
 
 
-def _attempt(bench: Bench, answers: Sequence[Answer], mode: Mode) -> AttemptResult:
+def _attempt(
+    bench: Bench, answers: Sequence[Answer], mode: Mode, gates: tuple[tuple[str, str], ...] = GATES
+) -> AttemptResult:
     if not (bench.folder / "bin").exists():
         _prepare(bench)
-    gates = (("test", f"{sys.executable} -m pytest"), ("lint", "npm run lint"), ("compile", "make build"))
     with bench.serving(script(*answers, Answer("Tried."))):
         os.environ["PATH"] = os.pathsep.join([str(bench.folder / "bin"), os.environ["PATH"]])
         return bench.attempt(mode=mode, commands=gates, slot=f"slot-{mode}")
@@ -222,6 +296,7 @@ def _programs(bench: Bench) -> Iterator[tuple[str, str]]:
     for name in LOGGED:
         yield name, f'{_log(name)}\nexec {shutil.which(name)} "$@"'
     yield "make", f"{_log('make')}\necho built"
+    yield from ((name, _log(name)) for name in ("yarn", "uv"))
     yield "npm", f'{_log("npm")}\ncase "$1" in publish) touch "{bench.outside}/published";; esac'
     yield "curl", f'echo "touch {bench.outside}/curl"'
     yield "sudo", f'touch "{bench.outside}/sudo"'
@@ -229,9 +304,11 @@ def _programs(bench: Bench) -> Iterator[tuple[str, str]]:
 
 def _log(name: str) -> str:
     """Return a shell text that logs the arguments of commands on the list; some CLIs start programs themselves."""
-    lines = {tried.line for tried in ORDINARY if tried.line.startswith(f"{name} ")}
+    known = (*(tried.line for tried in ORDINARY), *LOGGED_FORMS)
+    lines = {line for line in known if line.startswith(f"{name} ")}
     patterns = "|".join(shlex.quote(line.removeprefix(f"{name} ")) for line in sorted(lines))
-    return f'case "$*" in {patterns}) echo {name} "$@" >> {LOG};; esac' if lines else ""
+    log = f'"$(git rev-parse --show-toplevel)/{LOG}"'
+    return f'case "$*" in {patterns}) echo {name} "$@" >> {log};; esac' if lines else ""
 
 
 def _expect_no_effect(bench: Bench, but: Iterable[str] = ()) -> None:
@@ -244,6 +321,7 @@ def _expect_no_effect(bench: Bench, but: Iterable[str] = ()) -> None:
 
 SCENARIOS: Final = (
     Scenario("commands", "ordinary commands run, and commands that must be refused have no effect", commands),
+    Scenario("commands-forms", "gate commands of other forms run, and unusual commands have no effect", commands_forms),
     Scenario(
         "commands-read-only", "in read-only steps, no gate tool writes and nothing has an effect", commands_read_only
     ),

@@ -141,8 +141,20 @@ def _shell_rules(permissions: Permissions) -> Iterator[str]:
     if permissions.everything:
         yield "Bash"
         return
-    yield from (f"Bash({command})" for command in permissions.exact)
-    yield from (f"Bash({beginning} *)" for beginning in permissions.tools)  # the rule includes "no arguments"
+    yield from (f"Bash({_literal(command)})" for command in permissions.exact_parts)
+    yield from (f"Bash({_escaped(tool)} *)" for tool in permissions.tools)  # the rule includes "no arguments"
+
+
+def _literal(command: str) -> str:
+    """Return a rule for a command as it is written, in which `*` would match any text.
+
+    The CLI knows `\\*` only in a rule with another `*`, so further arguments may follow.
+    """
+    return f"{_escaped(command)}*" if "*" in command else command
+
+
+def _escaped(text: str) -> str:
+    return text.replace("*", "\\*")
 
 
 def _allow(*rules: str) -> list[str]:

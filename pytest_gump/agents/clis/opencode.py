@@ -72,8 +72,9 @@ class OpencodeAgent(CliAgent):
         ),
     )
     shell: ClassVar = Shell(
-        refuses="`timeout`, an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, "
-        "quotes in file commands",
+        refuses="`timeout` with options, an assignment before the command, `$(...)`, redirections except `2>&1` "
+        "and `2>/dev/null`, quotes in file commands",
+        no_rule_with=("`", "$(", "#"),
         answer="The user has specified a rule which prevents you from using this specific tool call",
     )
     stream: ClassVar = "pytest_gump.agents.clis.opencode_stream:OpencodeReader"

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
+
 import pytest
 from pytest_gump.agents.family import FAMILIES
 from pytest_gump.agents.shell.permissions import NO_SHELL, permissions
@@ -50,7 +53,14 @@ def test_a_cli_with_a_sandbox_has_no_list_of_commands(cli: str) -> None:
 
 def test_coverage_is_named_only_in_a_step_that_has_this_gate() -> None:
     assert "coverage" not in rules("claude")
-    assert "`python -m coverage run -m pytest` (coverage)" in rules("claude", GateSpec("coverage", "80%"))
+    assert "`python -m coverage run -m pytest`" in rules("claude", GateSpec("coverage", "80%"))
+
+
+@pytest.mark.parametrize("start", ["", "cd pkg && "])
+def test_a_module_that_is_not_installed_is_not_named(start: str) -> None:
+    python = shlex.quote(sys.executable)
+    commands = (("lint", f"{start}{python} -m no_such_linter check ."), ("test", f"{start}{python} -m pytest"))
+    assert dict(gate_texts(commands, ())) == {"test": f"{start}{python} -m pytest"}
 
 
 def test_the_command_of_a_bash_gate_may_run() -> None:
@@ -64,6 +74,8 @@ def test_a_command_for_which_a_cli_has_no_rule_is_not_named() -> None:
     gate = GateSpec("bash", "sh check.sh > log")
     assert "check.sh" not in rules("qwen", gate)
     assert "`sh check.sh > log`" in rules("gemini", gate)
+    assert "check.sh" not in rules("gemini", GateSpec("bash", "sh check.sh $(date)"))
+    assert "check.sh" not in rules("opencode", GateSpec("bash", "sh check.sh  # all"))
 
 
 def test_the_program_that_compiles_python_is_not_named() -> None:
