@@ -135,7 +135,7 @@ def test_doctor_and_attempt_say_that_the_sandbox_of_codex_does_not_start(
     works = "# A project" in bench.server.main[-1].text
     problem = state(report, "codex")["problem"]
     assert works is (problem is None), problem
-    denied = "permission denied for 5 tool calls: a command that the sandbox stopped or could not start (5 times)"
+    denied = "5 tool calls refused: a command that the sandbox stopped or could not start (5 times)"
     assert works is (denied not in result.notes), result.notes
     if home == "elsewhere":
         assert works

@@ -119,7 +119,8 @@ class OpencodeAgent(CliAgent):
 
     def _argv(self, task: Task) -> Iterable[str]:
         # With a title, the CLI does not ask the model for one. That request would be on no stream.
-        argv = ["run", "--format", "json", f"--title=gump {task.step}"]
+        # Only the log contains the errors after which the CLI tries again.
+        argv = ["run", "--format", "json", "--print-logs", "--log-level=ERROR", f"--title=gump {task.step}"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:

@@ -223,3 +223,25 @@ def test_malformed_events_do_not_raise(kind: str, part: dict[str, Any], error: o
     reader = OpencodeReader(TASK)
     list(reader.feed(json.dumps({"type": kind, "part": part, "error": error}).encode()))
     assert reader.finish(exit_code=1, stderr="", stopped=False).outcome != "ok"
+
+
+LOGGED = (
+    'timestamp=2026-11-29T20:46:52.602Z level=ERROR run=37ec3ef9 message="stream error" providerID=openai modelID=x '
+    'small=false agent=build mode=primary error.error="AI_APICallError: {}"\n'
+)
+
+
+def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:
+    limited, broken = LOGGED.format("Rate limit reached for x"), LOGGED.format("socket hang up")
+    ending = end([], stderr=broken + limited, stopped=True)
+    assert (ending.outcome, ending.reason) == (
+        "quota",
+        "waited for a usage limit: AI_APICallError: Rate limit reached for x",
+    )
+    assert end([], stderr=limited + broken, stopped=True).outcome == "agent_error"
+    assert end(step(), stderr=limited, stopped=True).outcome == "agent_error"
+
+
+def test_the_log_is_not_the_reason_of_a_failure() -> None:
+    ending = end([], exit_code=1, stderr="Error: no model\n" + LOGGED.format("socket hang up"))
+    assert ending.reason.endswith("Error: no model")
