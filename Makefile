@@ -10,7 +10,7 @@
 # make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates
 # make test-readers      read the JUnit XML with two npm packages and check it against the schema; needs node and npm
 # make test-wheel        build wheel and sdist, compare them with the tree, install them, and run the demo from there
-# make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 1.6 GB once
+# make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 2 GB once
 # make test-agents-newest  compare the newest versions of the CLIs with the pinned ones: which tests behave differently
 # make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
 # make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour
@@ -156,7 +156,7 @@ $(AGENTS)/.installed: $(PINS) | $(INSTALLED)
 LENIENT := -W default::ResourceWarning -W default::pytest.PytestUnraisableExceptionWarning
 
 test-agents: $(AGENTS)/.installed
-	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 3 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
+	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 4 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
 
 # Installs the newest versions into a second folder each time, and runs the suite with both versions of each CLI that
 # has a newer one. Times in the findings are not compared.
@@ -164,11 +164,11 @@ test-agents-newest: $(AGENTS)/.installed
 	mkdir -p $(NEWEST)
 	sed -E 's/": "[0-9][^"]*"/": "latest"/' $(PINS) > $(NEWEST)/package.json
 	$(MAKE) AGENTS=$(NEWEST)/agents PINS=$(NEWEST)/package.json $(NEWEST)/agents/.installed
-	$(BIN)/python tools/newest_agents.py $(AGENTS) $(NEWEST)/agents $(WORKERS) $(LENIENT) $(PYTEST_ARGS)
+	$(BIN)/python tools/newest_agents.py $(AGENTS) $(NEWEST)/agents -n 4 --dist worksteal $(LENIENT) $(PYTEST_ARGS)
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut or workflow" tests/conformance/test_scenarios.py \
+		-k "status or overload or refused or cut or resume or token-limit or workflow" tests/conformance/test_scenarios.py \
 		tests/conformance/test_workflows.py $(PYTEST_ARGS)
 
 test-mutants: $(INSTALLED)

@@ -199,10 +199,11 @@ LET_THROUGH: Final[Mapping[str, Mapping[str, str]]] = {
 def commands(bench: Bench) -> str:
     """Try the ordinary commands and those that must be refused in a step that writes."""
     known = LET_THROUGH.get(bench.subject.cli, {})
-    tries = [*(tried.command for tried in ORDINARY), *_outside(bench, (*REFUSED, *known))]
-    result = _attempt(bench, [Answer("I try.", (Shell(command),)) for command in tries], "diff")
+    ordinary = [Answer("I try.", (Shell(tried.command),)) for tried in ORDINARY]
+    answers = [*ordinary, *_in_groups(_outside(bench, (*REFUSED, *known)))]
+    result = _attempt(bench, answers, "diff")
     expect_passed(result)
-    expect(len(bench.server.main), len(tries) + 1, "requests to the model")
+    expect(len(bench.server.main), len(answers) + 1, "requests to the model")
     _expect_no_effect(bench, known.values())
     refused = {tried.command for number, tried in enumerate(ORDINARY) if not _ran(bench, result, tried, number)}
     documented = NOT_ALLOWED[bench.subject.cli]
@@ -221,28 +222,26 @@ def _ran(bench: Bench, result: AttemptResult, tried: Try, number: int) -> bool:
     return tried.line in (bench.file(result, LOG) or "").splitlines()
 
 
-def commands_read_only(bench: Bench) -> str:
-    """Try the same in each mode that only reads: no command writes, and no gate tool starts."""
-    for mode, output in OUTPUTS.items():
-        tries = [
-            *(tried.command for tried in ORDINARY if tried.line.split()[0] in GATE_TOOLS),
-            *_outside(bench, REFUSED),
-        ]
-        answers = [
-            Answer("I try.", tuple(map(Shell, tries[start : start + AT_ONCE])))
-            for start in range(0, len(tries), AT_ONCE)
-        ]
+def read_only(bench: Bench) -> str:
+    """In each mode that only reads, the model tries to write with tools and commands, and delivers its file."""
+    for mode, (output, delivered) in OUTPUTS.items():
+        gate_tools = [tried.command for tried in ORDINARY if tried.line.split()[0] in GATE_TOOLS]
+        tries = ["echo stray > README.md", *gate_tools, *_outside(bench, REFUSED)]
+        answers = [Answer("I write where I must not.", _stray(bench)), *_in_groups(tries)]
         result = _attempt(bench, [*answers, Answer("Now the file.", (output,))], mode)
         expect_passed(result)
         expect(result.changed, (), f"changed files in mode {mode}")
+        expect(len(bench.server.main), len(answers) + 2, f"requests to the model in mode {mode}")
         _expect_no_effect(bench)
+        expect(_delivered(result), delivered, f"what a step in mode {mode} delivers")
+        expect([note for note in result.notes if "was missing" in note], [], "missing output files")
     return ""
 
 
 def commands_forms(bench: Bench) -> str:
     """Try gate commands of other forms and tools of other kinds, and then unusual forms of forbidden commands."""
-    tries = [*FORMS, *TOOLS, *_outside(bench, ODD)]
-    answers = [Answer("I try.", (Shell(command),)) for command in tries]
+    allowed = [Answer("I try.", (Shell(command),)) for command in (*FORMS, *TOOLS)]
+    answers = [*allowed, *_in_groups(_outside(bench, ODD))]
     gates = tuple((f"gate-{number}", command) for number, command in enumerate(FORMS))
     result = _attempt(bench, answers, "diff", gates)
     expect_passed(result)
@@ -257,13 +256,34 @@ LOGGED_FORMS: Final = (
     *("make one", "make two", "make three", "make four", "make five", "yarn lint", "yarn lint --fix src"),
     *("uv run pytest", "uv run pytest -q a.py::test_b"),
 )
+
+
+def _stray(bench: Bench) -> tuple[Write, ...]:
+    """Writes in the worktree, through the folder for output files, and in another folder with its name."""
+    paths = ("stray.txt", ".gump/out/../../through.txt", str(bench.outside / ".gump/out/artifact.txt"))
+    return tuple(Write(path, "stray\n") for path in paths)
+
+
+def _in_groups(tries: Sequence[str]) -> list[Answer]:
+    """Return answers that try several commands at the same time."""
+    groups = [tries[start : start + AT_ONCE] for start in range(0, len(tries), AT_ONCE)]
+    return [Answer("I try.", tuple(map(Shell, group))) for group in groups]
+
+
+def _delivered(result: AttemptResult) -> object:
+    if result.verdict is not None:
+        return result.verdict.comment
+    return result.artifact if result.plan is None else [item.name for item in result.plan]
+
+
 AT_ONCE: Final = 8
 GATE_TOOLS: Final = ("pytest", "npm", "make", "mkdir", "touch", "rm")
-OUTPUTS: Final[Mapping[Mode, Write]] = {
-    "plan": Write(".gump/out/plan.json", '[{"name": "first", "description": "Do it."}]'),
-    "artifact": Write(".gump/out/artifact.txt", "found\n"),
-    "review": Write(".gump/out/review.json", '{"pass": true}'),
+OUTPUTS: Final[Mapping[Mode, tuple[Write, object]]] = {
+    "plan": (Write(".gump/out/plan.json", '[{"name": "first", "description": "Do it."}]'), ["first"]),
+    "artifact": (Write(".gump/out/artifact.txt", "found\n"), "found\n"),
+    "review": (Write(".gump/out/review.json", '{"pass": true, "comment": "Looks right."}'), "Looks right."),
 }
+"""By mode: the file that the step requests, and what is delivered with it."""
 
 
 def _outside(bench: Bench, tries: Iterable[str]) -> list[str]:
@@ -322,7 +342,5 @@ def _expect_no_effect(bench: Bench, but: Iterable[str] = ()) -> None:
 SCENARIOS: Final = (
     Scenario("commands", "ordinary commands run, and commands that must be refused have no effect", commands),
     Scenario("commands-forms", "gate commands of other forms run, and unusual commands have no effect", commands_forms),
-    Scenario(
-        "commands-read-only", "in read-only steps, no gate tool writes and nothing has an effect", commands_read_only
-    ),
+    Scenario("read-only", "in read-only steps, neither tools nor commands change anything", read_only),
 )

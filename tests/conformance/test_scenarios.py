@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 PATIENCE_S = 400.0 if "GUMP_AGENTS_SLOW" in os.environ else 15.0
 """How long a CLI may repeat a request that always fails."""
 
-APPLICABLE = [(cli, scenario) for scenario in SCENARIOS for cli in CLIS if left_out(cli, scenario) is None]
+CONTAINED = {} if "GUMP_AGENTS_SLOW" in os.environ else {"resume": "fork", "token-limit": "budget"}
+"""Scenarios of which another one contains all that depends on the CLI. Only `make test-agents-slow` runs them."""
+
+APPLICABLE = [
+    (cli, scenario)
+    for scenario in SCENARIOS
+    for cli in CLIS
+    if left_out(cli, scenario) is None and scenario not in CONTAINED
+]
 
 
 @pytest.mark.parametrize(("cli", "scenario"), APPLICABLE, ids=["-".join(pair) for pair in APPLICABLE])
