@@ -54,7 +54,7 @@ class GeminiAgent(CliAgent):
         refuses="an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, quotes in "
         "file commands",
         no_rule_with=("`", "$(", "<(", "#"),
-        answer="Tool execution denied by policy.",
+        answer="Tool execution denied by policy",
     )
     stream: ClassVar = "pytest_gump.agents.clis.gemini_stream:GeminiReader"
     models: ClassVar = {

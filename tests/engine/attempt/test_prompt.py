@@ -9,6 +9,7 @@ from pytest_gump.engine.attempt.prompt import (
     CONTEXT,
     CONVENTIONS,
     FAILED,
+    RULES,
     PromptParts,
     compose,
     head_sections,
@@ -16,6 +17,7 @@ from pytest_gump.engine.attempt.prompt import (
     replan_item_prompt,
     replan_prompt,
 )
+from pytest_gump.engine.checks.bounds import PROTECTED
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import (
     AttemptResult,
@@ -136,6 +138,16 @@ def test_plan_item_with_only_protected_files_allows_none_of_them() -> None:
     assert "lists no other files" in section
 
 
+def test_a_step_that_writes_names_each_protected_file_but_its_key_does_not() -> None:
+    sections = head_sections(PromptParts("x", "diff"))
+    (section,) = [section for section in sections if section.title == RULES]
+    assert all(f"`{pattern}`" in section.text for pattern in PROTECTED)
+    assert section.key is not None
+    assert "protected" not in section.key
+    assert ".claude" not in section.key
+    assert ".claude" not in text(PromptParts("x", "review"), RULES)
+
+
 def test_failure_section_has_gate_command_exit_code_and_output() -> None:
     parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
     section = text(parts, FAILED)
@@ -151,7 +163,7 @@ def test_failure_section_has_gate_command_exit_code_and_output() -> None:
 
 def test_failure_section_says_that_the_tree_was_reset() -> None:
     section = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
-    assert "were set back" in section
+    assert "were reset" in section
     assert "What it had changed" in section
 
 

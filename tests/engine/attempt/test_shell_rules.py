@@ -36,13 +36,25 @@ def test_commands_that_may_run_are_named_as_people_type_them(cli: str) -> None:
         "  - exactly as it is written here: `make` (compile)",
         "  - exactly as it is written here: `make docs`",
     ]
-    assert lines[-2].startswith("  - for files in the current directory: `cp`, ")
+    assert lines[-2].startswith("  - with paths inside the current directory: `cp`, ")
     assert "/opt/v" not in rules(cli)
 
 
 @pytest.mark.parametrize("cli", LIMITED)
 def test_the_answer_to_a_refused_command_is_said_beforehand(cli: str) -> None:
     assert f'Every other command is refused with "{FAMILIES[cli].shell.answer}".' in rules(cli)
+
+
+@pytest.mark.parametrize("cli", LIMITED)
+def test_a_command_may_begin_with_cd_unless_the_cli_refuses_it(cli: str) -> None:
+    assert ("begin with `cd FOLDER &&`" in rules(cli)) == (cli != "qwen")
+    assert ("`cd`, " in rules(cli)) == (cli == "qwen")
+
+
+@pytest.mark.parametrize("cli", LIMITED)
+def test_the_commands_that_run_without_arguments_are_set_apart(cli: str) -> None:
+    separate = "`wc`; without arguments of your own: `git diff`"
+    assert (separate in rules(cli)) != ("`wc`, and others that only read" in rules(cli))
 
 
 @pytest.mark.parametrize("cli", SANDBOXED)
