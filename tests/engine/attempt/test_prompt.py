@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.agents.streams.refusals import Refusals
 from pytest_gump.engine.attempt.feedback import _shares, fenced
 from pytest_gump.engine.attempt.prompt import (
     CONTEXT,
@@ -174,17 +175,21 @@ def test_earlier_failures_take_one_line_each() -> None:
     assert "long story" not in section
 
 
-def test_failure_section_has_the_notes_except_about_masked_secrets() -> None:
+def test_failure_section_has_the_notes_except_about_masked_secrets_and_settings() -> None:
     """A replayed attempt has no secrets left to mask, so this note would change the prompt of a replay."""
-    noted = failure(notes=("setup ran again", "secrets were masked in stream.ndjson"))
+    refusals = Refusals()
+    refusals.add("Bash 'ls'", is_command=True)
+    notes = ("setup ran again", "secrets were masked in stream.ndjson", refusals.note(may_run=True))
+    noted = failure(notes=notes)
     section = text(PromptParts("x", "diff", failed=[noted]), FAILED)
     assert "Also noted:\n- setup ran again" in section
     assert "masked" not in section
+    assert "- 1 tool call refused: Bash 'ls'" in section
 
 
 def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
     guarded = failure(outcome=Outcome.GUARD, guard="max_turns", reason="guard max_turns: turn 41 began, limit 40")
-    assert "stopped by the guard `max_turns`" in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
+    assert "The guard `max_turns` stopped the agent." in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
     reviewed = failure(outcome=Outcome.REVIEW_FAILED, verdict=Verdict(passed=False, comment="line 3 is wrong"))
     assert "### The reviewer's comment\n\nline 3 is wrong" in text(PromptParts("x", "diff", failed=[reviewed]), FAILED)
 
