@@ -78,7 +78,7 @@ class Bench:
 
     @property
     def project(self) -> Path:
-        return self.folder / "project"
+        return self.folder / "work" / "project"
 
     @property
     def slots(self) -> Path:

@@ -81,12 +81,13 @@ def checkout(bench: Bench) -> str:
     """The user's checkout does not change, even in TMPDIR. An attempt to write into it is refused, or fails."""
     target = bench.project / "README.md"
     before = target.read_text(encoding="utf-8")
-    tries = (Write(str(target), "mine\n"),), (Shell(f"echo mine > {bench.project}/new.txt"),)
-    with bench.serving(script(*(Answer("I write there.", actions) for actions in tries), Answer("Tried."))):
-        os.environ["TMPDIR"] = str(bench.folder)
+    tries = Write(str(target), "mine\n"), Shell(f"echo mine > {bench.project}/new.txt"), Shell("cp README.md ran.txt")
+    with bench.serving(script(*(Answer("I write.", (tried,)) for tried in tries), Answer("Tried."))):
+        os.environ["TMPDIR"] = str(bench.project.parent)
         result = bench.attempt()
     expect(target.read_text(encoding="utf-8"), before, "the checkout's file")
     expect_that(not (bench.project / "new.txt").exists(), "a command wrote into the checkout")
+    expect_that(bench.file(result, "ran.txt"), "no command ran, so nothing is shown about commands")
     expect_outcome(result, Outcome.PASSED, Outcome.OUT_OF_BOUNDS)
     return "the attempt fails" if not result.passed else "the CLI refuses"
 

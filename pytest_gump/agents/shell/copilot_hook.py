@@ -1,7 +1,7 @@
 """The hook that GitHub Copilot CLI runs before each tool call; it refuses commands that the CLI's rules let through.
 
-A rule of the CLI is only the name of a program, and the CLI does not see every path. So this checks the arguments. It
-is only for commands that the CLI would run: it never allows anything.
+A rule of the CLI is only the name of a program, and the CLI does not see every path. The hook therefore checks the
+arguments. It can only refuse a command that the CLI would run.
 
 It runs as `python copilot_hook.py ALLOWED` without the package, because it starts for each tool call.
 """

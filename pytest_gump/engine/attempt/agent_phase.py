@@ -214,7 +214,7 @@ class _Listener:
         )
 
     def _breach(self, ending: Ending) -> Breach | None:
-        """Return the breach. A CLI that was silent because it waits for a usage limit has breached none."""
+        """Return the breach; none for a CLI that was silent because it waits for a usage limit."""
         is_waiting = self.breach is not None and self.breach.guard == "silence" and ending.outcome == "quota"
         breach = None if is_waiting else self.breach
         return breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending)

@@ -34,7 +34,7 @@ def permitted(
 def gate_texts(commands: Iterable[tuple[str, str]], gates: Iterable[GateSpec]) -> Iterator[tuple[str, str]]:
     """Yield the gate commands that help an agent, each with its label.
 
-    Not among them: modules of Python that are not installed, such as a linter that only a settings file names, and the
+    Modules of Python that are not installed are left out, such as a linter that only a settings file names. So is the
     command for coverage in a step without this gate.
     """
     gates = tuple(gates)
