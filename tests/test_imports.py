@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.agents.family import FAMILIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,7 +152,9 @@ assert started == ["git"] * 8, started
 
 def test_doctor_without_a_workflow_does_not_load_attempts(project: GumpProject) -> None:
     loaded = alone(project.path, "from pytest_gump.cli.program import main; main(['doctor'])")
-    loaded.check(modules=120, dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt")
+    loaded.check(
+        modules=113 + len(FAMILIES), dataclasses=42, without="pydantic yaml git pytest_gump.engine.attempt.attempt"
+    )
 
 
 def test_a_dry_run_does_not_load_the_modules_of_a_run(ran: GumpProject) -> None:

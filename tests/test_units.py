@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from pytest_gump.units import (
     parse_age,
     parse_duration,
     plural,
+    round_usd,
 )
 
 
@@ -62,10 +65,10 @@ def test_sums_show_that_a_part_is_unknown(amount: float, has_unknown: bool, text
 
 @pytest.mark.parametrize(
     ("amount", "text"),
-    [(0, "$0.00"), (0.3, "$0.30"), (0.0094, "$0.0094"), (0.0189, "$0.0189"), (0.00001, "$0.0000"), (0.29999, "$0.30"),
-     (0.9999, "$0.9999"), (0.99999, "$1.00"), (1.1884, "$1.19"), (12, "$12.00")],
+    [(0, "$0.00"), (0.3, "$0.30"), (0.0094, "$0.0094"), (0.0189, "$0.0189"), (0.00001, "$0.0001"), (0.29999, "$0.30"),
+     (0.9999, "$0.9999"), (0.99999, "$1.00"), (1.1884, "$1.1884"), (12, "$12.00")],
 )  # fmt: skip
-def test_dollars_below_one_have_four_decimals_except_whole_cents(amount: float, text: str) -> None:
+def test_dollars_have_four_decimals_except_whole_cents(amount: float, text: str) -> None:
     assert format_usd(amount) == text
 
 
@@ -74,10 +77,15 @@ def test_a_sum_is_written_like_its_parts() -> None:
     assert [format_usd(one) for one in (*parts, sum(parts))] == ["$0.0094", "$0.0095", "$0.0189"]
 
 
-@given(st.floats(0, 10))
-def test_a_sum_of_one_cost_is_shown_like_that_cost(amount: float) -> None:
-    assert format_usd(0.00944975) == format_usd(round(0.00944975, 6)) == "$0.0095"
-    assert format_usd(amount) == format_usd(round(amount, 6))
+@given(st.lists(st.floats(0, 10), max_size=50))
+def test_a_sum_of_recorded_costs_is_the_sum_of_the_shown_costs(amounts: list[float]) -> None:
+    recorded = [round_usd(amount) for amount in amounts]
+    shown = [Decimal(format_usd(amount).removeprefix("$")) for amount in recorded]
+    assert Decimal(format_usd(sum(recorded)).removeprefix("$")) == sum(shown)
+
+
+def test_a_cost_is_not_rounded_to_zero() -> None:
+    assert (round_usd(0.0), round_usd(0.000001), round_usd(0.00944975)) == (0.0, 0.0001, 0.0094)
 
 
 def test_a_time_on_another_day_has_its_date() -> None:

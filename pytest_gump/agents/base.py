@@ -108,6 +108,8 @@ class Task:
     """What the agent may run. An adapter translates it into the rules of its CLI as well as the CLI allows."""
     folder: Path | None = None
     """Folder of `Command.files`, outside of the worktree; None if the command will not be started."""
+    checkout: Path | None = None
+    """The user's checkout, in which the agent must not write; None if the command will not be started."""
     prompt_key: str = ""
     """The text that a cassette compares: the declared parts of the prompt, without the reports of failures."""
 

@@ -57,6 +57,16 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Sandbox:
+    """The CLI's sandbox of the operating system for commands of the model."""
+
+    probe: tuple[str, ...]
+    """Arguments of the CLI that run a command in it. The exit code is 0 if it works."""
+    needs: str
+    """What it needs on this machine."""
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     name: str
     """Name of the executable."""
@@ -67,6 +77,7 @@ class Program:
     tested: Versions | None
     """None if the adapter was written from documentation and was never run with the CLI."""
     login: Login
+    sandbox: Sandbox | None = None
 
     def missing(self) -> str | None:
         """Return why the CLI cannot start here and what to do; None if it can start."""

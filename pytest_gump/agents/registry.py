@@ -11,6 +11,7 @@ from pytest_gump.errors import AgentError, suggest
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import Agent
+    from pytest_gump.agents.clis.adapter import CliAgent
 
 ADAPTER: Final = ("name", "cli", "cost", "missing", "command", "reader")
 """Attributes that an adapter from a hook must have."""
@@ -88,11 +89,20 @@ def models_of(name: str, extra: Extra | None = None) -> str | None:
 
 def why_unknown(agent: Agent) -> str:
     """Return why the cost of an agent is `unknown`."""
+    built_in = _as_built_in(agent)
+    return "its adapter declares it as unknown" if built_in is None else built_in.why_unknown
+
+
+def why_unpriced(agent: Agent) -> str:
+    """Return why `gump models` shows no price for an agent."""
+    built_in = _as_built_in(agent)
+    return "its adapter computes the cost" if built_in is None else built_in.why_unpriced
+
+
+def _as_built_in(agent: Agent) -> CliAgent | None:
     from pytest_gump.agents.clis.adapter import CliAgent  # loaded only if an agent of a CLI is used
 
-    if isinstance(agent, CliAgent) and type(agent) is FAMILIES.get(agent.cli):
-        return agent.why_unknown
-    return "its adapter declares it as unknown"
+    return agent if isinstance(agent, CliAgent) and type(agent) is FAMILIES.get(agent.cli) else None
 
 
 def known(extra: Extra | None = None) -> list[str]:

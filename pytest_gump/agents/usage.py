@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from pytest_gump.units import round_usd
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -80,9 +82,11 @@ class Usage:
         return self.tokens.suffice(self.turns)
 
     @property
-    def if_credible(self) -> Usage:
-        """This usage, with an unknown cost if it is not credible."""
-        return self if self.is_credible else replace(self, cost_usd=None, provenance="unknown")
+    def recorded(self) -> Usage:
+        """This usage as results keep it: with a rounded cost, or an unknown cost if it is not credible."""
+        if not self.is_credible:
+            return replace(self, cost_usd=None, provenance="unknown")
+        return replace(self, cost_usd=None if self.cost_usd is None else round_usd(self.cost_usd))
 
     @property
     def is_empty(self) -> bool:

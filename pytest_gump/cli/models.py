@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from pytest_gump.cli.output import Out
 
 HEAD = ("agent", "CLI", "model", "window", "input", "output")
+COLUMNS = 80
+"""Width of the lines below the table."""
 NUMBERS = ("window", "input", "output")
 
 
@@ -42,6 +45,8 @@ class Row:
     """Source of an attempt's cost: `reported` by the CLI, `estimated` with these prices, or `unknown`."""
     price_source: str | None
     """Source of the price: `gump_prices`, or table and version, with the table's name of the model if different."""
+    no_price: str | None
+    """Why there is no price; None if there is one."""
 
 
 def add(commands: Commands) -> None:
@@ -84,10 +89,14 @@ def _explain(rows: Sequence[Row], out: Out) -> None:
         if model:
             agents = ", ".join(row.agent for row in rows if row.price_source == source)
             out.text(f"{agents}: {'price from' if model == source else 'priced as'} {model}")
+    for reason in dict.fromkeys(row.no_price for row in rows if row.no_price):
+        agents = ", ".join(row.agent for row in rows if row.no_price == reason)
+        out.text("\n".join(textwrap.wrap(f"no price ({reason}): {agents}", COLUMNS, subsequent_indent="  ")))
     if reporting := dict.fromkeys(row.cli for row in rows if row.cost == "reported"):
         out.text(f"the cost of an attempt is reported by {listed([*reporting])}")
     if any(row.cost != "reported" for row in rows):
         out.text("other costs are estimated from these prices, and unknown without a price")
+        out.text("gump_prices sets a price of your own")
     out.text("CLI:MODEL names any other model; without a model or version, the CLI chooses")
 
 
@@ -111,6 +120,7 @@ def _row(name: str, agent: Agent) -> Row:
         dollars["write"],
         agent.cost,
         source if priced in {model, agent.cli} else source and f"{source}, {priced}",
+        registry.why_unpriced(agent) if dollars["input"] is None else None,
     )
 
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.cli.command import add_command, add_json, add_run, positive
-from pytest_gump.cli.report_text import write_report
+from pytest_gump.cli.report_text import STALLS_HEAD, stall_cells, write_report
 from pytest_gump.cli.runs import Unreadable, all_runs, find, read_runs
 from pytest_gump.engine.reporting.report_data import report_data
 from pytest_gump.engine.reporting.summary import runs_data
@@ -97,7 +97,28 @@ def _write_last(data: Data, out: Out) -> None:
     ]
     head = ("step", "agent", "attempts", "passed", "cost", "time")
     out.table(head, rows, right=("attempts", "passed", "cost", "time"))
+    _write_turns(data["steps"], out)
     _write_trend(data["trend"], out)
+
+
+def _write_turns(steps: list[Data], out: Out) -> None:
+    """Write what the turns of each step and agent did. The first write is the median over the attempts."""
+    rows = [
+        (
+            step["step"],
+            step["agent"],
+            str(step["turns"]),
+            *stall_cells(step),
+            "" if step["first_write_s"] is None else format_duration(step["first_write_s"]),
+            format_duration(step["longest_silence_s"]),
+        )
+        for step in steps
+        if step["turns"]
+    ]
+    if rows:
+        out.heading("turns and tool calls")
+        right = ("turns", *STALLS_HEAD)
+        out.table(("step", "agent", *right), rows, right=right, optional=("silence", "other", "text", "agent"))
 
 
 def _write_trend(trend: list[Data], out: Out) -> None:

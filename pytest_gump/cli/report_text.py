@@ -37,7 +37,8 @@ STALLS: Final = {
     "tools_corrected": "corrected",
     "failure_loops": "loops",
 }
-TURNS_HEAD: Final = ("step", "no", "turns", *TURN_KINDS, *STALLS.values(), "first write", "silence")
+STALLS_HEAD: Final = (*TURN_KINDS, *STALLS.values(), "first write", "silence")
+TURNS_HEAD: Final = ("step", "no", "turns", *STALLS_HEAD)
 
 
 def write_report(data: Data, out: Out) -> None:
@@ -221,9 +222,12 @@ def _attempts(data: Data) -> Iterator[tuple[str, Data]]:
 
 
 def _turns(data: Data, out: Out) -> None:
-    """Write a row for each attempt with turns. Columns without a value are left out."""
+    """Write a row for each attempt with turns. On a narrow terminal, some columns are left out."""
     rows = [row for step in data["steps"] for row in _turn_rows(step)]
     if rows:
+        totals = data["totals"]
+        silence = format_duration(totals["longest_silence_s"])
+        rows.append(("total", "", str(totals["turns"]), *stall_cells(totals), "", silence))
         out.heading("turns and tool calls")
         out.table(TURNS_HEAD, rows, right=TURNS_HEAD[1:], optional=("silence", "other", "text"))
 
@@ -235,11 +239,16 @@ def _turn_rows(step: Data) -> Iterator[tuple[str, ...]]:
             "" if number else step["path"],
             str(attempt["attempt"]),
             str(attempt["turns"]),
-            *(str(attempt["turn_kinds"][kind] or "") for kind in TURN_KINDS),
-            *(str(attempt[name] or "") for name in STALLS),
+            *stall_cells(attempt),
             _first_write(attempt),
             format_duration(attempt["longest_silence_s"]),
         )
+
+
+def stall_cells(data: Data) -> Iterator[str]:
+    """Yield the turns of each kind and the counts of stalls; a zero is empty."""
+    yield from (str(data["turn_kinds"][kind] or "") for kind in TURN_KINDS)
+    yield from (str(data[name] or "") for name in STALLS)
 
 
 def _first_write(attempt: Data) -> str:

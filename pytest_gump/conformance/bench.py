@@ -53,7 +53,9 @@ COMMANDS: Final = (
 """Commands that the agent may run without a permission prompt."""
 
 SLOT: Final = "slot"
-_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ")
+SHARED: Final = ("COPILOT_CACHE_HOME", "NODE_COMPILE_CACHE")
+"""Variables for folders that CLIs fill at their first start. If they are set, all scenarios share these folders."""
+_KEPT: Final = ("PATH", "LANG", "LC_ALL", "TZ", *SHARED)
 _USER: Final = ("-c", "user.name=A User", "-c", "user.email=user@example.org")
 
 
@@ -76,7 +78,7 @@ class Bench:
 
     @property
     def project(self) -> Path:
-        return self.folder / "project"
+        return self.folder / "work" / "project"
 
     @property
     def slots(self) -> Path:
@@ -185,7 +187,7 @@ class Bench:
                 supervisor=supervisor,
                 agents=resolve,
                 gates={},
-                settings=Settings(),
+                settings=Settings(agent_env=SHARED),
                 scratch=self.folder / "attempts",
                 listen=self._on_event,
             )

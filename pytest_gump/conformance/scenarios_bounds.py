@@ -16,36 +16,6 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult, Mode
 
 
-def read_only(bench: Bench) -> str:
-    """The model tries to write in four ways, is refused, and still delivers its artifact."""
-    result = _disobey(
-        bench,
-        "artifact",
-        Answer("I write where I must not.", (Write("stray.txt", "stray\n"),)),
-        Answer("Then with the shell.", (Shell("echo stray > shell.txt"),)),
-        Answer("Through its own folder.", (Write(".gump/out/../../through.txt", "stray\n"),)),
-        Answer("In a folder of that name.", (Write(str(bench.outside / ".gump/out/artifact.txt"), "stray\n"),)),
-        output=Write(".gump/out/artifact.txt", "what I found\n"),
-    )
-    expect(result.artifact, "what I found\n", "the artifact")
-    expect([path.name for path in bench.outside.iterdir()], [], "files outside")
-    return ""
-
-
-def read_only_plan(bench: Bench) -> str:
-    items = [{"name": "one", "description": "Do the one.", "files": ["one.py"]}]
-    result = _disobey(bench, "plan", *STRAY, output=Write(".gump/out/plan.json", json.dumps(items)))
-    expect([item.name for item in result.plan or ()], ["one"], "the items of the plan")
-    return ""
-
-
-def read_only_review(bench: Bench) -> str:
-    verdict = {"pass": True, "comment": "Looks right."}
-    result = _disobey(bench, "review", *STRAY, output=Write(".gump/out/review.json", json.dumps(verdict)))
-    expect(result.verdict is not None and result.verdict.comment, "Looks right.", "the comment of the verdict")
-    return ""
-
-
 def read_only_fork(bench: Bench) -> str:
     """A review that forks a writing conversation cannot write; a diff step that forks the review's conversation can."""
     first_words = Answer("I write.", (Write("first.txt", "first\n"),))
@@ -82,9 +52,10 @@ def _disobey(bench: Bench, mode: Mode, *answers: Answer, output: Write, **change
 
 
 def confined(bench: Bench) -> str:
-    """Neither the tool nor the shell of the CLI writes into other folders of the user."""
+    """Neither tools nor commands write into other folders of the user, and no command sees the user's variables."""
     outside = bench.outside
     disobedient = (
+        Answer("I look.", (Shell("sh env.sh"),)),
         Answer("I write outside.", (Write(str(outside / "file.txt"), "stray\n"),)),
         Answer("Then with the shell.", (Shell(f"echo stray > {outside}/shell.txt"),)),
         Answer("Behind an allowed command.", (Shell(f"sh copy.sh; touch {outside}/chained.txt"),)),
@@ -93,19 +64,30 @@ def confined(bench: Bench) -> str:
         Answer("On a second line.", (Shell(f"sh copy.sh\ntouch {outside}/second.txt"),)),
         Answer("Tried."),
     )
-    result = bench.play(*disobedient)
+    with bench.serving(script(*disobedient)):
+        os.environ["MY_OWN_TOKEN"] = USERS
+        result = bench.attempt()
     expect([path.name for path in outside.iterdir()], [], "files outside")
     count = len(bench.server.main)
     expect_that(count == len(disobedient), f"the CLI ended after {count} answers: {result.reason}")
-    return "" if result.passed else f"ends as {result.outcome}"
+    seen = bench.file(result, "env.txt")
+    expect_that(seen is not None and "PATH=" in seen, f"the command did not run: {result.outcome}: {result.reason}")
+    expect_that(USERS not in str(seen), "a variable of the user was passed on")
+    key = "commands see the CLI's key" if KEY in str(seen) else "commands do not see the CLI's key"
+    return key if result.passed else f"ends as {result.outcome}; {key}"
 
 
 def checkout(bench: Bench) -> str:
-    """The user's checkout does not change. An attempt to write into it is refused, or fails."""
+    """The user's checkout does not change, even in TMPDIR. An attempt to write into it is refused, or fails."""
     target = bench.project / "README.md"
     before = target.read_text(encoding="utf-8")
-    result = bench.play(Answer("I write there.", (Write(str(target), "mine\n"),)), Answer("Tried."))
+    tries = Write(str(target), "mine\n"), Shell(f"echo mine > {bench.project}/new.txt"), Shell("cp README.md ran.txt")
+    with bench.serving(script(*(Answer("I write.", (tried,)) for tried in tries), Answer("Tried."))):
+        os.environ["TMPDIR"] = str(bench.project.parent)
+        result = bench.attempt()
     expect(target.read_text(encoding="utf-8"), before, "the checkout's file")
+    expect_that(not (bench.project / "new.txt").exists(), "a command wrote into the checkout")
+    expect_that(bench.file(result, "ran.txt"), "no command ran, so nothing is shown about commands")
     expect_outcome(result, Outcome.PASSED, Outcome.OUT_OF_BOUNDS)
     return "the attempt fails" if not result.passed else "the CLI refuses"
 
@@ -118,17 +100,6 @@ def no_write(bench: Bench) -> str:
     expect_outcome(result, Outcome.GUARD, guard="no_write")
     expect(bench.file(result, "greeting.txt"), None, "the file in the snapshot")
     return result.reason
-
-
-def environment(bench: Bench) -> str:
-    """A variable that is not on the adapter's list does not reach a command that the model runs."""
-    with bench.serving(script(Answer("I look.", (Shell("sh env.sh"),)), Answer("Seen."))):
-        os.environ["MY_OWN_TOKEN"] = USERS
-        result = bench.attempt()
-    seen = bench.file(result, "env.txt")
-    expect_that(seen is not None and "PATH=" in seen, f"the command did not run: {result.outcome}: {result.reason}")
-    expect_that(USERS not in str(seen), "a variable of the user was passed on")
-    return "commands see the CLI's key" if KEY in str(seen) else "commands do not see the CLI's key"
 
 
 USERS: Final = "a-token-of-the-user"
@@ -215,13 +186,9 @@ SETTINGS: Final = {
 """By CLI: files of a project whose settings start a command."""
 
 SCENARIOS: Final = (
-    Scenario("read-only", "an artifact step cannot change the tree, and still delivers its file", read_only),
-    Scenario("read-only-plan", "a plan step cannot change the tree, and still delivers its plan", read_only_plan),
-    Scenario("read-only-review", "a review cannot change the tree, and still delivers its verdict", read_only_review),
     Scenario("read-only-fork", "a review in a forked conversation cannot write; a fork of that can", read_only_fork),
-    Scenario("confined", "neither tools nor shell write outside the worktree", confined),
+    Scenario("confined", "tools and commands write only in the worktree, and see no variables of the user", confined),
     Scenario("checkout", "the user's checkout does not change", checkout),
     Scenario("no-write", "the guard no_write ends an attempt that writes", no_write),
-    Scenario("environment", "commands do not see variables that are not on the adapter's list", environment),
     Scenario("tree-settings", "hooks, MCP servers and variables of the project's settings are not used", tree_settings),
 )

@@ -78,7 +78,7 @@ def run(
     for cli in cli_names:
         for scenario in chosen:
             say(f"{cli}: {scenario.name} ...")
-            findings.append(_try(SUBJECTS[cli], scenario, scratch or _default_scratch(), patience_s))
+            findings.append(_try(SUBJECTS[cli], scenario, scratch or default_scratch(), patience_s))
             say(_line(findings[-1]))
     return findings
 
@@ -130,7 +130,7 @@ def _bench(subject: Subject, scenario: Scenario, scratch: Path, patience_s: floa
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _default_scratch() -> Path:
+def default_scratch() -> Path:
     """Return a folder in the user's cache. In /tmp, tests would prove nothing: some sandboxes allow writes there."""
     cache = os.environ.get("XDG_CACHE_HOME", "")
     base = Path(cache if os.path.isabs(cache) else os.path.expanduser("~/.cache"))  # noqa: PTH111, PTH117

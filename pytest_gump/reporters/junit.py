@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
@@ -13,13 +14,14 @@ from _pytest.junitxml import (  # no public API for a testcase's system-out; tes
 from pytest_gump.agents.usage import worst_provenance
 from pytest_gump.engine.reporting.notices import no_change, skipped_gates
 from pytest_gump.text import clean_text
-from pytest_gump.units import format_duration, format_usd, plural
+from pytest_gump.units import USD_DIGITS, format_duration, format_usd, plural
 
 if TYPE_CHECKING:
     import pytest
 
     from pytest_gump.collect import StepItem
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+    from pytest_gump.order import ToolUse
 
 
 def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]]:
@@ -31,7 +33,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
         ("gump.agent", last.agent or last.mode),
         ("gump.outcome", step.outcome),
         ("gump.attempts", str(len(step.attempts))),
-        ("gump.cost_usd", f"{step.total.cost_usd:.6f}"),
+        ("gump.cost_usd", f"{step.total.cost_usd:.{USD_DIGITS}f}"),
         ("gump.cost_provenance", _provenance(step)),
     ]
     if last.reused or last.number in record.reused:
@@ -44,7 +46,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
 
 
 def step_details(step: StepRecord) -> list[tuple[str, str]]:
-    """Return further values of a step: sums of all attempts, and the longest context."""
+    """Return further values of a step: sums of all attempts, the longest context and silence, and the first write."""
     total, last = step.total, step.attempts[-1]
     details = [
         ("gump.mode", last.mode),
@@ -57,7 +59,10 @@ def step_details(step: StepRecord) -> list[tuple[str, str]]:
         ("gump.tokens_reasoning", str(total.tokens.reasoning)),
         ("gump.context_tokens", str(total.context_tokens)),
         ("gump.duration_s", f"{total.duration_s:.3f}"),
+        *((f"gump.{name}", value) for name, value in _stalls(step.tool_use).items()),
     ]
+    if (first_write_s := step.tool_use.first_write_s) is not None:
+        details.append(("gump.first_write_s", f"{first_write_s:.3f}"))
     if last.result is not None:
         details.append(("gump.files_changed", str(len(last.result.changed))))
         if last.result.snapshot:
@@ -74,15 +79,29 @@ def suite_properties(record: RunRecord, suffix: str = "") -> list[tuple[str, str
         "base": record.base,
         "branch": record.branch,
         "status": record.status,
-        "cost_usd": f"{total.cost_usd:.6f}",
+        "cost_usd": f"{total.cost_usd:.{USD_DIGITS}f}",
         "cost_unknown_attempts": str(total.unknown),
         "attempts": str(total.attempts),
         "turns": str(total.turns),
+        "tool_calls": str(total.tool_calls),
+        **_stalls(record.tool_use),
         "duration_s": f"{record.duration_s:.3f}",
         **({"resumed": str(record.resumed)} if record.resumed else {}),
         **({"origin": record.origin} if record.origin else {}),
     }
     return [(f"gump.{name}{suffix}", value) for name, value in values.items()]
+
+
+def _stalls(use: ToolUse) -> dict[str, str]:
+    """Return what the turns did, and where the agent made no progress."""
+    return {
+        **{f"turns_{kind}": str(count) for kind, count in asdict(use.kinds).items()},
+        "tools_failed": str(use.failed),
+        "tools_repeated": str(use.repeated),
+        "tools_corrected": str(use.corrected),
+        "failure_loops": str(use.failure_loops),
+        "longest_silence_s": f"{use.longest_silence_s:.3f}",
+    }
 
 
 def system_out(step: StepRecord) -> ET.Element:

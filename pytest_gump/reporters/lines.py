@@ -130,7 +130,7 @@ def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], mar
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:
-    """Return `run passed — 3 items, 6 steps, 1 escalation, $1.19, 13m`."""
+    """Return `run passed — 3 items, 6 steps, 1 escalation, $1.1884, 13m`."""
     return f"run {record.status} {marks.dash} {', '.join(run_facts(record))}"
 
 

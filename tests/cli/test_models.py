@@ -47,6 +47,21 @@ def test_a_name_without_a_model_has_no_price(gump: Gump) -> None:
     assert (row["model"], row["input"], row["context"], row["cost"]) == (None, None, None, "unknown")
 
 
+def test_every_name_has_a_price_or_a_reason_why_not(gump: Gump) -> None:
+    listed = rows(gump)
+    assert [name for name, row in listed.items() if (row["input"] is None) != bool(row["no_price"])] == []
+    reasons = {name: listed[name]["no_price"] for name in ("copilot", "cursor-gpt5", "claude-opusplan", "codex-gpt55")}
+    assert reasons == {
+        "copilot": "the CLI chooses the model",
+        "cursor-gpt5": "Cursor bills by its own plan",
+        "claude-opusplan": "it uses two models",
+        "codex-gpt55": None,
+    }
+    output = gump.good("models")
+    assert "no price (not in the price table): codex-gpt53-spark\n" in output
+    assert "no price (the CLI chooses the model): claude, codex, gemini" in output
+
+
 def test_prices_of_cursor_are_unknown(gump: Gump) -> None:
     row = rows(gump)["cursor-gemini"]
     assert (row["model"], row["input"], row["cost"]) == ("gemini-3.1-pro", None, "unknown")

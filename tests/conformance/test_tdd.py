@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from pytest_gump.conformance.bench import SHARED
 from pytest_gump.conformance.model.script import Answer, Scene, Script, Write
 from pytest_gump.conformance.model.server import ModelServer
 from pytest_gump.conformance.subjects import KEY, SUBJECTS
@@ -51,11 +52,13 @@ def playing(code: str) -> Script:
 
 
 @pytest.fixture
-def project(gump_project: GumpProject, agents: Path, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
-    """Return a Python project, in an environment that contains no key but ours."""
-    gump_project.write({"pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\n"})
+def project(scratch: Path, gump_project: GumpProject, agents: Path, monkeypatch: pytest.MonkeyPatch) -> GumpProject:
+    """Return a Python project, in an environment that contains no key but ours, with a home folder outside /tmp."""
+    options = f"testpaths = ['tests']\ngump_agent_env = {list(SHARED)}\n"
+    gump_project.write({"pyproject.toml": f"[tool.pytest.ini_options]\n{options}"})
     gump_project.write({"tests/test_old.py": "def test_old():\n    assert True\n"})
     gump_project.commit()
+    monkeypatch.setenv("HOME", str(scratch))
     for name in [*os.environ]:
         if name.endswith(("_KEY", "_TOKEN", "_PROXY", "_proxy", "_URL")):
             monkeypatch.delenv(name)

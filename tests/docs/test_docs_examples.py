@@ -18,7 +18,7 @@ from pytest_gump.cli.program import make_parser
 from pytest_gump.gates.base import GateResult
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.gates.view import StepView
-from pytest_gump.order import Outcome
+from pytest_gump.order import Outcome, ToolUse
 from pytest_gump.reporters.junit import step_details, step_properties, suite_properties
 from pytest_gump.settings.settings import INI_OPTIONS
 from pytest_gump.workflow import keys
@@ -166,7 +166,9 @@ def test_each_attribute_of_the_step_view_is_in_the_gate_guide() -> None:
 
 def test_each_junit_property_is_in_the_ci_guide() -> None:
     lint = GateResult("lint", "skipped", "ruff is not installed")
-    result = replace(PASSED, snapshot="c0ffee", no_change="it was there", gates=(lint,))
+    result = replace(
+        PASSED, snapshot="c0ffee", no_change="it was there", gates=(lint,), tool_use=ToolUse(first_write_s=1.0)
+    )
     record = run([("impl", "first", "passed", result)])
     record.reused, record.resumed, record.origin = frozenset({1}), 1, "an earlier one"
     step = [*step_properties(record, record.steps["impl"]), *step_details(record.steps["impl"])]

@@ -26,9 +26,16 @@ def recorded() -> Iterator[dict[str, Any]]:
 
 
 def sums() -> tuple[Decimal, int]:
-    """Return dollars and tokens. A session reports totals since its start, so only its last result counts."""
-    last = {event["session_id"]: event for event in recorded()}
-    usd = sum((Decimal(str(event["total_cost_usd"])) for event in last.values()), Decimal())
+    """Return dollars and tokens. A session reports totals since its start; the cost of each attempt is rounded."""
+    last: dict[str, dict[str, Any]] = {}
+    usd = Decimal()
+    for event in recorded():
+        earlier = last.get(event["session_id"], {"total_cost_usd": 0})
+        cost_usd = Decimal(str(event["total_cost_usd"])) - Decimal(str(earlier["total_cost_usd"]))
+        usd += cost_usd.quantize(Decimal("0.0001"))
+        last[event["session_id"]] = event
+    exact_usd = sum(Decimal(str(event["total_cost_usd"])) for event in last.values())
+    assert abs(usd - exact_usd) < Decimal("0.0005")
     tokens = sum(used[kind] for event in last.values() for used in event["modelUsage"].values() for kind in KINDS)
     return usd, tokens
 

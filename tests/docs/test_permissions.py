@@ -46,6 +46,12 @@ def test_there_are_thirty_ordinary_commands_and_twenty_that_must_be_refused() ->
     assert {command for refused in NOT_ALLOWED.values() for command in refused} <= {one.command for one in ORDINARY}
 
 
+def test_the_results_of_the_suite_have_the_number_of_ordinary_commands() -> None:
+    results = (PAGE.parents[1] / "conformance.md").read_text(encoding="utf-8")
+    counts = " | ".join(f"{len(ORDINARY) - len(NOT_ALLOWED[cli])} of {len(ORDINARY)}" for cli in CLIS)
+    assert f"that run | {counts} |" in results
+
+
 def test_the_page_names_each_cli_that_lets_something_through() -> None:
     text = PAGE.read_text(encoding="utf-8").partition("Rules cannot express everything")[2]
     titles = {"qwen": "Qwen Code", "opencode": "OpenCode"}

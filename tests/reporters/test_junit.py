@@ -139,6 +139,28 @@ def test_the_context_of_a_step_is_the_largest_of_its_attempts(project: GumpProje
     assert details(cases(project)["impl"])["gump.context_tokens"] == "154000"
 
 
+def test_turns_and_failed_tool_calls_are_values_of_the_step_and_of_the_run(project: GumpProject) -> None:
+    call, failed = {"type": "tool_call", "tool": "Bash", "command": "make"}, {"type": "tool_result", "is_error": True}
+    started, *others = conversation(writes=["new.py"])
+    turn: dict[str, Any] = {"type": "turn"}
+    stream = [started, *[turn, call, failed] * 3, *others]
+    project.answer("impl", writes={"new.py": "x = 1\n"}, stream=stream)
+    project.run("retry", "--junitxml=junit.xml").assert_outcomes(passed=1)
+    suite = read(project).find("testsuite")
+    assert suite is not None
+    seen, whole = details(cases(project)["impl"]), properties(suite)
+    wanted = {
+        "turns_command": "3",
+        "turns_write": "1",
+        "tools_failed": "3",
+        "tools_repeated": "2",
+        "failure_loops": "1",
+    }
+    assert {name: seen[f"gump.{name}"] for name in wanted} == wanted
+    assert {name: whole[f"gump.{name}"] for name in wanted} == wanted
+    assert float(seen["gump.first_write_s"]) >= 0
+
+
 def test_junitparser_reads_the_file(retried: GumpProject) -> None:
     retried.run("retry", "--junitxml=junit.xml")
     suites: Any = xunit2.JUnitXml.fromfile(str(retried.path / "junit.xml"))
@@ -243,7 +265,7 @@ def test_several_runs_have_separate_properties(project: GumpProject) -> None:
     assert len(nodes) == 4
     for node, record in nodes.items():
         assert properties(suite)[f"gump.run_id[{node}]"] == record.run_id
-        assert properties(suite)[f"gump.cost_usd[{node}]"] == "0.250000"
+        assert properties(suite)[f"gump.cost_usd[{node}]"] == "0.2500"
     for case in suite.findall("testcase"):
         record = records[properties(case)["gump.run_id"]]
         assert case.get("classname") == f"{record.spec}.{record.workflow}"

@@ -68,6 +68,21 @@ def test_each_change_has_gates_and_each_prompt_has_text(found: Found) -> None:
     assert all(len(text) > 100 for step in steps for key, text in templated(step) if key == "prompt")
 
 
+@every_builtin
+def test_no_prompt_repeats_the_files_of_an_item(found: Found) -> None:
+    """The prompt has a section on them, which leaves out the files that an `untouched` gate protects."""
+    assert "{item.files}" not in found.text
+
+
+@every_builtin
+def test_the_change_of_a_step_is_marked_as_a_diff(found: Found) -> None:
+    steps = dict(iter_steps(load(found).workflow.steps))
+    for step in steps.values():
+        outside = re.sub(r"```diff\n.*?\n```", "", step.prompt or "", flags=re.DOTALL)
+        names = [name.split(".")[-1] for name in re.findall(r"\{steps\.([\w.]+)\.output\}", outside)]
+        assert not [other.name for other in steps.values() if other.name in names and other.output == "diff"]
+
+
 def test_tdd_has_the_steps_of_the_language_page() -> None:
     loaded = load(next(found for found in BUILTINS if found.name == "tdd"))
     assert list(loaded.lines) == ["decompose", "build", "build::tests", "build::impl", "quality"]

@@ -90,6 +90,11 @@ class CliAgent:
         return prices.priced_as(self.model, self.cli)
 
     @property
+    def why_unpriced(self) -> str:
+        """Why the price table has no price for this agent."""
+        return "not in the price table" if self.model else "the CLI chooses the model"
+
+    @property
     def why_unknown(self) -> str:
         """Why the cost is unknown, and which name in `gump_prices` would set it."""
         if not self.model:

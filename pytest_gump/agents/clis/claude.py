@@ -39,7 +39,7 @@ OUTPUT_RULE: Final = "Edit(.gump/out/**)"
 class ClaudeAgent(CliAgent):
     """One name bound to a model.
 
-    Confinement by the CLI, tested with 2.1.330: files are written only inside the worktree (`acceptEdits`, with Write
+    Confinement by the CLI, tested with 2.1.332: files are written only inside the worktree (`acceptEdits`, with Write
     and Edit left out of the allowed tools). Bash runs commands that the CLI considers harmless, including file commands
     inside the worktree, and the allowed commands. The CLI parses a command and checks each part, so a rule for a
     beginning allows neither a second command nor a redirection to another folder. Settings, hooks and MCP servers in
@@ -53,7 +53,7 @@ class ClaudeAgent(CliAgent):
         "claude",
         "Claude Code",
         get="npm install -g @anthropic-ai/claude-code",
-        tested=Versions("2.1.330", "2.1.330", on="2026-11-22"),
+        tested=Versions("2.1.330", "2.1.332", on="2026-11-29"),
         login=Login(
             keys=("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"),
             home=("CLAUDE_CONFIG_DIR", "~/.claude"),
@@ -108,6 +108,10 @@ class ClaudeAgent(CliAgent):
         priced = super().priced_as
         return priced if prices.source(priced) else NEWEST.get(self.model or "", priced)
 
+    @property
+    def why_unpriced(self) -> str:
+        return "it uses two models" if self.model == "opusplan" else super().why_unpriced
+
     def _argv(self, task: Task) -> Iterable[str]:
         argv = ["-p", "--output-format", "stream-json", "--verbose"]
         if self.model is not None:
@@ -137,8 +141,20 @@ def _shell_rules(permissions: Permissions) -> Iterator[str]:
     if permissions.everything:
         yield "Bash"
         return
-    yield from (f"Bash({command})" for command in permissions.exact)
-    yield from (f"Bash({beginning} *)" for beginning in permissions.tools)  # the rule includes "no arguments"
+    yield from (f"Bash({_literal(command)})" for command in permissions.exact_parts)
+    yield from (f"Bash({_escaped(tool)} *)" for tool in permissions.tools)  # the rule includes "no arguments"
+
+
+def _literal(command: str) -> str:
+    """Return a rule for a command as it is written, in which `*` would match any text.
+
+    The CLI knows `\\*` only in a rule with another `*`, so further arguments may follow.
+    """
+    return f"{_escaped(command)}*" if "*" in command else command
+
+
+def _escaped(text: str) -> str:
+    return text.replace("*", "\\*")
 
 
 def _allow(*rules: str) -> list[str]:

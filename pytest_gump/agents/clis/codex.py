@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.clis.adapter import CliAgent
 from pytest_gump.agents.clis.command_words import Grants
-from pytest_gump.agents.program import Login, Program, Versions
+from pytest_gump.agents.program import Login, Program, Sandbox, Versions
 from pytest_gump.agents.shell.permissions import Shell
 
 if TYPE_CHECKING:
@@ -20,6 +22,7 @@ SECRETS: Final = ("CODEX_API_KEY", "CODEX_ACCESS_TOKEN", "OPENAI_API_KEY")
 """Passed to the CLI, but not to the commands that the model runs."""
 
 PROFILE: Final = "gump-read-only"
+PROFILE_WRITE: Final = "gump-write"
 
 # No sandbox mode fits: `read-only` allows no writes at all, `workspace-write` allows the whole worktree.
 READ_ONLY: Final = (
@@ -27,8 +30,8 @@ READ_ONLY: Final = (
     f'permissions.{PROFILE}={{extends=":read-only",filesystem={{":workspace_roots"={{".gump/out"="write"}}}}}}',
 )
 
-LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn"}
-"""Lets the CLI log how long it waits before it tries again. The stream does not contain this."""
+LOG: Final = {"RUST_LOG": "error,codex_core::responses_retry=warn,codex_sandboxing::violation=warn"}
+"""Lets the CLI log how long it waits before a retry, and what the sandbox denies. The stream contains neither."""
 
 # As settings and not as `--sandbox`, so that the user's own arguments can still set `--sandbox`.
 WORKSPACE_WRITE: Final = (
@@ -41,8 +44,9 @@ WORKSPACE_WRITE: Final = (
 class CodexAgent(CliAgent):
     """One name bound to a model.
 
-    Confinement by the CLI, tested with 0.169, in a sandbox of the operating system: files are written only in the
-    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR, and there is no network. All commands are allowed.
+    Confinement by the CLI, tested with 0.171, in a sandbox of the operating system: files are written only in the
+    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR (except the user's checkout), and there is no
+    network. All commands are allowed.
     In read-only steps (plan, artifact, review), a permission profile allows writes only to `.gump/out`. Settings, hooks
     and MCP servers in the worktree are not loaded, even if the user has trusted the folder.
     """
@@ -52,8 +56,13 @@ class CodexAgent(CliAgent):
         "codex",
         "Codex",
         get="npm install -g @openai/codex",
-        tested=Versions("0.169.0", "0.169.0", on="2026-11-22"),
+        tested=Versions("0.169.0", "0.171.0", on="2026-11-29"),
         login=Login(keys=SECRETS, home=("CODEX_HOME", "~/.codex"), file="auth.json"),
+        sandbox=Sandbox(
+            ("sandbox", "--", "true"),
+            needs="On Linux, the sandbox needs user namespaces. With an old bubblewrap on PATH (0.8), CODEX_HOME must "
+            "not be below /tmp",
+        ),
     )
     shell: ClassVar = Shell(
         sandbox="Every shell command may run, in a sandbox: it can write only in the current directory (but not in "
@@ -92,7 +101,7 @@ class CodexAgent(CliAgent):
         argv = ["exec", "--json", "--skip-git-repo-check"]
         if self.model is not None:
             argv += ["-m", self.model]
-        for setting in _settings(task):
+        for setting in _settings(task, self.env.get("TMPDIR") or os.environ.get("TMPDIR", "")):
             argv += ["-c", setting]
         argv += self._granted(task)
         if task.session is not None:
@@ -100,11 +109,30 @@ class CodexAgent(CliAgent):
         return (*argv, "-")
 
 
-def _settings(task: Task) -> Iterator[str]:
-    yield from READ_ONLY if task.read_only else WORKSPACE_WRITE
+def _settings(task: Task, temporary: str) -> Iterator[str]:
+    yield from READ_ONLY if task.read_only else _workspace_write(task, temporary)
     yield 'approval_policy="never"'
     yield "analytics.enabled=false"
     yield "allow_login_shell=false"  # a login shell would replace PATH, and with it python and pytest
     yield f"shell_environment_policy.exclude={json.dumps([*SECRETS, *LOG])}"
-    folder = json.dumps(str(task.worktree), ensure_ascii=False)
-    yield f'projects={{{folder}={{trust_level="untrusted"}}}}'
+    yield f'projects={{{_quoted(task.worktree)}={{trust_level="untrusted"}}}}'
+
+
+def _workspace_write(task: Task, temporary: str) -> tuple[str, ...]:
+    """Return the settings of a step that writes. Commands may write to `/tmp` and to `temporary`.
+
+    A sandbox mode cannot except a checkout in these folders. A permission profile with the same rules can, but the
+    settings of `sandbox_workspace_write` do not apply to it.
+    """
+    checkout = task.checkout
+    if checkout is None or task.worktree.is_relative_to(checkout):
+        return WORKSPACE_WRITE
+    folders = (Path(folder).resolve() for folder in ("/tmp", temporary) if folder)  # noqa: S108
+    if not any(map(checkout.is_relative_to, folders)):
+        return WORKSPACE_WRITE
+    profile = f'{{extends=":workspace",filesystem={{{_quoted(checkout)}="read"}}}}'
+    return f'default_permissions="{PROFILE_WRITE}"', f"permissions.{PROFILE_WRITE}={profile}"
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path), ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Reads the `--json` output of `codex exec` (0.169, checked against recorded streams).
+"""Reads the `--json` output of `codex exec` (0.169 to 0.171, checked against recorded streams).
 
 * One `turn` of the stream is the whole run, and answers of the model are not marked. This reader starts an answer at
   the first item, at reasoning or a message after anything else, and at a tool that starts while none is running. So
@@ -45,6 +45,8 @@ _WAIT: Final = re.compile(
     r".{0,4000}? \(\d{1,4}/\d{1,4} in (?P<pause>\d{1,9}(?:\.\d{1,9})?)(?P<unit>m?s)\)",
     re.MULTILINE | re.ASCII,
 )
+_DENIED: Final = "codex_sandboxing::violation: recorded sandbox violation"
+"""In the log, once for each command that fails in the sandbox. The stream does not contain these commands."""
 _SHELL: Final = re.compile(r"(?:\S*/)?(?:ba|z|da)?sh", re.ASCII)
 _PLAIN_CALL: Final = re.compile(_SHELL.pattern + r" -l?c '([^']*)'", re.ASCII)
 
@@ -186,6 +188,8 @@ class CodexReader(EstimatedReader):
             _, found, why = line.partition("codex_core::tools::router: error=")
             if found:
                 self._refusals.add(why)
+            elif _DENIED in line:
+                self._refusals.add("a command that the sandbox stopped or could not start")
 
     def _session_totals(self) -> tuple[None, Tokens]:
         """Return the running total of the thread, estimated if the run did not report one."""

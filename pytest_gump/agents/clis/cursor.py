@@ -55,7 +55,8 @@ class CursorAgent(CliAgent):
     model_name: ClassVar = re.compile(r"cursor-(?P<model>[a-z0-9][a-z0-9.\-]*\d[a-z0-9.\-]*)", re.ASCII)
     environment_names: ClassVar = ("CURSOR_API_KEY", "CURSOR_CONFIG_DIR", "XDG_CONFIG_HOME")
     priced_as: ClassVar = None  # Cursor has model names of its own
-    why_unknown: ClassVar = "Cursor bills by its own plan"
+    why_unpriced: ClassVar = "Cursor bills by its own plan"
+    why_unknown: ClassVar = why_unpriced
     forks: ClassVar = "never"
     grants: ClassVar = Grants(options=frozenset({"--sandbox"}), flags=frozenset({"--approve-mcps"}))
 

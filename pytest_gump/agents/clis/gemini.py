@@ -43,7 +43,7 @@ class GeminiAgent(CliAgent):
         "gemini",
         "Gemini CLI",
         get="npm install -g @google/gemini-cli",
-        tested=Versions("0.61.0", "0.61.0", on="2026-11-22"),
+        tested=Versions("0.61.0", "0.61.0", on="2026-11-29"),
         login=Login(
             keys=("GEMINI_API_KEY", "GOOGLE_API_KEY", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_ACCESS_TOKEN"),
             home=("GEMINI_CLI_HOME", "~"),
@@ -53,7 +53,8 @@ class GeminiAgent(CliAgent):
     shell: ClassVar = Shell(
         refuses="an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, quotes in "
         "file commands",
-        answer="Tool execution denied by policy.",
+        no_rule_with=("`", "$(", "<(", "#"),
+        answer="Tool execution denied by policy",
     )
     stream: ClassVar = "pytest_gump.agents.clis.gemini_stream:GeminiReader"
     models: ClassVar = {

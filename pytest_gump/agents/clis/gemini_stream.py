@@ -38,7 +38,7 @@ LIMITS: Final[Mapping[str, Limit]] = {"FatalTurnLimitedError": "max_turns"}
 
 REFUSED: Final = ("policy_violation", "tool_not_registered")
 """Types of the errors of refused calls."""
-_REFUSED: Final = re.compile(r"Path not in workspace|Access denied")
+_REFUSED: Final = re.compile(r"Path not in workspace|Access denied|Tool execution for .* requires user confirmation")
 
 _RETRY: Final = re.compile(r"^Attempt \d+ failed with status (\d{3})\. Retrying", re.MULTILINE)
 QUOTA_STATUS: Final = ("429", "503")

@@ -64,7 +64,7 @@ class OpencodeAgent(CliAgent):
         "opencode",
         "OpenCode",
         get="npm install -g opencode-ai",
-        tested=Versions("1.18.33", "1.18.33", on="2026-11-22"),
+        tested=Versions("1.18.33", "1.18.33", on="2026-11-29"),
         login=Login(
             keys=("OPENCODE_API_KEY", "OPENCODE_AUTH_CONTENT", *API_KEYS),
             home=("XDG_DATA_HOME", "~/.local/share"),
@@ -72,8 +72,9 @@ class OpencodeAgent(CliAgent):
         ),
     )
     shell: ClassVar = Shell(
-        refuses="`timeout`, an assignment before the command, `$(...)`, redirections except `2>&1` and `2>/dev/null`, "
-        "quotes in file commands",
+        refuses="`timeout` with options, an assignment before the command, `$(...)`, redirections except `2>&1` "
+        "and `2>/dev/null`, quotes in file commands",
+        no_rule_with=("`", "$(", "#"),
         answer="The user has specified a rule which prevents you from using this specific tool call",
     )
     stream: ClassVar = "pytest_gump.agents.clis.opencode_stream:OpencodeReader"
@@ -118,7 +119,8 @@ class OpencodeAgent(CliAgent):
 
     def _argv(self, task: Task) -> Iterable[str]:
         # With a title, the CLI does not ask the model for one. That request would be on no stream.
-        argv = ["run", "--format", "json", f"--title=gump {task.step}"]
+        # Only the log contains the errors after which the CLI tries again.
+        argv = ["run", "--format", "json", "--print-logs", "--log-level=ERROR", f"--title=gump {task.step}"]
         if self.model is not None:
             argv.append(f"--model={self.model}")
         if task.session is not None:

@@ -41,6 +41,7 @@ _QUOTA = re.compile(
 )
 QUOTA_STATUS: Final = (402, 429, 503, 529)
 
+_LOGGED = re.compile(r"^timestamp=\S+ level=ERROR .*message=\"stream error\".* error\.error=\"(.*)\"$", re.MULTILINE)
 _REFUSED = re.compile(r"rejected permission|specified a rule which prevents", re.IGNORECASE)
 _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MULTILINE)
 
@@ -48,6 +49,7 @@ _ASKED = re.compile(r"permission requested: (.*?)(?:; auto-rejecting)?$", re.MUL
 class OpencodeReader(ConversationReader):
     CLI: ClassVar = "opencode"
     GOOD_END: ClassVar = "a complete answer"
+    NOISE: ClassVar = re.compile(r"timestamp=\S+ level=")
     LOST_SESSION: ClassVar = ("Session not found",)
 
     def __init__(self, task: Task, model: str | None = None) -> None:
@@ -154,6 +156,13 @@ class OpencodeReader(ConversationReader):
         message = f"{ndjson.text(data, 'message') or text}\n{ndjson.text(data, 'responseBody') or ''}"
         header = ndjson.text(ndjson.section(data, "responseHeaders"), "retry-after") or ""
         return CliFailure(text, quota=is_quota, message=message, resets_at=resets.retry_after(header, time.time()))
+
+    def _limit_waited_for(self, stderr: str) -> CliFailure | None:
+        """Return the limit that the last error of the log names, if there was no answer yet. It has no status."""
+        errors = _LOGGED.findall(stderr)
+        if not errors or self._turns or _QUOTA.search(errors[-1]) is None:
+            return None
+        return CliFailure(f"waited for a usage limit: {ndjson.first_line(errors[-1])}", quota=True)
 
     def _unfinished(self) -> str | None:
         if self._finished == "stop":

@@ -11,7 +11,7 @@ from pytest_gump.agents.clis.qwen_defaults import DEFAULTS, SETTINGS, defaults
 from pytest_gump.agents.clis.qwen_sessions import copy_conversation
 from pytest_gump.agents.program import Login, Program, Versions
 from pytest_gump.agents.shell.permissions import Shell
-from pytest_gump.agents.shell.qwen_rules import NO_RULE_WITH, allowed_commands, refused_commands
+from pytest_gump.agents.shell.qwen_rules import NO_RULE_WITH, TIMES, allowed_commands, refused_commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -51,7 +51,7 @@ class QwenAgent(CliAgent):
         "qwen",
         "Qwen Code",
         get="npm install -g @qwen-code/qwen-code",
-        tested=Versions("0.24.4", "0.24.4", on="2026-11-22"),
+        tested=Versions("0.24.4", "0.24.4", on="2026-11-29"),
         login=Login(
             keys=("OPENAI_API_KEY", "DASHSCOPE_API_KEY", "BAILIAN_CODING_PLAN_API_KEY"),
             home=("QWEN_HOME", "~/.qwen"),
@@ -60,7 +60,8 @@ class QwenAgent(CliAgent):
     )
     shell: ClassVar = Shell(
         reads_more=True,
-        refuses="`cd`, `timeout`, `$(...)`, redirections except `2>&1`, absolute paths and patterns in file commands",
+        refuses=f"`cd`, `timeout` except with {', '.join(map(str, TIMES))} seconds, `$(...)`, redirections except "
+        "`2>&1`, absolute paths and patterns in file commands",
         no_rule_with=NO_RULE_WITH,
         answer="that permission was declined",
     )

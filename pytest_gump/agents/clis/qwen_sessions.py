@@ -1,4 +1,7 @@
-"""Copies conversations of Qwen Code to another worktree: the CLI finds one only from the folder it was held in."""
+"""Files of Qwen Code's conversations: copies for other worktrees, and the last error of the model's service.
+
+The CLI finds a conversation only from the folder in which it was held.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,8 @@ from pytest_gump.system.files import replacing
 
 _ID: Final = re.compile(r"[0-9a-fA-F-]{32,36}", re.ASCII)
 _ODD: Final = re.compile(r"[^a-zA-Z0-9]")
+_TAIL: Final = 64 * 1024
+"""Bytes at the end of a conversation's file that contain its last record."""
 
 
 def copy_conversation(session_id: str, worktree: Path) -> None:
@@ -25,11 +30,33 @@ def copy_conversation(session_id: str, worktree: Path) -> None:
     if _ID.fullmatch(session_id) is None:
         return
     projects, name = _home() / "projects", f"{session_id}.jsonl"
-    here = projects / _ODD.sub("-", str(worktree.resolve())) / "chats" / name
+    here = _place(session_id, worktree)
     with contextlib.suppress(OSError):
         newest = max(projects.glob(f"*/chats/{name}"), key=_age, default=here)
         if newest != here and _age(newest) != _age(here):
             _copy(newest, here, str(worktree.resolve()))
+
+
+def api_error(session_id: str, worktree: Path) -> ndjson.JsonObject | None:
+    """Return the error with which a request failed, if it is the last record of a conversation; otherwise None.
+
+    It has `status_code` and `error_message`. While the CLI waits before it repeats the request, it prints nothing.
+    """
+    if _ID.fullmatch(session_id) is None:
+        return None
+    try:
+        with _place(session_id, worktree).open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            lines = file.read().splitlines()
+    except OSError:
+        return None
+    record = (ndjson.parse_object(lines[-1]) if lines else None) or {}
+    event = ndjson.section(ndjson.section(record, "systemPayload"), "uiEvent")
+    return event if event.get("event.name") == "qwen-code.api_error" else None
+
+
+def _place(session_id: str, worktree: Path) -> Path:
+    return _home() / "projects" / _ODD.sub("-", str(worktree.resolve())) / "chats" / f"{session_id}.jsonl"
 
 
 def _home() -> Path:

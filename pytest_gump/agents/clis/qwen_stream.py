@@ -16,10 +16,11 @@ import re
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from pytest_gump.agents.base import Note, UsageSeen
+from pytest_gump.agents.clis.qwen_sessions import api_error
 from pytest_gump.agents.streams import ndjson
-from pytest_gump.agents.streams.json_reader import NO_EVENTS, ToolNames
+from pytest_gump.agents.streams.json_reader import NO_EVENTS, CliFailure, ToolNames
 from pytest_gump.agents.streams.meter import Meter, each, tokens_grown
-from pytest_gump.agents.streams.result_reader import ResultReader
+from pytest_gump.agents.streams.result_reader import QUOTA_STATUS, ResultReader
 from pytest_gump.agents.usage import Tokens, Usage
 
 if TYPE_CHECKING:
@@ -133,6 +134,14 @@ class QwenReader(ResultReader):
         return tokens_grown(total, before.tokens)
 
     # -- the end ---------------------------------------------------------------------------------------------------
+
+    def _limit_waited_for(self, _stderr: str) -> CliFailure | None:
+        """Return the limit for which the last request failed. Only the file of the conversation has it."""
+        error = None if self._session_id is None else api_error(self._session_id, self._task.worktree)
+        if error is None or self._result is not None or error.get("status_code") not in QUOTA_STATUS:
+            return None
+        said = ndjson.first_line(ndjson.text(error, "error_message") or "")
+        return CliFailure(f"waited for a usage limit: {said}", quota=True)
 
     def _limit(self, exit_code: int | None) -> Limit | None:
         return "max_turns" if self._result is None and exit_code == TURN_LIMIT_EXIT else None

@@ -1,7 +1,7 @@
 """The hook that GitHub Copilot CLI runs before each tool call; it refuses commands that the CLI's rules let through.
 
-A rule of the CLI is only the name of a program, and the CLI does not see every path. So this checks the arguments. It
-is only for commands that the CLI would run: it never allows anything.
+A rule of the CLI is only the name of a program, and the CLI does not see every path. The hook therefore checks the
+arguments. It can only refuse a command that the CLI would run.
 
 It runs as `python copilot_hook.py ALLOWED` without the package, because it starts for each tool call.
 """
@@ -36,6 +36,11 @@ _SAFE_OPTION: Final = re.compile(r"-[rRafpvn]+|--")
 """Other options of commands for files may contain a path."""
 _GIT: Final = ("--ou", "--ext", "--op", "--textc", "--no-index", "-c", "-O", "--exec-path")
 """Beginnings of options with which a harmless command of git writes or starts a program; it accepts abbreviations."""
+_GIT_LISTS: Final = frozenset(
+    {"-a", "-r", "-v", "-vv", "-l", "--all", "--remotes", "--list", "--show-current", "--contains", "--merged"}
+    | {"--no-merged", "--no-contains", "--points-at", "--sort", "--format", "--column", "--no-color"}
+)
+"""Options with which `git branch` and `git tag` only list."""
 _TIME: Final = re.compile(r"\d+[smh]?")
 
 
@@ -44,6 +49,8 @@ def refusal(command: str, allowed: Allowed) -> str | None:
     exact = [text.strip() for text in allowed["exact"]]
     if command.strip() in exact:
         return None
+    if "\\\n" in command:
+        return "a line that continues on the next one"
     if _SUBSTITUTION.search(command):
         return "a substitution"
     if _COMMENT.search(command):
@@ -115,11 +122,24 @@ def _refused_command(
     if program in files:
         return next((f"the argument {word!r}" for word in arguments if not _is_safe(word)), None)
     if program == "git":
-        return next((f"the option {word!r}" for word in arguments if word.startswith(_GIT)), None)
+        return _refused_git(arguments)
     guarded = {tool[0] for tool in tools} | {exact[0] for exact in known if exact} | {"timeout"}
     if program not in guarded or any(argv[: len(tool)] == tool for tool in tools):
         return None
     return f"{program!r} with other arguments"
+
+
+def _refused_git(arguments: list[str]) -> str | None:
+    if option := next((word for word in arguments if word.startswith(_GIT)), None):
+        return f"the option {option!r}"
+    names = [word for word in arguments if not word.startswith("-")]
+    if "-C" in arguments:
+        del names[:1]
+    if names[:1] in (["branch"], ["tag"]):
+        options = {word.partition("=")[0] for word in arguments if word.startswith("-")} - {"-C"}
+        if options - _GIT_LISTS or (names[1:] and options <= {"-a", "-r", "-v", "-vv"}):
+            return "git with a change of branches or tags"
+    return None
 
 
 def _is_safe(word: str) -> bool:

@@ -30,6 +30,9 @@ _SUBSTITUTION: Final = r"[^\x00]*(?:\$\(|`|<\(|>\()"
 _NESTED: Final = r'[^\x00]"command":"'
 """The name `command` inside of another argument."""
 
+_REDIRECTION: Final = re.compile(r"\s*[\d&]?>>?\s*(?:&\d|[^\s&;|<>]+)")
+"""The CLI looks up a part of a command without its redirections."""
+
 _WORDS: Final = r"[\w ./+,:@%=-]"
 _BEFORE_NEXT: Final = r'(?:"\x00| *&&| *\|| *;|\\n)'
 
@@ -46,10 +49,10 @@ def shell_policy(permissions: Permissions, worktree: Path) -> str:
 
 
 def _allowed(permissions: Permissions, worktree: Path) -> Iterator[str]:
-    exact = dict.fromkeys(part.strip() for command in permissions.exact for part in (command, *command.split("&&")))
-    for command in exact:
+    for command in permissions.exact_parts:
         yield _rule(f"{_START}{_quoted(command)}{_END}", "allow", 950, redirection=True)
-    for command in (*exact, *permissions.reading_exact):
+    plain = (_REDIRECTION.sub("", command) for command in permissions.exact_parts)
+    for command in (*dict.fromkeys(plain), *permissions.reading_exact):
         yield _rule(f"{_START}{_quoted(command)}{_BEFORE_NEXT}", "allow", 600)
     for beginning in (*permissions.reading, *permissions.tools):
         for form in (_quoted(beginning), f"timeout [0-9]+ {_quoted(beginning)}"):

@@ -26,6 +26,9 @@ _HARMLESS_ENDS: Final = ("2>&1", "2>/dev/null")
 _UNCHECKED: Final = ("*$*", "*{*", "*..*", "*~*", "*'*", '*"*', "*//*")
 """Paths that the CLI does not resolve. It replaces each backslash by a slash before it compares."""
 
+_TIMES: Final = ("?", "??", "???")
+"""Patterns of durations for `timeout`. A longer one would also match `5 rm`."""
+
 _HARMLESS_OPTIONS: Final = {"cp": ("-r", "-R", "-a", "-f"), "mv": ("-f",)}
 """Other options of these commands can contain a path."""
 
@@ -44,9 +47,13 @@ def _rules(permissions: Permissions) -> Iterator[Rule]:
         yield "*", "allow"
         return
     yield "*", "deny"
-    beginnings = (*permissions.reading, *permissions.tools)
+    for command in permissions.exact_parts:
+        yield command, "allow"
+        yield from ((pattern, "deny") for pattern in _beyond_a_word(command))
+    timed = [f"timeout {time} {tool}" for tool in permissions.tools for time in _TIMES]
+    beginnings = (*permissions.reading, *permissions.tools, *timed)
     yield from ((f"{beginning} *", "allow") for beginning in (*beginnings, *permissions.files))
-    yield from ((command, "allow") for command in (*permissions.reading_exact, *permissions.exact))
+    yield from ((command, "allow") for command in permissions.reading_exact)
     yield from ((pattern, "deny") for pattern in _DANGEROUS)
     for end in _HARMLESS_ENDS:
         yield from ((f"{beginning} {end}", "allow") for beginning in beginnings)
@@ -55,7 +62,16 @@ def _rules(permissions: Permissions) -> Iterator[Rule]:
     for command in permissions.files:
         yield from _file_rules(command)
     # As a pattern, `make test-*` would also match `make test-a > FILE`, so it does not come after the refusals.
-    yield from ((command, "allow") for command in permissions.exact if not {"*", "?"} & {*command})
+    yield from ((command, "allow") for command in permissions.exact_parts if not {"*", "?"} & {*command})
+
+
+def _beyond_a_word(command: str) -> Iterator[str]:
+    """Yield what each `*` of a command should not match: several words, and a parent folder."""
+    for position, sign in enumerate(command):
+        if sign == "*":
+            before, after = command[:position], command[position + 1 :]
+            yield f"{before}* {f'*{after}' if after else '?*'}"
+            yield f"{before}*..*{after}"
 
 
 def _file_rules(command: str) -> Iterator[Rule]:

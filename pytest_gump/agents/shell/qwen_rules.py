@@ -11,7 +11,10 @@ apostrophe in a comment.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
+
+from pytest_gump.agents.shell.permissions import parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +27,16 @@ _SUBSTITUTIONS: Final = ("*$*", "*`*", "*(*")
 # Only `>&` is a word of its own, so `2>&1` becomes `2 >& 1`. It could also be followed by a file.
 _REDIRECTIONS: Final = ("*> *", "*>", "*>& */*", "*>& *~*")
 
-NO_RULE_WITH: Final = (",", "\n", "$", "`", "(", ">")
+NO_RULE_WITH: Final = (",", "\n", "$", "`", "(", ">", "'", '"', "\\", "*", "?", "[", "{", "#")
 """A rule with one of these would have no effect, or a wrong one: the CLI splits the option at commas."""
+
+TIMES: Final = (10, 20, 30, 60, 90, 120, 180, 300, 600)
+"""Durations for `timeout` that have a rule, in seconds. In a pattern, `*` would also match another command."""
+
+_STARTERS: Final = frozenset({"bash", "env", "exec", "node", "perl", "python", "python3", "ruby", "sh", "tee", "xargs"})
+"""Programs that run or write what further arguments say. As a part of a command, they have no rule."""
+
+_ASSIGNMENTS: Final = re.compile(r"(?:\w+=\S*\s+)+(?=\S)")
 
 _OUTSIDE: Final = ("* /*", "*..*", "*~*", "*{*", "*  *", "* glob *", "*>*", "*<*")
 """Arguments of file commands that may name files outside of the worktree; two spaces stand around a variable."""
@@ -38,9 +49,17 @@ def allowed_commands(permissions: Permissions) -> Iterator[str]:
     if permissions.everything:
         yield TOOL
         return
-    for command in (*permissions.exact, *permissions.tools, *permissions.files):
+    timed = (f"timeout {time} {tool}" for tool in permissions.tools for time in TIMES)
+    for command in (*_exact(permissions), *permissions.tools, *timed, *permissions.files):
         if not any(sign in command for sign in NO_RULE_WITH):
             yield f"{TOOL}({command})"
+
+
+def _exact(permissions: Permissions) -> Iterator[str]:
+    """Yield the commands that run as they are written, without assignments: part by part, as the CLI compares them."""
+    for command in permissions.exact:
+        own = [_ASSIGNMENTS.sub("", part) for part in parts(command)]
+        yield from (part for part in own if len(own) == 1 or part.split()[0] not in _STARTERS)
 
 
 def refused_commands(permissions: Permissions) -> Iterator[str]:

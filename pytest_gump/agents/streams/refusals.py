@@ -12,7 +12,7 @@ _MOST: Final = 1000
 """Different calls to remember, because a stream may have any number of them."""
 _SHOWN: Final = 6
 _CHARS: Final = 120
-SETTING: Final = "to allow a command, add it to gump_allow_commands"
+SETTING: Final = "gump_allow_commands can allow more"
 
 
 def called(tool: str, what: str | None) -> str:
@@ -37,9 +37,9 @@ class Refusals:
             self._counts[call] += 1
 
     def note(self, *, may_run: bool) -> str:
-        """Return the note. If `may_run`, it names the setting that allows commands."""
+        """Return the note. If `may_run`, it names the setting that allows commands, before a terminal cuts the line."""
         shown = [f"{call} ({times} times)" if times > 1 else call for call, times in self._counts.most_common(_SHOWN)]
         if len(self._counts) > _SHOWN:
             shown.append(f"and {len(self._counts) - _SHOWN} others")
-        setting = f"; {SETTING}" if may_run and self._has_command else ""
-        return f"permission denied for {plural(self._counts.total(), 'tool call')}: {', '.join(shown)}{setting}"
+        setting = f" ({SETTING})" if may_run and self._has_command else ""
+        return f"{plural(self._counts.total(), 'tool call')} refused{setting}: {', '.join(shown)}"

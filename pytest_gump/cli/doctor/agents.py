@@ -63,13 +63,16 @@ class LiveCall:
 
 
 def look_at(cli: str, supervisor: Supervisor) -> CliState:
-    """Return the state of a CLI. Only `--version` is executed."""
+    """Return the state of a CLI. Only `--version` is executed, and if the CLI has a sandbox, `true` in the sandbox."""
     program = FAMILIES[cli].program
     tested = None if program.tested is None else f"{program.tested} on {program.tested.on}"
     path = shutil.which(program.name)
     if path is None:
         return CliState(cli, program.title, installed=False, tested=tested, problem=program.missing())
     version, problem = _version(cli, program, supervisor)
+    standing = program.standing(version)
+    if standing in {"tested", "newer"}:
+        problem = _sandbox_problem(cli, program, supervisor)
     return CliState(
         cli=cli,
         title=program.title,
@@ -77,7 +80,7 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
         path=path,
         version=version,
         tested=tested,
-        standing=program.standing(version),
+        standing=standing,
         login=program.login.found(),
         problem=problem,
     )
@@ -85,22 +88,41 @@ def look_at(cli: str, supervisor: Supervisor) -> CliState:
 
 def _version(cli: str, program: Program, supervisor: Supervisor) -> tuple[str | None, str | None]:
     """Return version and problem; one of them is None."""
+    finished, output = _run(cli, program, ("--version",), supervisor)
+    if not finished.succeeded:
+        return None, f"{program.name} --version: {_failure(finished, output)}"
+    version = read_version(output)
+    return version, None if version else f"{program.name} --version prints no version: {last_line(output)}"
+
+
+def _sandbox_problem(cli: str, program: Program, supervisor: Supervisor) -> str | None:
+    """Return why no command of the model can run; None if the sandbox works or the CLI has none."""
+    if program.sandbox is None:
+        return None
+    finished, output = _run(cli, program, program.sandbox.probe, supervisor)
+    if finished.succeeded:
+        return None
+    shown = " ".join((program.name, *program.sandbox.probe))
+    return f"its commands cannot run: {shown}: {_failure(finished, output)}. {program.sandbox.needs}"
+
+
+def _run(cli: str, program: Program, arguments: tuple[str, ...], supervisor: Supervisor) -> tuple[Exit, str]:
+    """Run the CLI with the environment of an attempt. Return its end and its output."""
     with tempfile.TemporaryDirectory(prefix="gump-doctor-") as folder:
         worktree = Path(folder)
         request = Request(
-            argv=(program.name, "--version"),
+            argv=(program.name, *arguments),
             cwd=worktree,
             env=environment_of(registry.resolve(cli), worktree),
             mark=f"doctor-{cli}",
-            stdout=worktree / "version.txt",
+            stdout=worktree / "output.txt",
         )
-        finished = supervisor.run(request, timeout_s=VERSION_TIMEOUT_S)
-        output = bounded_output(worktree / "version.txt", 2000)
-    if not finished.succeeded:
-        said = f": {last_line(output)}" if last_line(output) else ""
-        return None, f"{program.name} --version: {_why(finished, VERSION_TIMEOUT_S)}{said}"
-    version = read_version(output)
-    return version, None if version else f"{program.name} --version prints no version: {last_line(output)}"
+        return supervisor.run(request, timeout_s=VERSION_TIMEOUT_S), bounded_output(worktree / "output.txt", 2000)
+
+
+def _failure(finished: Exit, output: str) -> str:
+    said = f": {last_line(output)}" if last_line(output) else ""
+    return f"{_why(finished, VERSION_TIMEOUT_S)}{said}"
 
 
 def call_live(agent: Agent, supervisor: Supervisor, passed: Sequence[str]) -> LiveCall:

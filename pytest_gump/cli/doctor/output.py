@@ -105,7 +105,8 @@ def _described(cli: CliState) -> str:
     }
     login = "login not checked" if cli.login is None else f"login: {cli.login}"
     version = cli.version or cli.problem or "version unknown"
-    return f"{version}, {standings[cli.standing or 'unknown']}; {login}"
+    problem = f"; {cli.problem}" if cli.version and cli.problem else ""
+    return f"{version}, {standings[cli.standing or 'unknown']}; {login}{problem}"
 
 
 def _live(calls: Sequence[LiveCall], out: Out) -> None:

@@ -84,6 +84,7 @@ def make_task(order: Order, tools: Tools, worktree: Path, prompt: str, folder: P
         max_budget=limits.max_budget,
         permissions=permitted(order.mode, order.commands, order.gates, tools.settings.allow_commands),
         folder=folder,
+        checkout=tools.repository.root,
         prompt_key=prompt_key(order),
     )
 
@@ -218,13 +219,13 @@ class _Listener:
         )
 
     def _breach(self, ending: Ending) -> Breach | None:
-        """Return the breach. A CLI that was silent because it waits for a usage limit has breached none."""
+        """Return the breach; none for a CLI that was silent because it waits for a usage limit."""
         is_waiting = self.breach is not None and self.breach.guard == "silence" and ending.outcome == "quota"
         breach = None if is_waiting else self.breach
         return breach or self.guards.spent(ending.usage) or self.guards.limit_of_cli(ending)
 
     def _with_credible_usage(self, ending: Ending) -> Ending:
-        reported, usage = ending.usage, ending.usage.if_credible
+        reported, usage = ending.usage, ending.usage.recorded
         if reported.cost_usd is not None and usage.cost_usd is None:
             answers = plural(usage.turns, "answer")
             self.notes.append(f"the cost is unknown: {usage.tokens.total} tokens cannot be those of {answers}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_gump.agents.streams.refusals import SETTING
 from pytest_gump.order import Outcome
 from pytest_gump.system.secrets import MASKED_NOTE
 from pytest_gump.text import bounded_text
@@ -42,14 +43,16 @@ def _name(result: AttemptResult) -> str:
 def _details(result: AttemptResult, error_chars: int) -> list[str]:
     details = []
     if result.guard is not None:
-        details.append(f"The agent was stopped by the guard `{result.guard}`. Go on from there, and in less.")
+        details.append(f"The guard `{result.guard}` stopped the agent. Stay within this limit.")
     if result.outcome is Outcome.NO_CHANGE:
         details.append("Change the files, or give the reason why nothing has to change as described below.")
     if result.verdict is not None and not result.verdict.passed:
         details.append("### The reviewer's comment\n\n" + result.verdict.comment.strip())
     details += _gates([gate for gate in result.gates if gate.status in {"failed", "error"}], error_chars)
     # A replayed attempt has no secrets left to mask. Its note must not change the next prompt.
-    noted = "\n".join(f"- {note}" for note in result.notes if not note.startswith(MASKED_NOTE))
+    notes = (note for note in result.notes if not note.startswith(MASKED_NOTE))
+    # The settings are the user's, and an agent that changes them fails.
+    noted = "\n".join(f"- {note.replace(f' ({SETTING})', '')}" for note in notes)
     return [*details, bounded_text(f"Also noted:\n{noted}", error_chars)] if noted else details
 
 

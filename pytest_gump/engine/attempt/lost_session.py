@@ -9,6 +9,7 @@ from pytest_gump.agents.usage import Usage, worst_provenance
 from pytest_gump.engine.attempt.agent_phase import STDERR, STREAM
 from pytest_gump.engine.attempt.prompt import STANDING, TASK
 from pytest_gump.order import Section
+from pytest_gump.units import round_usd
 
 if TYPE_CHECKING:
     from pytest_gump.agents.base import SessionRef
@@ -77,7 +78,7 @@ def added(first: Usage, second: Usage) -> Usage:
     provenance = worst_provenance(known) or "unknown"
     return Usage(
         tokens=first.tokens + second.tokens,
-        cost_usd=None if provenance == "unknown" else sum(cost for cost in costs if cost is not None),
+        cost_usd=None if provenance == "unknown" else round_usd(sum(cost for cost in costs if cost is not None)),
         provenance=provenance,
         turns=first.turns + second.turns,
         tool_calls=first.tool_calls + second.tool_calls,

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import re
+import shlex
+import sys
 from typing import TYPE_CHECKING
 
 from pytest_gump.agents.shell.permissions import Permissions, permissions
@@ -30,9 +34,17 @@ def permitted(
 def gate_texts(commands: Iterable[tuple[str, str]], gates: Iterable[GateSpec]) -> Iterator[tuple[str, str]]:
     """Yield the gate commands that help an agent, each with its label.
 
-    The command for coverage is among them only in a step with this gate, because its tool is often not installed.
+    Modules of Python that are not installed are left out, such as a linter that only a settings file names. So is the
+    command for coverage in a step without this gate.
     """
     gates = tuple(gates)
     names = {gate.name for gate in gates}
-    yield from ((name, command) for name, command in commands if name != "coverage" or name in names)
+    helpful = ((name, command) for name, command in commands if name != "coverage" or name in names)
+    yield from ((name, command) for name, command in helpful if _is_installed(command))
     yield from ((gate.label, gate.argument) for gate in gates if gate.name == "bash" and gate.argument)
+
+
+def _is_installed(command: str) -> bool:
+    """False if a command runs a module that the interpreter of the session does not have."""
+    modules = re.findall(rf"(?:^|\s){re.escape(shlex.quote(sys.executable))} -m (\w+)", command)
+    return all(importlib.util.find_spec(module) is not None for module in modules)

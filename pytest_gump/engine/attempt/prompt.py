@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from pytest_gump.engine.attempt.feedback import describe_failures, fenced
 from pytest_gump.engine.attempt.handover import HANDOVER_FILES
 from pytest_gump.engine.attempt.shell_rules import code
+from pytest_gump.engine.checks.bounds import PROTECTED
 from pytest_gump.engine.checks.no_change import NO_CHANGE_FILE
 from pytest_gump.gates.patterns import matches
 from pytest_gump.order import PlanItem, Section
@@ -84,7 +85,7 @@ def head_sections(parts: PromptParts) -> tuple[Section, ...]:
         Section(FAILED, _failed(parts)),
         _blast_radius(parts),
         _output(parts),
-        Section(RULES, rules(parts.mode, parts.shell_rules), key=rules(parts.mode)),
+        Section(RULES, rules(parts.mode, (*_protected(parts.mode), *parts.shell_rules)), key=rules(parts.mode)),
         Section(SPEC, (parts.spec or "").strip()),
     )
     return tuple(section for section in sections if section.text)
@@ -135,10 +136,14 @@ def expectations(mode: Mode, *, max_items: int, min_items: int = 1) -> str:
             return _DIFF
 
 
-def rules(mode: Mode, shell_rules: Sequence[str] = ()) -> str:
-    """Return the rules of a step. Cassettes compare them without the rules on the shell."""
+def rules(mode: Mode, more: Sequence[str] = ()) -> str:
+    """Return the rules of a step. Cassettes compare them without `more`: rules on protected files and the shell."""
     writes = _READ_ONLY_RULE if mode in HANDOVER_FILES else _DIFF_RULE
-    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes, *shell_rules))
+    return "\n".join(f"- {rule}" for rule in (*_COMMON_RULES, writes, *more))
+
+
+def _protected(mode: Mode) -> tuple[str, ...]:
+    return () if mode in HANDOVER_FILES else (_PROTECTED_RULE,)
 
 
 def standing(message: str) -> str:
@@ -179,9 +184,9 @@ def _failed(parts: PromptParts) -> str:
         return ""
     described = describe_failures(parts.failed, error_chars=parts.error_chars)
     stands = (
-        "The files are as that attempt left them: go on from there."
+        "The files are as that attempt left them: continue from there."
         if parts.tree == "kept"
-        else "The files were set back to how they were when this step began: nothing of that attempt is left."
+        else "The files were reset to the state in which this step began. Nothing of that attempt is left."
     )
     sections = [described, stands]
     if parts.diff.strip():
@@ -251,11 +256,10 @@ Write the plan to the file `{file}`: a JSON array with one object per item, in t
 ```
 
 - `name`: short; no two items may have the same name.
-- `description`: all that somebody needs who sees nothing but this item and the code.
-- `files`: patterns, as in `.gitignore`, of the files that the item may change, tests included; relative to the root,
-  no `..`. Leave it out when you cannot tell.
-- `depends_on`: names of the items that must be done before this one, when it needs their work. Items may be done side
-  by side where nothing says otherwise.
+- `description`: everything that an agent needs to know that sees only this item and the code.
+- `files`: patterns, as in `.gitignore`, of all files that the item may create or change; relative to the root, no `..`.
+  Leave it out if you cannot tell.
+- `depends_on`: names of the items whose work this one needs. Other items may be done in parallel.
 - {count}. Each can be done and tested when those before it are done.
 
 The file holds the JSON and nothing else. Plan only: no other file may be changed, or the attempt fails."""
@@ -273,19 +277,20 @@ Write your verdict to the file `{file}`: one JSON object.
 ```
 
 - `pass`: true or false.
-- `comment`: what you found. With `pass: false` it is required, and must say what is wrong and where, so that somebody
-  can fix it who sees nothing else of your review.
+- `comment`: what you found. With `pass: false`, it is required, and must say what is wrong and where: whoever fixes it
+  sees nothing else of your review.
 
 The file holds the JSON and nothing else. Review only: no other file may be changed, or the attempt fails."""
 
 _COMMON_RULES: Final = (
     "Work only inside the current directory. Paths outside it are not part of the project.",
-    "Leave git alone: no commit, branch, stash, reset or configuration. Your changes are recorded for you.",
+    "Change nothing in git: no commit, branch, stash, reset or configuration. Your changes are recorded for you.",
     "Leave nothing running when you end.",
     "Nobody can answer a question. Decide yourself, and say what you decided.",
 )
-_DIFF_RULE: Final = (
-    "Do not touch the configuration of coding agents (`.claude/`, `.codex/`, `.gemini/`, `.qwen/`, `.cursor/`, "
-    "`opencode.json`, `.mcp.json`), `.gump/` or `gump.toml`. Files that git ignores do not count as changes."
+_DIFF_RULE: Final = "Files that git ignores do not count as changes."
+_PROTECTED_RULE: Final = (
+    "Do not change these files, unless they are listed above; a change makes the attempt fail: "
+    f"{', '.join(map(code, PROTECTED))}."
 )
-_READ_ONLY_RULE: Final = "Read as much as you need; write only the one file that is asked for."
+_READ_ONLY_RULE: Final = "Read as much as you need. Write only the file named above."

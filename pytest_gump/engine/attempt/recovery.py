@@ -61,7 +61,7 @@ def _read(order: Order, name: str, tools: Tools, folder: Path) -> tuple[Ending |
         reader = agent.reader(task)
         _feed(reader, folder / STREAM)
         ending = reader.finish(exit_code=None, stderr="", stopped=True)
-        return replace(ending, usage=ending.usage.if_credible), names
+        return replace(ending, usage=ending.usage.recorded), names
     except Exception:  # noqa: BLE001 - code of a conftest
         return None, names
 

@@ -46,17 +46,18 @@ def _allowed(permissions: Permissions, shell: Shell | None, gates: dict[str, str
             label = labels.get(command, "")
             shown = f" ({label})" if label and not label.startswith("bash") else ""
             yield f"exactly as it is written here: {code(command)}{shown}"
-    plain = f"without arguments of your own: {_listed(permissions.reading_exact)}"
-    others = "and others that only read" if shell and shell.reads_more else plain
-    yield f"to read: {_listed(permissions.reading)}, {others}"
-    yield f"for files in the current directory: {_listed(permissions.files)}"
+    plain = f"; without arguments of your own: {_listed(permissions.reading_exact)}"
+    others = ", and others that only read" if shell and shell.reads_more else plain
+    yield f"to read: {_listed(permissions.reading)}{others}"
+    yield f"with paths inside the current directory: {_listed(permissions.files)}"
 
 
 def _forms(shell: Shell | None) -> Iterator[str]:
     if shell is None:
         yield "Other commands may be refused."
         return
-    yield "You may join such commands with `&&`, `;` and `|`."
+    cd = "" if "`cd`" in shell.refuses else ", and begin with `cd FOLDER &&`"
+    yield f"You may join such commands with `&&`, `;` and `|`{cd}."
     if shell.refuses:
         yield f"Refused even then: {shell.refuses}."
     answer = f' with "{shell.answer}"' if shell.answer else ""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.approvals import Approvals
     from pytest_gump.engine.record.ledger import Event
-    from pytest_gump.order import AttemptResult
+    from pytest_gump.order import AttemptResult, ToolUse
 
 
 NOTHING_TO_MERGE: Final = "nothing to merge"
@@ -146,6 +146,16 @@ class AttemptRecord:
             self._result = from_wire(AttemptResult, self._wire)
         return self._result
 
+    @property
+    def tool_use(self) -> ToolUse:
+        """Statistics of its turns and tool calls, read without the rest of the result."""
+        from pytest_gump.order import ToolUse
+        from pytest_gump.system import plain_data
+
+        if self._result is not None:
+            return self._result.tool_use
+        return plain_data.load(ToolUse, (self._wire or {}).get("tool_use", {}))
+
     def review(self, decided: Event) -> None:
         """Change the result if a person or a validator has rejected it after it was recorded."""
         if (review := decided.get("review")) and self._wire is not None:
@@ -193,6 +203,12 @@ class _Attempts:
     @property
     def total(self) -> Total:
         return add_up(self.own)
+
+    @property
+    def tool_use(self) -> ToolUse:
+        from pytest_gump.order import ToolUse
+
+        return sum((attempt.tool_use for attempt in self.own), ToolUse())
 
     @property
     def retries(self) -> int:

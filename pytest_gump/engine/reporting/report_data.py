@@ -16,7 +16,6 @@ from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
-from pytest_gump.order import TurnKinds
 from pytest_gump.units import USD_DIGITS
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, Total
     from pytest_gump.engine.reporting.shapes import Data
-    from pytest_gump.order import AttemptResult
+    from pytest_gump.order import AttemptResult, ToolUse
     from pytest_gump.system.git.changes import ChangedFile
 
 
@@ -34,7 +33,7 @@ def report_data(record: RunRecord, header: Mapping[str, Any], *, state: str) -> 
     counts = {
         "steps": len(record.steps),
         "guards": _guards(record),
-        "turn_kinds": shape.TURN_KINDS.fill(_turn_kinds(record)),
+        **stalls_data(record.tool_use),
         "turns_per_attempt": _turns(record),
     }
     return {
@@ -85,8 +84,16 @@ def _guards(record: RunRecord) -> dict[str, int]:
     return dict(sorted(Counter(guard for guard in guards if guard is not None).items()))
 
 
-def _turn_kinds(record: RunRecord) -> TurnKinds:
-    return sum((result.tool_use.kinds for result in results(record.own)), TurnKinds())
+def stalls_data(use: ToolUse) -> Data:
+    """Return what the turns did, and where the agent made no progress."""
+    return {
+        "tools_failed": use.failed,
+        "tools_repeated": use.repeated,
+        "tools_corrected": use.corrected,
+        "failure_loops": use.failure_loops,
+        "turn_kinds": shape.TURN_KINDS.fill(use.kinds),
+        "longest_silence_s": round(use.longest_silence_s, 3),
+    }
 
 
 def _turns(record: RunRecord) -> Data | None:
@@ -161,10 +168,7 @@ def _result(result: AttemptResult, changed: Sequence[ChangedFile]) -> Data:
         result.timings,
         outcome=str(result.outcome),
         cost={"usd": usage.cost_usd, "provenance": usage.provenance if result.agent else "none"},
-        tools_failed=tool_use.failed,
-        tools_repeated=tool_use.repeated,
-        tools_corrected=tool_use.corrected,
-        turn_kinds=shape.TURN_KINDS.fill(tool_use.kinds),
+        **stalls_data(tool_use),
         first_write_s=None if tool_use.first_write_s is None else round(tool_use.first_write_s, 3),
         duration_s=round(result.timings.total_s, 3),
         **_changes(changed),

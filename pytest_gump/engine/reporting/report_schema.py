@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from functools import partial
-from typing import Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 
 from pytest_gump import order
 from pytest_gump.engine.reporting.shapes import SECONDS, TIME, Shape, one_of, schema_of, schema_text
@@ -64,6 +64,14 @@ SUM: Final = Shape(
     context_tokens=(int, "The longest context of a single answer of the model; 0 if no CLI reported it."),
     duration_s=(SECONDS, "Sum of the durations of the attempts, also of parallel ones."),
 )
+STALLS: Final[dict[str, tuple[Any, str]]] = {
+    "tools_failed": (int, "Tool calls that ended with an error, as far as the CLI shows them."),
+    "tools_repeated": (int, "Tool calls that repeat the call before: the same tool with the same file or command."),
+    "tools_corrected": (int, "Tool calls that failed, and the same call succeeded later."),
+    "failure_loops": (int, "Series of three or more failures of the same tool call in succession."),
+    "turn_kinds": (TURN_KINDS, "Answers of the model by kind."),
+    "longest_silence_s": (SECONDS, "Longest time without output of the agent."),
+}
 SPREAD: Final = Shape(
     "Spread",
     "Range of a figure over the attempts.",
@@ -80,7 +88,7 @@ TOTALS: Final = Shape(
     waits=(int, "Attempts repeated after a wait because the agent's account reached a limit; they are not retries."),
     failovers=(int, "Attempts repeated by another agent because the agent's account reached a limit."),
     guards=(dict[str, int], "How often each guard stopped an agent, by name; guards that stopped none are left out."),
-    turn_kinds=(TURN_KINDS, "Answers of the model by kind."),
+    **STALLS,
     turns_per_attempt=((SPREAD, None), "Answers of the model per attempt of an agent; null if no such attempt ended."),
     files_changed=(int | None, "Files that differ between `base` and `head` of the run; null until it ends."),
     lines_added=(int | None, "Lines added between them, without binary files; null until the run ends."),
@@ -144,12 +152,7 @@ RESULT: Final = Shape(
     tokens=(TOKENS, "Its tokens."),
     turns=(int, "Answers of the model."),
     tool_calls=(int, "Tool calls of the model."),
-    tools_failed=(int, "Tool calls that ended with an error, as far as the CLI shows them."),
-    tools_repeated=(int, "Tool calls that repeat the call before: the same tool with the same file or command."),
-    tools_corrected=(int, "Tool calls that failed, and the same call succeeded later."),
-    failure_loops=(int, "Series of three or more failures of the same tool call in succession."),
-    turn_kinds=(TURN_KINDS, "Answers of the model by kind."),
-    longest_silence_s=(SECONDS, "Longest time without output of the agent."),
+    **STALLS,
     first_write_s=(
         float | None,
         "Seconds from the agent's start to its first call of a writing tool; null without one.",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.reporting.report_data import cost_data, has_passed
+from pytest_gump.engine.reporting.report_data import cost_data, has_passed, stalls_data
+from pytest_gump.order import ToolUse
 from pytest_gump.units import USD_DIGITS
 from pytest_gump.workflow.path import StepPath
 
@@ -36,16 +38,23 @@ class _Sum:
     passed: int = 0
     cost_usd: float = 0.0
     duration_s: float = 0.0
+    turns: int = 0
+    tool_use: ToolUse = field(default_factory=ToolUse)
+    first_writes_s: list[float] = field(default_factory=list)
 
     def add(self, attempt: AttemptRecord, *, passed: bool) -> None:
         self.attempts += 1
         self.passed += passed
         self.cost_usd += (attempt.usage.cost_usd if attempt.usage else None) or 0.0
         self.duration_s += attempt.duration_s
+        self.turns += attempt.usage.turns if attempt.usage else 0
+        use = attempt.tool_use
+        self.tool_use += use
+        self.first_writes_s += [] if use.first_write_s is None else [use.first_write_s]
 
 
 def runs_data(records: Iterable[RunRecord]) -> Data:
-    """Return success, cost, time and retries of the runs: in total, by step and agent, and run by run.
+    """Return success, cost, time, retries and stalls of the runs: in total, by step and agent, and run by run.
 
     `records` holds at least one run, newest first.
     """
@@ -105,6 +114,9 @@ def _steps(by_place: Mapping[tuple[str, str], _Sum]) -> list[Data]:
             "passed": sums.passed,
             "cost_usd": round(sums.cost_usd, USD_DIGITS),
             "duration_s": round(sums.duration_s, 3),
+            "turns": sums.turns,
+            **stalls_data(sums.tool_use),
+            "first_write_s": round(median(sums.first_writes_s), 3) if sums.first_writes_s else None,
         }
         for (step, agent), sums in by_place.items()
     ]

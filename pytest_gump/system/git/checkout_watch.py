@@ -32,6 +32,7 @@ _AT_TOP: Final = (
 )
 _FOLDERS: Final = (
     *(".claude", ".codex", ".gemini", ".qwen", ".cursor", ".opencode", ".githooks", ".husky", ".gump/workflows"),
+    *(".github/copilot", ".github/hooks"),
 )
 _OF_GIT: Final = ("config", "config.worktree", "info/attributes", "info/exclude", "info/sparse-checkout")
 _MOST_FILES: Final = 1000

@@ -55,6 +55,17 @@ def test_commands_run_as_they_are_written_and_tools_with_any_arguments() -> None
     assert allowed(argv) == ["Bash(make test, really)", "Bash(pytest *)"]
 
 
+def test_a_star_in_a_command_does_not_match_any_text() -> None:
+    may = Permissions(writes=True, exact=("cd a && make test-* x",), tools=("npm run test:*",))
+    argv = OPUS.command(dataclasses.replace(TASK, permissions=may)).argv
+    assert allowed(argv) == [
+        r"Bash(cd a && make test-\* x*)",
+        "Bash(cd a)",
+        r"Bash(make test-\* x*)",
+        r"Bash(npm run test:\* *)",
+    ]
+
+
 def test_everything_may_run_in_a_sandbox() -> None:
     argv = OPUS.command(dataclasses.replace(TASK, permissions=Permissions(writes=True, everything=True))).argv
     assert allowed(argv) == ["Bash"]

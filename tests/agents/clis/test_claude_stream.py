@@ -82,7 +82,7 @@ def test_api_retries_are_notes() -> None:
 def test_refused_tools_are_notes_even_in_a_successful_run() -> None:
     events, ending = CLAUDE.play("acceptedits-outside")
     assert ending.outcome == "ok"
-    assert ending.notes == ("permission denied for 1 tool call: Write '/sandbox/home/claude/outside2.txt'",)
+    assert ending.notes == ("1 tool call refused: Write '/sandbox/home/claude/outside2.txt'",)
     assert Note("permission denied: Write: Path is outside allowed working directories") in events
 
 

@@ -43,6 +43,28 @@ def test_only_files_in_the_worktree_may_be_changed_and_the_network_is_off() -> N
     assert given["approval_policy"] == "never"
 
 
+@pytest.mark.parametrize(
+    ("checkout", "temporary", "is_closed"),
+    [
+        (f"{Path('/tmp').resolve()}/project", "", True),
+        ("/scratch/project", "/scratch", True),
+        ("/home/me/project", "/scratch", False),
+        ("/", "", False),
+    ],
+)
+def test_a_checkout_in_a_temporary_folder_is_closed_to_writes(
+    checkout: str, temporary: str, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", temporary)
+    given = settings(GPT.command(dataclasses.replace(TASK, checkout=Path(checkout))).argv)
+    if is_closed:
+        profile = given["permissions"][given["default_permissions"]]
+        assert profile == {"extends": ":workspace", "filesystem": {checkout: "read"}}
+        assert "sandbox_mode" not in given
+    else:
+        assert given["sandbox_mode"] == "workspace-write"
+
+
 def test_telemetry_is_off() -> None:
     assert settings(GPT.command(TASK).argv)["analytics"] == {"enabled": False}
 

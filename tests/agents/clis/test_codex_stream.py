@@ -192,4 +192,13 @@ def test_the_log_of_retries_is_not_the_reason_of_a_failure() -> None:
     assert CODEX.end([], exit_code=1, stderr=stderr).reason.endswith("Error: it broke")
 
 
+def test_commands_that_the_sandbox_denies_are_counted_from_the_log() -> None:
+    denied = (
+        "2026-11-29T20:36:30.644616Z  WARN session_loop{thread_id=01a2}: codex_sandboxing::violation: recorded sandbox "
+        "violation: resource=filesystem backend=linux_sandbox reason=policy_denied path=unknown\n"
+    )
+    note = "3 tool calls refused: a command that the sandbox stopped or could not start (3 times)"
+    assert CODEX.end([item("agent_message", text="Hi."), completed()], stderr=3 * denied).notes == (note,)
+
+
 # -- broken streams ------------------------------------------------------------------------------------------------

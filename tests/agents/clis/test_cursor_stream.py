@@ -43,7 +43,7 @@ def test_a_rejected_tool_is_a_note() -> None:
     reader = CursorReader(TASK)
     assert feed(reader, [line(type="tool_call", subtype="completed", tool_call=call)]) == [ToolResult(is_error=True)]
     ending = reader.finish(exit_code=0, stderr="", stopped=False)
-    assert ending.notes == (f"permission denied for 1 tool call: shell; {SETTING}",)
+    assert ending.notes == (f"1 tool call refused ({SETTING}): shell",)
 
 
 def test_a_missing_result_is_an_error_with_text_of_stderr_or_stdout() -> None:

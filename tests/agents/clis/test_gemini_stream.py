@@ -43,7 +43,18 @@ def test_a_refused_tool_is_a_tool_error_and_a_note() -> None:
     assert events.count(ToolResult(is_error=True)) == 2
     assert ending.outcome == "ok"
     (note,) = ending.notes
-    assert note.startswith("permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', ")
+    assert note.startswith(
+        "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/repo/gemini/readonly/hello.py', "
+    )
+
+
+def test_a_command_that_would_need_a_question_is_refused() -> None:
+    use = line(type="tool_use", tool_id="a", tool_name="run_shell_command", parameters={"command": "make > f"})
+    why = 'Tool execution for "Shell" requires user confirmation, which is not supported in non-interactive mode.'
+    refused = line(type="tool_result", tool_id="a", status="error", error={"type": "invalid", "message": why})
+    (note, *_) = [note for note in GEMINI.end([use, refused, result_line()]).notes if "refused" in note]
+    assert note.startswith("1 tool call refused")
+    assert note.endswith(": run_shell_command 'make > f'")
 
 
 def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:

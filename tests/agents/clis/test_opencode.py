@@ -33,7 +33,13 @@ def test_the_model_is_passed_unless_the_user_leaves_it_to_the_cli() -> None:
 
 
 def test_events_are_json_and_the_title_is_set_to_save_a_request() -> None:
-    assert OPUS.command(TASK).argv[:5] == ("opencode", "run", "--format", "json", "--title=gump impl")
+    argv = OPUS.command(TASK).argv
+    assert argv[:4] == ("opencode", "run", "--format", "json")
+    assert "--title=gump impl" in argv
+
+
+def test_only_errors_are_logged() -> None:
+    assert {"--print-logs", "--log-level=ERROR"} <= set(OPUS.command(TASK).argv)
 
 
 def test_every_permission_is_allowed_or_denied_in_advance() -> None:

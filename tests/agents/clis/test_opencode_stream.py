@@ -78,34 +78,28 @@ def test_a_refused_tool_is_a_note_without_a_path() -> None:
     calls = [event for event in events if isinstance(event, ToolCall)]
     assert calls == [ToolCall("write")]
     assert ToolResult(is_error=True) in events
-    assert ending.notes == ("permission denied for 1 tool call: write '/sandbox/home/opencode/outside2.txt'",)
+    assert ending.notes == ("1 tool call refused: write '/sandbox/home/opencode/outside2.txt'",)
 
 
 def test_a_read_only_step_writes_only_its_output_file() -> None:
     events, ending = OPENCODE.play("read-only-step")
     paths = [event.path for event in events if isinstance(event, ToolCall)]
     assert (ending.outcome, paths) == ("ok", ["/sandbox/repo/.gump/out/plan.json", None, None])
-    assert ending.notes == (
-        "permission denied for 2 tool calls: write '/sandbox/repo/a.txt', bash: not an available tool",
-    )
+    assert ending.notes == ("2 tool calls refused: write '/sandbox/repo/a.txt', bash: not an available tool",)
 
 
 def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
     events, ending = OPENCODE.play("diff-step")
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
-    assert ending.notes == (
-        f"permission denied for 2 tool calls: write '/sandbox/home/out.txt', bash 'touch sh.txt'; {SETTING}",
-    )
+    assert ending.notes == (f"2 tool calls refused ({SETTING}): write '/sandbox/home/out.txt', bash 'touch sh.txt'",)
 
 
 def test_a_call_of_an_unavailable_tool_is_a_note() -> None:
     events, ending = OPENCODE.play("readonly")
     assert ToolCall("write") in events
     assert ToolCall("bash") in events
-    assert ending.notes == (
-        "permission denied for 2 tool calls: write: not an available tool, bash: not an available tool",
-    )
+    assert ending.notes == ("2 tool calls refused: write: not an available tool, bash: not an available tool",)
 
 
 # -- money and tokens ----------------------------------------------------------------------------------------------
@@ -229,3 +223,25 @@ def test_malformed_events_do_not_raise(kind: str, part: dict[str, Any], error: o
     reader = OpencodeReader(TASK)
     list(reader.feed(json.dumps({"type": kind, "part": part, "error": error}).encode()))
     assert reader.finish(exit_code=1, stderr="", stopped=False).outcome != "ok"
+
+
+LOGGED = (
+    'timestamp=2026-11-29T20:46:52.602Z level=ERROR run=37ec3ef9 message="stream error" providerID=openai modelID=x '
+    'small=false agent=build mode=primary error.error="AI_APICallError: {}"\n'
+)
+
+
+def test_a_run_stopped_while_it_waits_for_its_first_answer_is_out_of_quota() -> None:
+    limited, broken = LOGGED.format("Rate limit reached for x"), LOGGED.format("socket hang up")
+    ending = end([], stderr=broken + limited, stopped=True)
+    assert (ending.outcome, ending.reason) == (
+        "quota",
+        "waited for a usage limit: AI_APICallError: Rate limit reached for x",
+    )
+    assert end([], stderr=limited + broken, stopped=True).outcome == "agent_error"
+    assert end(step(), stderr=limited, stopped=True).outcome == "agent_error"
+
+
+def test_the_log_is_not_the_reason_of_a_failure() -> None:
+    ending = end([], exit_code=1, stderr="Error: no model\n" + LOGGED.format("socket hang up"))
+    assert ending.reason.endswith("Error: no model")

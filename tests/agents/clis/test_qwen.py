@@ -45,7 +45,8 @@ def test_only_files_in_the_worktree_may_be_changed() -> None:
 def test_the_rules_for_the_shell_are_options() -> None:
     may = Permissions(writes=True, exact=("make test",), tools=("pytest",))
     argv = PLUS.command(dataclasses.replace(TASK, permissions=may)).argv
-    assert allowed(argv)[3:] == ["run_shell_command(make test)", "run_shell_command(pytest)"]
+    assert allowed(argv)[3:5] == ["run_shell_command(make test)", "run_shell_command(pytest)"]
+    assert {rule.split()[0] for rule in allowed(argv)[5:]} == {"run_shell_command(timeout"}
     assert "--exclude-tools=run_shell_command(*$*)" in argv
 
 

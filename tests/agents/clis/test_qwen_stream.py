@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+import re
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,9 @@ from pytest_gump.agents.usage import Tokens
 
 from tests.agents.recordings.qwen import QWEN
 from tests.agents.stream_kit import JSON, TASK, feed, line
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE_ANSWER = Tokens(input=1200, cache_read=500, output=50)
 TWO_ANSWERS = Tokens(input=2500, cache_read=1010, output=101)
@@ -69,7 +73,7 @@ def test_a_read_only_step_writes_only_its_output_file() -> None:
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, True])
     refused = "write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'"
-    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
+    assert ending.notes == (f"2 tool calls refused ({SETTING}): {refused}",)
 
 
 def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> None:
@@ -77,7 +81,7 @@ def test_a_writing_step_stays_in_the_worktree_and_runs_allowed_commands() -> Non
     results = [event.is_error for event in events if isinstance(event, ToolResult)]
     assert (ending.outcome, results) == ("ok", [False, True, False, True])
     refused = "write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'"
-    assert ending.notes == (f"permission denied for 2 tool calls: {refused}; {SETTING}",)
+    assert ending.notes == (f"2 tool calls refused ({SETTING}): {refused}",)
 
 
 def test_api_retries_are_notes() -> None:
@@ -201,3 +205,33 @@ def test_malformed_events_do_not_raise(kind: str, subtype: str, record: dict[str
     reader = QwenReader(TASK)
     list(reader.feed(json.dumps({"subtype": subtype, **record, "type": kind}).encode()))
     assert reader.finish(exit_code=1, stderr="", stopped=False).outcome != "ok"
+
+
+def telemetry(name: str, status: int) -> str:
+    event = {"event.name": name, "status_code": status, "error_message": f"{status} Rate limit reached\nfor you"}
+    return json.dumps({"type": "system", "subtype": "ui_telemetry", "systemPayload": {"uiEvent": event}})
+
+
+@pytest.mark.parametrize(
+    ("records", "outcome"),
+    [
+        ([telemetry("qwen-code.api_error", 429)], "quota"),
+        ([telemetry("qwen-code.api_error", 500)], "agent_error"),
+        ([telemetry("qwen-code.api_error", 429), telemetry("qwen-code.api_response", 200)], "agent_error"),
+        ([], "agent_error"),
+        (["not JSON 429"], "agent_error"),
+    ],
+)
+def test_a_run_stopped_while_it_waits_for_a_limit_is_out_of_quota(
+    records: list[str], outcome: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is only in the file of the conversation, below QWEN_HOME."""
+    monkeypatch.setenv("QWEN_HOME", str(tmp_path))
+    session = "02e14c5a-d7ed-48ff-8ae4-6da66b4be2d9"
+    folder = tmp_path / "projects" / re.sub("[^a-zA-Z0-9]", "-", str(TASK.worktree.resolve())) / "chats"
+    folder.mkdir(parents=True)
+    (folder / f"{session}.jsonl").write_text("".join(f"{record}\n" for record in records), encoding="utf-8")
+    ending = QWEN.end([line(type="system", subtype="init", session_id=session, model="m")], stopped=True)
+    assert ending.outcome == outcome
+    if outcome == "quota":
+        assert ending.reason == "waited for a usage limit: 429 Rate limit reached"

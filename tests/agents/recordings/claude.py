@@ -13,7 +13,7 @@ ENDS = {
         context=1920,
         usd=0.014904,
         notes=(
-            'permission denied for 1 tool call: Bash \'python3 -c \\\'open("out.txt","w").write("x")\\\'; echo rc=$?\'; to allow a command, add it to gump_allow_commands',
+            '1 tool call refused (gump_allow_commands can allow more): Bash \'python3 -c \\\'open("out.txt","w").write("x")\\\'; echo rc=$?\'',
         ),
     ),
     "acceptedits-outside": End(
@@ -22,7 +22,7 @@ ENDS = {
         tokens=(2100, 1010, 400, 101),
         context=1810,
         usd=0.009618,
-        notes=("permission denied for 1 tool call: Write '/sandbox/home/claude/outside2.txt'",),
+        notes=("1 tool call refused: Write '/sandbox/home/claude/outside2.txt'",),
     ),
     "api-400": failed("API Error: 400 scripted failure 400"),
     "api-401": failed("Failed to authenticate. API Error: 401 scripted failure 401", notes=("10 API retries",)),
@@ -93,7 +93,7 @@ ENDS = {
         context=1920,
         usd=0.014904,
         notes=(
-            "permission denied for 2 tool calls: Write '/sandbox/repo/claude/readonly/hello.py', Bash 'python3 hello.py > out.txt; cat out.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): Write '/sandbox/repo/claude/readonly/hello.py', Bash 'python3 hello.py > out.txt; cat out.txt'",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(5400, 2540, 1000, 254), context=1810, usd=0.024522),

@@ -37,7 +37,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         usd=0.024855,
         notes=(
-            "permission denied for 1 tool call: patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
+            "1 tool call refused: patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 219, 35), usd=0.04089),
@@ -80,7 +80,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         usd=0.024855,
         notes=(
-            "permission denied for 1 tool call: patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
+            "1 tool call refused: patch rejected: writing is blocked by read-only sandbox; rejected by user approval settings",
         ),
     ),
     "x-think": End(turns=1, tokens=(1200, 500, 0, 43, 7), usd=0.00775),
@@ -88,7 +88,7 @@ ENDS = {
         turns=3,
         tokens=(3900, 1530, 0, 132, 21),
         usd=0.024855,
-        notes=("permission denied for 2 tool calls: unsupported call: update_plan, unsupported call: web_search",),
+        notes=("2 tool calls refused: unsupported call: update_plan, unsupported call: web_search",),
     ),
     "x-unknown-model": End(
         turns=1,

@@ -40,7 +40,7 @@ ENDS = {
         context=2140,
         usd=0.02568,
         notes=(
-            "permission denied for 3 tool calls: bash 'curl http://example.org' (2 times), create '/sandbox/home/documents/out.txt'; to allow a command, add it to gump_allow_commands",
+            "3 tool calls refused (gump_allow_commands can allow more): bash 'curl http://example.org' (2 times), create '/sandbox/home/documents/out.txt'",
         ),
     ),
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 81, 20), context=1810, usd=0.009318),
@@ -71,7 +71,7 @@ ENDS = {
         tokens=(5400, 2060, 0, 166, 40),
         context=2030,
         usd=0.019908,
-        notes=("permission denied for 1 tool call: create '/sandbox/repo/a.txt'",),
+        notes=("1 tool call refused: create '/sandbox/repo/a.txt'",),
     ),
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 81, 20), context=1810, usd=0.009318),
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 123, 30), context=1920, usd=0.014454),

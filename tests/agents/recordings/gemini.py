@@ -41,7 +41,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 153, 21),
         usd=0.00680625,
         notes=(
-            "permission denied for 2 tool calls: write_file '/sandbox/repo/gemini/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/repo/gemini/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101, 14), usd=0.00440125),
@@ -78,7 +78,7 @@ ENDS = {
         calls=1,
         tokens=(2500, 1010, 0, 101, 14),
         usd=0.00440125,
-        notes=("permission denied for 1 tool call: write_file '/sandbox/home/gemini/outside.txt'",),
+        notes=("1 tool call refused: write_file '/sandbox/home/gemini/outside.txt'",),
     ),
     "x-auto-model": End(turns=2, calls=1, tokens=(3700, 1510, 0, 151, 21), usd=0.0028995),
     "x-loop": failed(

@@ -22,7 +22,7 @@ ENDS = {
         context=1810,
         usd=0.009318,
         notes=(
-            'permission denied for 1 tool call: bash \'echo hi > out.txt; python3 -c \\\'open("o2.txt","w").write("x")\\\'\'; to allow a command, add it to gump_allow_commands',
+            '1 tool call refused (gump_allow_commands can allow more): bash \'echo hi > out.txt; python3 -c \\\'open("o2.txt","w").write("x")\\\'\'',
         ),
     ),
     "bad-model": failed("UnknownError: Unexpected server error. Check server logs for details."),
@@ -39,7 +39,7 @@ ENDS = {
         context=2140,
         usd=0.02568,
         notes=(
-            "permission denied for 2 tool calls: write '/sandbox/home/out.txt', bash 'touch sh.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): write '/sandbox/home/out.txt', bash 'touch sh.txt'",
         ),
     ),
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
@@ -56,7 +56,7 @@ ENDS = {
         tokens=(1200, 500, 0, 43, 7),
         context=1700,
         usd=0.0045,
-        notes=("permission denied for 1 tool call: write '/sandbox/home/opencode/outside2.txt'",),
+        notes=("1 tool call refused: write '/sandbox/home/opencode/outside2.txt'",),
     ),
     "parallel-calls": End(turns=2, calls=2, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "permission-deny": End(
@@ -65,7 +65,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         context=1920,
         usd=0.014454,
-        notes=("permission denied for 2 tool calls: write: not an available tool, bash: not an available tool",),
+        notes=("2 tool calls refused: write: not an available tool, bash: not an available tool",),
     ),
     "read-only-step": End(
         turns=4,
@@ -73,7 +73,7 @@ ENDS = {
         tokens=(5400, 2060, 0, 178, 28),
         context=2030,
         usd=0.019908,
-        notes=("permission denied for 2 tool calls: write '/sandbox/repo/a.txt', bash: not an available tool",),
+        notes=("2 tool calls refused: write '/sandbox/repo/a.txt', bash: not an available tool",),
     ),
     "readonly": End(
         turns=3,
@@ -81,7 +81,7 @@ ENDS = {
         tokens=(3900, 1530, 0, 132, 21),
         context=1920,
         usd=0.014454,
-        notes=("permission denied for 2 tool calls: write: not an available tool, bash: not an available tool",),
+        notes=("2 tool calls refused: write: not an available tool, bash: not an available tool",),
     ),
     "resume": End(turns=2, calls=1, tokens=(2500, 1010, 0, 87, 14), context=1810, usd=0.009318),
     "resume-1": End(turns=3, calls=2, tokens=(3900, 1530, 0, 132, 21), context=1920, usd=0.014454),

@@ -19,7 +19,7 @@ ENDS = {
         context=1920,
         usd=0.00323115,
         notes=(
-            "permission denied for 1 tool call: run_shell_command \"echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?\"; to allow a command, add it to gump_allow_commands",
+            "1 tool call refused (gump_allow_commands can allow more): run_shell_command \"echo hi > out.txt; python3 -c 'print(1)'; echo rc=$?\"",
         ),
     ),
     "basic": End(turns=3, calls=2, tokens=(3900, 1530, 0, 153), context=1920, usd=0.00323115),
@@ -32,7 +32,7 @@ ENDS = {
         context=2140,
         usd=0.02205,
         notes=(
-            "permission denied for 2 tool calls: write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/home/out.txt', run_shell_command 'touch sh.txt'",
         ),
     ),
     "failing-command": End(turns=2, calls=1, tokens=(2500, 1010, 0, 101), context=1810, usd=0.00208455),
@@ -73,7 +73,7 @@ ENDS = {
         context=2030,
         usd=0.017105,
         notes=(
-            "permission denied for 2 tool calls: write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/repo/a.txt', run_shell_command 'echo ok > b.txt'",
         ),
     ),
     "readonly": End(
@@ -83,7 +83,7 @@ ENDS = {
         context=1920,
         usd=0.00323115,
         notes=(
-            "permission denied for 2 tool calls: write_file '/sandbox/repo/qwen/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'; to allow a command, add it to gump_allow_commands",
+            "2 tool calls refused (gump_allow_commands can allow more): write_file '/sandbox/repo/qwen/readonly/hello.py', run_shell_command 'python3 hello.py > out.txt; cat out.txt'",
         ),
     ),
     "resume": End(turns=2, calls=1, tokens=(6400, 2540, 0, 254), context=1810, usd=0.0053157),

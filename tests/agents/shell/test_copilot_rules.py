@@ -60,6 +60,7 @@ def test_a_sandbox_allows_the_whole_shell() -> None:
         *("timeout 60 pytest -q", "cd pkg && pytest", "pytest; git status", "pytest -k 'a and b; c'", "just docs"),
         *("make lint > log.txt", "  make lint > log.txt ", "cd web && make lint", "if true; then pytest; fi"),
         *("mkdir -p a/b", "touch a b", "cp -r a b", "mv -f 'a b' c", "rm -rf a", "rm *.pyc", "rm -- x"),
+        *("git branch", "git branch -a", "git branch --list 'a*'", "git tag -l", "git -C sub branch --show-current"),
         *("ls", "grep -n '{' f.py", "echo $PATH", "git diff", "git log -n 3 --stat", "sed -n 1p f", "", "pytest # all"),
     ],
 )
@@ -94,6 +95,15 @@ def test_what_a_step_needs_is_left_to_the_cli(command: str) -> None:
             "git grep -Ox y",
             "git log --ext-diff",
         ),
+        *(
+            "git branch x",
+            "git branch -v x",
+            "git branch -D x",
+            "git tag x",
+            "git -C sub branch x",
+            "git branch --list -d x",
+        ),
+        *("touch /x/a\\\nb", "ls \\\n-l"),
         *("cat ~/.ssh/id", "head $HOME/x", "grep x ${HOME}/y", "ls # '\ntouch /x #'", "ls '", "pytest && rm -rf ~"),
     ],
 )

@@ -223,6 +223,46 @@ def test_qwen_refuses_a_command_rather_than_allow_its_form_for_all_commands(comm
     assert qwen("pytest -q", may)
 
 
+@every_cli
+@pytest.mark.parametrize("command", ["cd sub", "make a", "make b"])
+def test_the_parts_of_a_command_may_run(lets: Callable[[str, Permissions], bool], command: str) -> None:
+    assert lets(command, permissions("diff", ["cd sub && make a; make b"]))
+
+
+@pytest.mark.parametrize("command", ["bash", "bash -c x", "xargs rm", "tee a", "sh", "env a", "mytool x y"])
+def test_qwen_has_no_rule_for_a_part_that_runs_what_its_arguments_say(command: str) -> None:
+    assert not qwen(
+        command, permissions("diff", ["x | bash", "x | xargs rm", "x && sh", "x | tee a", "env x | y", 'mytool "x y"'])
+    )
+
+
+def test_qwen_sees_no_assignment() -> None:
+    assert qwen("mytool a", permissions("diff", ["A=1 B=c/d mytool a"]))
+
+
+@pytest.mark.parametrize("lets", [qwen, opencode])
+def test_a_tool_may_run_with_a_time_limit(lets: Callable[[str], bool]) -> None:
+    assert lets("timeout 60 pytest -q")
+    assert lets("timeout 300 python -m pytest")
+    assert not lets("timeout 60 touch a")
+    assert not lets("timeout 5 rm pytest")
+    assert not lets("timeout 60 pytest > f")
+
+
+@pytest.mark.parametrize("command", ["make test-a x", "make test-a/../../b", "make x test-a"])
+def test_opencode_matches_one_word_with_a_star(command: str) -> None:
+    assert opencode("make test-*", permissions("diff", ["make test-*"]))
+    assert not opencode(command, permissions("diff", ["make test-*"]))
+    assert not opencode("clean b/* c/x y d", permissions("diff", ["clean b/* c/* d"]))
+
+
+def test_gemini_looks_up_a_command_without_its_redirection() -> None:
+    may = permissions("diff", ["make a > log"])
+    assert gemini("make a > log", may)
+    assert gemini("make a", may)
+    assert not gemini("make a > other", may)
+
+
 def test_opencode_lets_no_redirection_through_because_a_command_has_a_pattern_of_files() -> None:
     may = permissions("diff", ["make test-*"])
     assert opencode("make test-a", may)

@@ -44,14 +44,24 @@ def bin_folder(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def cli(folder: Path, name: str, version: str, script: str = "exit 9") -> Path:
-    """Write a program that prints its version, records its arguments, and otherwise runs the script. Return its path."""
+def cli(folder: Path, name: str, version: str, script: str = "exit 9", *, sandbox: str = "exit 0") -> Path:
+    """Write a program that prints its version, has a sandbox, records its arguments, and otherwise runs the script.
+
+    Return its path.
+    """
     path = folder / name
-    answers = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi'
+    answers = f'if [ "$1" = --version ]; then echo "{version}"; exit 0; fi\nif [ "$1" = sandbox ]; then {sandbox}; fi'
     noted = f'printf "%s\\n" "$@" > "{folder}/{name}.words"; env > "{folder}/{name}.env"'
     path.write_text(f"#!/bin/sh\n{answers}\n{noted}\n{script}\n", encoding="utf-8")
     path.chmod(0o755)
     return path
+
+
+def versions_of(name: str) -> str:
+    """Return the versions that the adapter was tested with, and the date, as doctor shows them."""
+    versions = FAMILIES[name].program.tested
+    assert versions is not None
+    return f"{versions} on {versions.on}"
 
 
 def plays(name: str, scenario: str) -> str:
@@ -158,7 +168,7 @@ def test_a_version_is_compared_with_the_tested_one(gump: Gump, bin_folder: Path,
     place = cli(bin_folder, "claude", version)
     claude = clis(diagnosis(gump))["claude"]
     assert (claude["installed"], claude["path"], claude["standing"]) == (True, str(place), standing)
-    assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], "2.1.330 on 2026-11-22")
+    assert (claude["version"], claude["tested"]) == (version.split(maxsplit=1)[0], versions_of("claude"))
 
 
 def test_a_missing_cli_is_not_a_failure_and_has_an_install_hint(gump: Gump) -> None:
@@ -176,6 +186,23 @@ def test_a_cli_without_a_version_has_a_reason(gump: Gump, bin_folder: Path) -> N
     assert codex["problem"] == "codex --version: exit code 3: no platform package"
 
 
+def test_a_sandbox_that_does_not_start_is_a_problem_and_not_a_failure(gump: Gump, bin_folder: Path) -> None:
+    reason = "bwrap: execvp codex-linux-sandbox: No such file or directory"
+    cli(bin_folder, "codex", "codex-cli 0.169.0", sandbox=f"echo warning; echo {reason} >&2; exit 1")
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["version"], codex["standing"]) == ("0.169.0", "tested")
+    assert codex["problem"].startswith(f"its commands cannot run: codex sandbox -- true: exit code 1: {reason}. ")
+    output = " ".join(gump.good("doctor").split())
+    assert "! codex 0.169.0, tested" in output
+    assert reason in output
+
+
+def test_the_sandbox_of_an_older_version_is_not_tried(gump: Gump, bin_folder: Path) -> None:
+    cli(bin_folder, "codex", "codex-cli 0.9.0", sandbox="exit 2")
+    codex = clis(diagnosis(gump))["codex"]
+    assert (codex["standing"], codex["problem"]) == ("older", None)
+
+
 def test_a_login_is_detected_from_a_key_or_a_file(
     gump: Gump, bin_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,9 +213,9 @@ def test_a_login_is_detected_from_a_key_or_a_file(
     home.mkdir()
     (home / "auth.json").write_text("{}", encoding="utf-8")
     output = gump.good("doctor")
-    assert "2.1.330, tested (2.1.330 on 2026-11-22); login: ANTHROPIC_API_KEY" in output
-    assert "0.169.0, tested (0.169.0 on 2026-11-22); login: ~/.codex/auth.json" in output
-    assert "0.61.0, tested (0.61.0 on 2026-11-22); login not checked" in output
+    assert f"2.1.330, tested ({versions_of('claude')}); login: ANTHROPIC_API_KEY" in output
+    assert f"0.169.0, tested ({versions_of('codex')}); login: ~/.codex/auth.json" in output
+    assert f"0.61.0, tested ({versions_of('gemini')}); login not checked" in output
     assert "very-secret" not in output
 
 

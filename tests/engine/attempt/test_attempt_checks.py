@@ -443,3 +443,12 @@ def test_cost_without_tokens_and_free_tokens_are_believed(kit: Kit) -> None:
     free = kit.run('write("a.py", "1"); say("usage", tokens={"input": 900, "output": 20}, cost_usd=0.0)')
     assert (paid.usage.cost_usd, free.usage.cost_usd) == (0.25, 0.0)
     assert (paid.notes, free.notes) == ((), ())
+
+
+def test_recorded_cost_is_rounded_to_hundredths_of_a_cent(kit: Kit) -> None:
+    """The figures of a report then add up."""
+    costs = [
+        kit.run(f'say("usage", tokens={{"input": 900, "output": 20}}, cost_usd={cost_usd})').usage.cost_usd
+        for cost_usd in (0.0286123, 0.000001, 1.23456)
+    ]
+    assert costs == [0.0286, 0.0001, 1.2346]

@@ -4,11 +4,13 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.agents.streams.refusals import Refusals
 from pytest_gump.engine.attempt.feedback import _shares, fenced
 from pytest_gump.engine.attempt.prompt import (
     CONTEXT,
     CONVENTIONS,
     FAILED,
+    RULES,
     PromptParts,
     compose,
     head_sections,
@@ -16,6 +18,7 @@ from pytest_gump.engine.attempt.prompt import (
     replan_item_prompt,
     replan_prompt,
 )
+from pytest_gump.engine.checks.bounds import PROTECTED
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import (
     AttemptResult,
@@ -141,6 +144,16 @@ def test_plan_item_with_only_protected_files_allows_none_of_them() -> None:
     assert "lists no other files" in section
 
 
+def test_a_step_that_writes_names_each_protected_file_but_its_key_does_not() -> None:
+    sections = head_sections(PromptParts("x", "diff"))
+    (section,) = [section for section in sections if section.title == RULES]
+    assert all(f"`{pattern}`" in section.text for pattern in PROTECTED)
+    assert section.key is not None
+    assert "protected" not in section.key
+    assert ".claude" not in section.key
+    assert ".claude" not in text(PromptParts("x", "review"), RULES)
+
+
 def test_failure_section_has_gate_command_exit_code_and_output() -> None:
     parts = PromptParts("x", "diff", failed=[failure(gates=(gate("test", "E  assert 1 == 2"),))], diff="+x = 1")
     section = text(parts, FAILED)
@@ -156,7 +169,7 @@ def test_failure_section_has_gate_command_exit_code_and_output() -> None:
 
 def test_failure_section_says_that_the_tree_was_reset() -> None:
     section = text(PromptParts("x", "diff", failed=[failure()], diff="+x", tree="reset"), FAILED)
-    assert "were set back" in section
+    assert "were reset" in section
     assert "What it had changed" in section
 
 
@@ -167,17 +180,21 @@ def test_earlier_failures_take_one_line_each() -> None:
     assert "long story" not in section
 
 
-def test_failure_section_has_the_notes_except_about_masked_secrets() -> None:
+def test_failure_section_has_the_notes_except_about_masked_secrets_and_settings() -> None:
     """A replayed attempt has no secrets left to mask, so this note would change the prompt of a replay."""
-    noted = failure(notes=("setup ran again", "secrets were masked in stream.ndjson"))
+    refusals = Refusals()
+    refusals.add("Bash 'ls'", is_command=True)
+    notes = ("setup ran again", "secrets were masked in stream.ndjson", refusals.note(may_run=True))
+    noted = failure(notes=notes)
     section = text(PromptParts("x", "diff", failed=[noted]), FAILED)
     assert "Also noted:\n- setup ran again" in section
     assert "masked" not in section
+    assert "- 1 tool call refused: Bash 'ls'" in section
 
 
 def test_failure_section_has_the_guard_or_the_reviewers_comment() -> None:
     guarded = failure(outcome=Outcome.GUARD, guard="max_turns", reason="guard max_turns: turn 41 began, limit 40")
-    assert "stopped by the guard `max_turns`" in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
+    assert "The guard `max_turns` stopped the agent." in text(PromptParts("x", "diff", failed=[guarded]), FAILED)
     reviewed = failure(outcome=Outcome.REVIEW_FAILED, verdict=Verdict(passed=False, comment="line 3 is wrong"))
     assert "### The reviewer's comment\n\nline 3 is wrong" in text(PromptParts("x", "diff", failed=[reviewed]), FAILED)
 

@@ -44,6 +44,8 @@ CASES = [
     ("evil.pth", "new"),
     ("notes.txt", "new"),
     (".claude/settings.local.json", "new"),
+    (".github/hooks/start.json", "new"),
+    (".github/copilot/settings.json", "new"),
     (".mcp.json", "new"),
     (".git/hooks/post-checkout", "new"),
     (".git/info/attributes", "new"),
