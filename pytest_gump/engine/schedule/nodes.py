@@ -6,6 +6,7 @@ counts. Attempt numbers and plans must outlive the nodes, so the Schedule keeps 
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
@@ -16,7 +17,7 @@ from pytest_gump.workflow.generated import MERGE_STEP, gate_step, may_write, mer
 from pytest_gump.workflow.path import REPLAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_gump.engine.schedule.decision import Failure, Retry
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
@@ -38,11 +39,11 @@ class Lane:
 
 
 class Reopened(NamedTuple):
-    """The tally and agent that a step keeps if a conflict restarts its member of a parallel group."""
+    """What a step and the groups around it keep if a conflict restarts their member of a parallel group."""
 
     path: StepPath
-    tally: Tally
     agent: str | None
+    tallies: Mapping[StepPath, Tally]
 
 
 @dataclass(slots=True)
@@ -263,6 +264,7 @@ class Group:
         self.is_fresh = session == "fresh"
         self.cases = cases
         self.cause = "group"
+        self.reopened = None
         self.lane.head = self.begin if is_reset else left
 
     def rewind(self, target: StepNode, until: StepNode, case: FailureCase) -> None:
@@ -321,8 +323,8 @@ class Group:
     def _step(self, index: int, lane: Lane, cause: Cause) -> Leaf | Group:
         step, tally = self.steps[index], self.kept.get(index) or Tally()
         path = self.path.child(step.name)
-        if self.reopened is not None and self.reopened.path == path:
-            tally = self.reopened.tally
+        if self.reopened is not None:
+            tally = self.reopened.tallies.get(path, tally)
         if step.kind != "group":
             return Leaf(path, step, self, index, self.items, lane, cause, tally)
         kind: Literal["group", "foreach"] = "foreach" if step.foreach is not None else "group"
@@ -352,6 +354,18 @@ def writers(node: StepNode) -> Iterator[Leaf]:
 def writer_of(merge: Leaf) -> Leaf:
     """Return the last writing step of the member that is merged. Only members with such a step are merged."""
     return next(writers(merge.parent.entered(merge.index)))
+
+
+def reopened_by(merge: Leaf, agent: str | None) -> Reopened:
+    """Return what is kept if the member is restarted: otherwise, conflicts and passes of a group could repeat forever.
+
+    `agent` is that of the member's last writing step.
+    """
+    writer = writer_of(merge)
+    tallies = {writer.path: writer.tally}
+    for group in itertools.takewhile(lambda group: group is not merge.parent, groups_above(writer)):
+        tallies[group.path] = group.tally
+    return Reopened(writer.path, agent, tallies)
 
 
 def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:

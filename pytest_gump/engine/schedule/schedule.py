@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_left
-from pytest_gump.engine.schedule.nodes import Leaf, Reopened, groups_above, restart_target, writer_of
+from pytest_gump.engine.schedule.nodes import Leaf, groups_above, reopened_by, restart_target, writer_of
 from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.tree import StepTree
 from pytest_gump.engine.schedule.view import LeafList, signature
@@ -197,7 +197,7 @@ class Schedule(StepTree):
         if isinstance(decision, Stop):
             return self._stop(merge, case, merge.lane.head)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
-        self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
+        self._reopen(merge, case, reopened_by(merge, agent))
         return "again"
 
     def _follow(self, leaf: Leaf, case: FailureCase) -> AttemptVerdict:
