@@ -35,6 +35,9 @@ def agents(monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def scratch() -> Iterator[Path]:
     """Return a folder outside /tmp. Codex may write to /tmp, starts no program of it, and needs its own folder elsewhere."""
-    default_scratch().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=default_scratch(), ignore_cleanup_errors=True) as folder:
+    base = default_scratch().resolve()
+    if base.is_relative_to(Path("/tmp").resolve()):  # the home folder is below /tmp
+        base = Path("/var/tmp/gump-conformance")
+    base.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=base, ignore_cleanup_errors=True) as folder:
         yield Path(folder)

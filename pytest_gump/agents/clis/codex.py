@@ -45,8 +45,8 @@ class CodexAgent(CliAgent):
     """One name bound to a model.
 
     Confinement by the CLI, tested with 0.171, in a sandbox of the operating system: files are written only in the
-    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR (except the user's checkout), and there is no
-    network. All commands are allowed.
+    worktree (except its `.git` and `.codex`), in /tmp and in TMPDIR (except the user's checkout and home folder), and
+    there is no network. All commands are allowed.
     In read-only steps (plan, artifact, review), a permission profile allows writes only to `.gump/out`. Settings, hooks
     and MCP servers in the worktree are not loaded, even if the user has trusted the folder.
     """
@@ -121,16 +121,18 @@ def _settings(task: Task, temporary: str) -> Iterator[str]:
 def _workspace_write(task: Task, temporary: str) -> tuple[str, ...]:
     """Return the settings of a step that writes. Commands may write to `/tmp` and to `temporary`.
 
-    A sandbox mode cannot except a checkout in these folders. A permission profile with the same rules can, but the
-    settings of `sandbox_workspace_write` do not apply to it.
+    A sandbox mode cannot except the checkout and the home folder, if they are in these folders. A permission profile
+    with the same rules can, but the settings of `sandbox_workspace_write` do not apply to it. (Tried with 0.171.0: the
+    worktree and TMPDIR stay writable, also in a closed home folder.)
     """
-    checkout = task.checkout
-    if checkout is None or task.worktree.is_relative_to(checkout):
+    if task.checkout is not None and task.worktree.is_relative_to(task.checkout):
         return WORKSPACE_WRITE
-    folders = (Path(folder).resolve() for folder in ("/tmp", temporary) if folder)  # noqa: S108
-    if not any(map(checkout.is_relative_to, folders)):
+    folders = [Path(folder).resolve() for folder in ("/tmp", temporary) if folder]  # noqa: S108
+    users = (path for path in (task.checkout, Path.home().resolve()) if path is not None)
+    closed = [f'{_quoted(path)}="read"' for path in users if any(folder in path.parents for folder in folders)]
+    if not closed:
         return WORKSPACE_WRITE
-    profile = f'{{extends=":workspace",filesystem={{{_quoted(checkout)}="read"}}}}'
+    profile = f'{{extends=":workspace",filesystem={{{",".join(closed)}}}}}'
     return f'default_permissions="{PROFILE_WRITE}"', f"permissions.{PROFILE_WRITE}={profile}"
 
 

@@ -16,7 +16,7 @@ from pytest_gump.workflow.generated import MERGE_STEP, gate_step, has_own_gate, 
 from pytest_gump.workflow.path import REPLAN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from pytest_gump.engine.schedule.decision import Failure, Retry
     from pytest_gump.engine.schedule.parallel_pass import ParallelPass
@@ -39,11 +39,11 @@ class Lane:
 
 
 class Reopened(NamedTuple):
-    """The tally and agent that a step keeps if a conflict restarts its member of a parallel group."""
+    """What a step and the groups around it keep if a conflict restarts their member of a parallel group."""
 
     path: StepPath
-    tally: Tally
     agent: str | None
+    tallies: Mapping[StepPath, Tally]
 
 
 @dataclass(slots=True)
@@ -300,6 +300,7 @@ class Group:
         self.is_fresh = session == "fresh"
         self.cases = cases
         self.cause = "group"
+        self.reopened = None
         self.lane.head = self.begin if is_reset else left
 
     def rewind(self, first: int, target: StepNode, until: StepNode, case: FailureCase) -> None:
@@ -358,8 +359,8 @@ class Group:
     def _step(self, index: int, lane: Lane, cause: Cause) -> Leaf | Group:
         step, tally = self.steps[index], self.kept.get(index) or Tally()
         path = self.path.child(step.name)
-        if self.reopened is not None and self.reopened.path == path:
-            tally = self.reopened.tally
+        if self.reopened is not None:
+            tally = self.reopened.tallies.get(path, tally)
         if step.kind != "group":
             return Leaf(path, step, self, index, self.items, lane, cause, tally)
         kind: Literal["group", "foreach"] = "foreach" if step.foreach is not None else "group"

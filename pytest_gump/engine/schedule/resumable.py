@@ -124,8 +124,8 @@ class ResumableSchedule(ScheduleWithApprovals):
             leaf.tally, leaf.replanning, leaf.case = Tally(), None, case
             self._start(leaf, restarted_attempt(leaf, self._attempts))
         elif case.outcome == Outcome.CONFLICT:
-            writer = writer_of(leaf)
-            self._reopen(leaf, case, Reopened(writer.path, Tally(), None))
+            writer = writer_of(leaf).path
+            self._reopen(leaf, case, Reopened(writer, None, {writer: Tally()}))
         else:
             parallel = leaf.parent.parallel_pass
             parallel.states[leaf.index] = "passed"

@@ -20,14 +20,13 @@ from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_lef
 from pytest_gump.engine.schedule.nodes import (
     Group,
     Leaf,
-    Reopened,
     Validation,
     groups_above,
     judged_by,
     top_of,
 )
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
-from pytest_gump.engine.schedule.targets import first_before, restart_target, writer_of, writers
+from pytest_gump.engine.schedule.targets import first_before, reopened_by, restart_target, writer_of, writers
 from pytest_gump.engine.schedule.tree import StepTree
 from pytest_gump.engine.schedule.validation import add_answer, next_validator, result_with_answers
 from pytest_gump.engine.schedule.view import LeafList, signature
@@ -259,7 +258,7 @@ class Schedule(StepTree):
         if isinstance(decision, Stop):
             return self._stop(merge, case, merge.lane.head)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
-        self._reopen(merge, case, Reopened(writer.path, writer.tally, agent))
+        self._reopen(merge, case, reopened_by(merge, agent))
         return "again"
 
     def _follow(self, leaf: Leaf, case: FailureCase) -> AttemptVerdict:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.nodes import Group
+from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above
 from pytest_gump.workflow.path import CONTEXT
 
 if TYPE_CHECKING:
@@ -25,6 +26,18 @@ def writers(node: StepNode) -> Iterator[Leaf]:
 def writer_of(merge: Leaf) -> Leaf:
     """Return the last writing step of the member that is merged. Only members with such a step are merged."""
     return next(writers(merge.parent.entered(merge.index)))
+
+
+def reopened_by(merge: Leaf, agent: str | None) -> Reopened:
+    """Return what is kept if the member is restarted: otherwise, conflicts and passes of a group could repeat forever.
+
+    `agent` is that of the member's last writing step.
+    """
+    writer = writer_of(merge)
+    tallies = {writer.path: writer.tally}
+    for group in itertools.takewhile(lambda group: group is not merge.parent, groups_above(writer)):
+        tallies[group.path] = group.tally
+    return Reopened(writer.path, agent, tallies)
 
 
 def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:

@@ -43,23 +43,31 @@ def test_only_files_in_the_worktree_may_be_changed_and_the_network_is_off() -> N
     assert given["approval_policy"] == "never"
 
 
+TMP = Path("/tmp").resolve()
+
+
 @pytest.mark.parametrize(
-    ("checkout", "temporary", "is_closed"),
+    ("checkout", "home", "temporary", "closed"),
     [
-        (f"{Path('/tmp').resolve()}/project", "", True),
-        ("/scratch/project", "/scratch", True),
-        ("/home/me/project", "/scratch", False),
-        ("/", "", False),
+        (f"{TMP}/project", "/home/me", "", ["checkout"]),
+        ("/scratch/project", "/home/me", "/scratch", ["checkout"]),
+        ("/home/me/project", "/home/me", "/scratch", []),
+        ("/", "/home/me", "", []),
+        ("/srv/project", f"{TMP}/me", "", ["home"]),
+        (f"{TMP}/project", f"{TMP}/me", "", ["checkout", "home"]),
+        ("/srv/project", f"{TMP}", "", []),
     ],
 )
-def test_a_checkout_in_a_temporary_folder_is_closed_to_writes(
-    checkout: str, temporary: str, is_closed: bool, monkeypatch: pytest.MonkeyPatch
+def test_checkout_and_home_in_a_temporary_folder_are_closed_to_writes(
+    checkout: str, home: str, temporary: str, closed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", temporary)
+    monkeypatch.setenv("HOME", home)
     given = settings(GPT.command(dataclasses.replace(TASK, checkout=Path(checkout))).argv)
-    if is_closed:
+    if closed:
         profile = given["permissions"][given["default_permissions"]]
-        assert profile == {"extends": ":workspace", "filesystem": {checkout: "read"}}
+        folders = {"checkout": checkout, "home": home}
+        assert profile == {"extends": ":workspace", "filesystem": {folders[name]: "read" for name in closed}}
         assert "sandbox_mode" not in given
     else:
         assert given["sandbox_mode"] == "workspace-write"

@@ -436,6 +436,26 @@ def test_failure_count_of_a_step_is_kept_after_conflicts_of_groups_around_it() -
     assert drive.log.count("outer::right::inner::y 2 haiku") == 1
 
 
+def test_new_pass_after_a_conflict_resets_the_failure_count_of_the_step() -> None:
+    member = group("member", agent("a", on_failure=flat(2, "same: 2")), on_failure=flat(2, "same: 2"))
+    fails = {"g::merge[member]": ["conflict"], "g::member::a": ["passed", "gate_failed", "gate_failed"]}
+    drive = Drive((group("g", member, parallel=True),), fails).run()
+    assert [settled.verdict for settled in drive.settled] == ["passed", "again", "again", "retried", "passed", "passed"]
+
+
+def test_failure_count_of_a_group_is_kept_after_a_conflict() -> None:
+    """Otherwise, a conflict and a new pass could reset the counts of each other forever."""
+    member = group("member", agent("a", on_failure=flat(2, "same: 2")), on_failure=flat(2, "same: 2"))
+    fails = {"g::merge[member]": ["conflict"], "g::member::a": ["gate_failed", "gate_failed", "passed", "gate_failed"]}
+    drive = Drive((group("g", member, parallel=True),), fails).run()
+    assert drive.log == [
+        *(f"g::member::a {n} haiku" for n in (1, 2, 3)),
+        "g::merge[member] 1 -",
+        "g::member::a 4 haiku",
+    ]
+    assert not drive.schedule.passed
+
+
 def test_member_of_a_parallel_group_cannot_restart_another_member() -> None:
     both = group("g", agent("a", on_failure=flat(2)), agent("b"), parallel=True)
     drive = Drive((both,), {"g::a": ["gate_failed"]}, decide=lambda *_: Restart("b"))
