@@ -160,7 +160,7 @@ def test_doctor_without_a_workflow_does_not_load_attempts(project: GumpProject) 
 def test_a_dry_run_does_not_load_the_modules_of_a_run(ran: GumpProject) -> None:
     command = "from pytest_gump.cli.program import main; main(['run', 'spec.md', '--workflow', 'small', '--dry-run'])"
     loaded = alone(ran.path, command)
-    loaded.check(modules=139, dataclasses=68, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
+    loaded.check(modules=141, dataclasses=68, without="pydantic git psutil pathspec pytest_gump.engine.run.run")
 
 
 def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) -> None:
@@ -170,7 +170,7 @@ def test_a_worker_loads_no_more_than_a_run_in_one_process(project: GumpProject) 
 
 def test_a_run_of_one_step_loads_only_what_it_needs(ran: GumpProject) -> None:
     loaded = Loaded.read((ran.path / "loaded.main").read_text())
-    loaded.check(modules=242, dataclasses=105, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
+    loaded.check(modules=250, dataclasses=106, without="pydantic git xdist.dsession pytest_gump.agents.clis.claude")
 
 
 def test_the_modules_of_a_run_are_not_rewritten(ran: GumpProject) -> None:

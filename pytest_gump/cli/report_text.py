@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
-from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import around
 from pytest_gump.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural

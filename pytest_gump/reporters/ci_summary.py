@@ -11,7 +11,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import reason_of_no_change
 from pytest_gump.reporters.ci_turns import turns_table
 from pytest_gump.reporters.lines import run_facts

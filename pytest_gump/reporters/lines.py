@@ -14,8 +14,8 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-    from pytest_gump.engine.record.totals import Total
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.gates.base import GateResult
     from pytest_gump.order import AttemptResult

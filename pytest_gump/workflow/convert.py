@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError
 from pytest_gump.text import quoted
-from pytest_gump.workflow.former.dialect import dialect_of
+from pytest_gump.workflow.dialect import dialect_of
 from pytest_gump.workflow.former.translate import FormerFile, translate
 from pytest_gump.workflow.former.write import write_yaml
 from pytest_gump.workflow.load import parse_workflow

@@ -79,7 +79,7 @@ def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> St
     if step.agent is not None:
         update["agent"] = every or rename(step.agent)
     if step.agent_of is not None:
-        update["agent_of"] = replace(step.agent_of, others=tuple(map(rename, step.agent_of.others)))
+        update["agent_of"] = step.agent_of._replace(others=tuple(map(rename, step.agent_of.others)))
     if step.on_failure is not None:
         update["on_failure"] = _map_policies(step.on_failure, rename)
     return replace(step, **update)
@@ -92,7 +92,7 @@ def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFail
         strategy = tuple(
             entry if entry.agent is None else replace(entry, agent=rename(entry.agent)) for entry in policy.strategy
         )
-        rules = tuple(rule if rule.agent is None else replace(rule, agent=rename(rule.agent)) for rule in policy.rules)
+        rules = tuple(rule if rule.agent is None else rule._replace(agent=rename(rule.agent)) for rule in policy.rules)
         return replace(policy, strategy=strategy, rules=rules)
 
     return replace(on_failure, **{key.name: map_policy(getattr(on_failure, key.name)) for key in fields(on_failure)})

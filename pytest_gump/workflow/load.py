@@ -7,18 +7,16 @@ from functools import cache, cached_property
 from itertools import chain as joined
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_gump.workflow.former.dialect import dialect_of
+from pytest_gump.workflow.dialect import dialect_of
 from pytest_gump.workflow.loaded import Loaded
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.located import Surroundings
 from pytest_gump.workflow.reading.prompt_text import shown
 from pytest_gump.workflow.reading.read_workflow import read_workflow
 from pytest_gump.workflow.reading.rules import Index, check_steps
-from pytest_gump.workflow.reading.rules_agents import check_independence, fill_agents
 from pytest_gump.workflow.reading.rules_failure import check_failures
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
-from pytest_gump.workflow.reading.rules_when import check_conditions
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
@@ -123,7 +121,7 @@ class _Loader:
             root, around = _present_form(root, around)
         placed = None if root is None else read_workflow(root, around)
         if placed is not None:
-            placed = fill_agents(placed, around)
+            placed = _with_agents(placed, around)
             _check(placed, around)
         if placed is None or problems.found:
             raise problems.error()
@@ -169,11 +167,25 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
     return translation and translation.root, around._replace(is_translated=True)
 
 
+def _with_agents(placed: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
+    if all(step.step.agent_of is None for step in placed.walk()):
+        return placed
+    from pytest_gump.workflow.reading.rules_agents import fill_agents  # few steps use the agent of another step
+
+    return fill_agents(placed, around)
+
+
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
-    index = Index.from_workflow(placed)
+    index, steps = Index.from_workflow(placed), [*placed.walk()]
     check_steps(placed, index, around)
     check_failures(placed, around)
-    check_conditions(placed, around)
+    if any(policy.whens for step in steps for policy in step.policies):
+        from pytest_gump.workflow.reading.rules_when import check_conditions  # few files have conditions
+
+        check_conditions(placed, around)
     check_templates(placed, index, around)
-    check_independence(placed, around)
+    if any(step.validators for step in steps):
+        from pytest_gump.workflow.reading.rules_agents import check_independence  # most files have no validators
+
+        check_independence(placed, around)
     check_reach(placed, around)

@@ -104,8 +104,7 @@ def template_name(label: str) -> str:
     return gate_name(label) if validator is None else validator.rpartition("/")[2]
 
 
-@dataclass(frozen=True, slots=True)
-class When:
+class When(NamedTuple):
     """The failures that an entry of a strategy is for. All conditions that are set must hold."""
 
     gate: tuple[str, ...] = ()
@@ -139,8 +138,7 @@ class Entry:
         return self.kind if self.agent is None else f"{self.kind}: {self.agent}"
 
 
-@dataclass(frozen=True, slots=True)
-class StickyRule:
+class StickyRule(NamedTuple):
     """A rule of a translated `retry:` of Gump 0.0.4. Once it has fitted, its values stay in force."""
 
     attempt: int | None = None
@@ -215,8 +213,7 @@ class OnFailure:
         return self.flat or getattr(self, source) or self.gate_fail
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
+class Input(NamedTuple):
     required: bool = False
     default: str | None = None
     type: InputType = "string"
@@ -263,8 +260,7 @@ class Approval(NamedTuple):
     """Seconds after which a missing answer counts as a rejection."""
 
 
-@dataclass(frozen=True, slots=True)
-class AgentOf:
+class AgentOf(NamedTuple):
     """The step whose agent another step uses: `agent: "{steps.converge.agent}"`."""
 
     step: str

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from pytest_gump.agents.usage import Usage
+from pytest_gump.agents.usage import Total, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-from pytest_gump.engine.record.totals import Total
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, more_money_text, run_line

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.agents.base import ToolCall
+from pytest_gump.agents.usage import Total
 from pytest_gump.engine.attempt.tools import GateStarted
-from pytest_gump.engine.record.totals import Total
 from pytest_gump.reporters import live
 from pytest_gump.text import ASCII, one_line
 

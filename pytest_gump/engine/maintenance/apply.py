@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.maintenance.approve import approval_lines
-from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
 from pytest_gump.errors import RunError, WorktreeError

@@ -57,6 +57,8 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
     "applied": dict.fromkeys(("commit", "head"), _TEXT),
 }
 CHANGE: Final = ("files_changed", "lines_added", "lines_removed")
+NOTHING_TO_MERGE: Final = "nothing to merge"
+"""Note on a run that is `unchanged`: its files are the same as those of its base."""
 _LATEST: Final = 2.0**37
 """Limit for times in seconds since the epoch. `datetime` can represent all times below it."""
 _COMMITS: Final = ("base", "step_base", "head", "commit")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from pytest_gump.agents.usage import Tokens, Usage
-from pytest_gump.engine.record.totals import NOTHING, Total, is_unknown
+from pytest_gump.agents.usage import NOTHING, Tokens, Total, Usage, is_unknown
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -15,10 +14,6 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.approvals import Approvals
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.order import AttemptResult, ToolUse
-
-
-NOTHING_TO_MERGE: Final = "nothing to merge"
-"""Note on a run whose files are the same as those of its base."""
 
 
 @dataclass(slots=True)
@@ -207,12 +202,6 @@ class RunningTotal:
         return add_up(self._running, self._sum)
 
 
-def _approvals() -> Approvals:
-    from pytest_gump.engine.record.approvals import Approvals  # late: not every command reads a run
-
-    return Approvals()
-
-
 @dataclass(slots=True)
 class RunRecord(_Attempts):
     """A run, computed from its ledger."""
@@ -263,9 +252,9 @@ class RunRecord(_Attempts):
     is_waiting: bool = False
     """True while the whole run waits for a usage limit."""
     last_at: float = 0.0
-    approvals: Approvals = field(default_factory=_approvals)
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a usage limit, by step."""
+    _approvals: Approvals | None = field(default=None, init=False, repr=False, compare=False)
     _summed: tuple[int, RunningTotal] = field(
         default_factory=lambda: (0, RunningTotal()), init=False, repr=False, compare=False
     )
@@ -304,6 +293,15 @@ class RunRecord(_Attempts):
         attempt.finish(wire)
         attempt.presumed_usd = presumed_usd
         return attempt
+
+    @property
+    def approvals(self) -> Approvals:
+        """What waits for a person, and what persons have answered."""
+        if self._approvals is None:
+            from pytest_gump.engine.record.approvals import Approvals  # most runs have none
+
+            self._approvals = Approvals()
+        return self._approvals
 
     @property
     def has_started(self) -> bool:

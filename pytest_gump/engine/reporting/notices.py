@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.records import NOTHING_TO_MERGE
+from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.text import listed
 
 if TYPE_CHECKING:

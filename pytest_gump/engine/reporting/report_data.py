@@ -21,8 +21,8 @@ from pytest_gump.units import USD_DIGITS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-    from pytest_gump.engine.record.totals import Total
     from pytest_gump.engine.reporting.shapes import Data
     from pytest_gump.order import AttemptResult, ToolUse
     from pytest_gump.system.git.changes import ChangedFile

@@ -15,8 +15,8 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
-    from pytest_gump.engine.record.totals import Total
 
 Data = dict[str, Any]
 

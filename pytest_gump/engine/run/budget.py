@@ -13,8 +13,8 @@ from pytest_gump.workflow.refs import calls_around, child_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import RunRecord
-    from pytest_gump.engine.record.totals import Total
     from pytest_gump.order import AttemptResult, Order, Scope
     from pytest_gump.workflow.model import Call, Step, Workflow
 

@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_gump.engine.checks.independence import not_independent
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.ledger import FORMAT
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord
@@ -333,6 +332,8 @@ class Run:
             settled = self.schedule.complete(ready.path, result, commit, decide)
             settled.notes += [again] if again else []
             if (validated := settled.validated) is not None:
+                from pytest_gump.engine.checks.independence import not_independent  # only for validators
+
                 checked, models_of = validated.ready, self.inputs.models_of
                 validated.settled.notes += not_independent(checked.path, checked.step, self.record, models_of)
         if settled.verdict == "judged":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.record.totals import is_unknown
+from pytest_gump.agents.usage import is_unknown
 from pytest_gump.engine.run.budget import budgets, spent, spent_out
 from pytest_gump.units import format_usd
 from pytest_gump.workflow.path import StepPath

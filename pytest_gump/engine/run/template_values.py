@@ -11,8 +11,8 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
+    from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-    from pytest_gump.engine.record.totals import Total
     from pytest_gump.order import AttemptResult
 
 

@@ -26,8 +26,7 @@ AttemptVerdict = Literal[
 StepStatus = Literal["pending", "running", "passed", "failed", "skipped", "awaiting"]
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """The change that a validator checks."""
 
     ready: Ready

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.decision import Decision, Failure, Replan, Restart, Retry, Stop
-from pytest_gump.engine.schedule.sticky import by_rules, changes_later
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
@@ -85,6 +84,8 @@ def decide(on_failure: OnFailure | None, tally: Tally, failure: Failure, *, comp
         return None
     is_stuck = compare_trees and previous is not None and no_progress(previous, failure)
     if policy.rules:
+        from pytest_gump.engine.schedule.sticky import by_rules, changes_later  # only for files of Gump 0.0.4
+
         ruled = by_rules(policy.rules, tally.failures[-tally.streak :])
         ends = is_stuck and ruled == Retry() and not changes_later(policy.rules, tally.streak + 1)
         return _NO_PROGRESS if ends else ruled

@@ -28,7 +28,6 @@ from pytest_gump.engine.schedule.nodes import (
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
 from pytest_gump.engine.schedule.targets import first_before, reopened_by, restart_target, writer_of, writers
 from pytest_gump.engine.schedule.tree import StepTree
-from pytest_gump.engine.schedule.validation import add_answer, next_validator, result_with_answers
 from pytest_gump.engine.schedule.view import LeafList, signature
 from pytest_gump.order import Outcome
 
@@ -167,6 +166,8 @@ class Schedule(StepTree):
 
     def _validate(self, leaf: Leaf, validation: Validation) -> None:
         """Start the next validator of an attempt, or settle the attempt if all have answered."""
+        from pytest_gump.engine.schedule.validation import next_validator, result_with_answers  # most steps have none
+
         group = next_validator(leaf, validation)
         if group is not None:
             self._enter(group)
@@ -182,6 +183,8 @@ class Schedule(StepTree):
         self._settled = of_part
 
     def _end_validator(self, leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
+        from pytest_gump.engine.schedule.validation import add_answer  # most steps have no validators
+
         add_answer(leaf, validation, cases)
         self._validate(leaf, validation)
 

@@ -10,7 +10,6 @@ from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import Entry, OnFailure, Policy, StickyRule
 from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import PlacedPolicy, Templated
-from pytest_gump.workflow.reading.read_when import read_when
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 
 if TYPE_CHECKING:
@@ -167,6 +166,10 @@ class _Strategy:
             self._add_agent(cast("EntryKind", kind), agent.strip(), key, extra)
 
     def _when(self, fields: Fields) -> When | None:
+        if "when" not in fields:
+            return None
+        from pytest_gump.workflow.reading.read_when import read_when  # few entries have conditions
+
         placed = read_when(fields, self.around.problems)
         if placed is None:
             return None

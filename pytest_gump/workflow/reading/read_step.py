@@ -12,7 +12,6 @@ from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.located import Kind, PlacedStep, PlacedValidator, Surroundings, Templated
 from pytest_gump.workflow.reading.original import CALLS, RECIPE
 from pytest_gump.workflow.reading.prompt_text import read_prompt
-from pytest_gump.workflow.reading.read_context import read_context
 from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
@@ -323,6 +322,10 @@ class _Reader:
         return FRESH if mode is None else SessionMode(mode=cast("Any", mode))
 
     def _context(self) -> tuple[ContextEntry, ...]:
+        if "context" not in self._fields:
+            return ()
+        from pytest_gump.workflow.reading.read_context import read_context  # most steps have none
+
         context = read_context(self._fields, self._names, self._around)
         self._texts += context.texts
         self._before = context.calls

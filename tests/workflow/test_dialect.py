@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from pytest_gump.workflow.former.dialect import dialect_of
+from pytest_gump.workflow.dialect import dialect_of
 from pytest_gump.workflow.problems import Problems
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
