@@ -3,8 +3,7 @@
     tools/newest_agents.py PINNED NEWEST [PYTEST OPTION ...]
 
 PINNED and NEWEST are folders that `make test-agents` and `make test-agents-newest` install. Only CLIs whose versions
-differ are tested. The exit code is 1 if a test has another result or another remark. Times
-are not compared.
+differ are tested. The exit code is 1 if a test has another result or another remark. Times are not compared.
 """
 
 from __future__ import annotations
@@ -19,19 +18,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.agents.family import FAMILIES
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).parents[1]
 SUITE = ROOT / "tests" / "conformance"
 PACKAGES = {
-    "claude": "@anthropic-ai/claude-code",
-    "codex": "@openai/codex",
-    "gemini": "@google/gemini-cli",
-    "qwen": "@qwen-code/qwen-code",
-    "opencode": "opencode-ai",
-    "copilot": "@github/copilot",
+    cli: family.program.get.split()[-1] for cli, family in FAMILIES.items() if family.program.tested is not None
 }
+"""The npm packages of the tested CLIs: the last word of `npm install -g PACKAGE`."""
 TESTS = ("test_scenarios.py", "test_tdd.py", "test_record.py", "test_workflows.py", "test_live.py")
 _CHANCE = re.compile(r"\d+(?:\.\d+)? s\b|\b\d+ processes|127\.0\.0\.1:\d+|/conformance/[\w-]+")
 """Times, ports and folders, which differ between two runs of the same version."""

@@ -136,7 +136,7 @@ class Total:
     def plus(self, usage: Usage, duration_s: float, *, unknown: bool, presumed_usd: float = 0.0) -> Total:
         return Total(
             attempts=self.attempts + 1,
-            cost_usd=self.cost_usd + (usage.cost_usd or 0.0),
+            cost_usd=round(self.cost_usd + (usage.cost_usd or 0.0), _FINEST_DIGITS),
             estimated=self.estimated or usage.is_estimated,
             unknown=self.unknown + unknown,
             tokens=self.tokens + usage.tokens,
@@ -147,6 +147,9 @@ class Total:
             presumed_usd=self.presumed_usd + presumed_usd,
         )
 
+
+_FINEST_DIGITS: Final = 9
+"""A sum is rounded to these decimals: as binary fractions, $0.70, $0.20 and $0.10 are less than $1."""
 
 NOTHING: Final = Total()
 _CUT: Final = ("crashed", "cancelled")

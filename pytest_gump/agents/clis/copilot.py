@@ -45,10 +45,11 @@ class CopilotAgent(CliAgent):
 
     Confinement by the CLI, tested with 1.0.102: nobody can answer, so it denies everything that would need a question
     and that no rule allows. Files are written only below the working directory. The shell runs commands that the CLI
-    considers harmless, and those whose program has a rule; every part of a line is checked, and words that are paths
-    outside are refused. A hook of ours refuses other arguments, and paths that the CLI does not see. In read-only steps
-    there is no shell, and only `.gump/out` can be written. Hooks, MCP servers, skills and agents of the worktree are
-    not loaded, because the folder is not trusted. Instructions (`AGENTS.md`) are read. This is not a sandbox.
+    considers harmless, and those whose program has a rule. The CLI checks every part of a line, and refuses paths
+    outside the worktree. A hook of pytest-gump also refuses other arguments, and paths that the CLI does not see. In
+    read-only steps there is no shell, and only `.gump/out` can be written. Hooks, MCP servers, skills and agents of the
+    worktree are not loaded, because the folder is not trusted. Instructions (`AGENTS.md`) are read. This is not a
+    sandbox.
     """
 
     cli: ClassVar = "copilot"

@@ -261,7 +261,7 @@ class Schedule(StepTree):
         if isinstance(decision, Stop):
             return self._stop(merge, case, merge.lane.head)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
-        self._reopen(merge, case, reopened_by(merge, agent))
+        self._reopen(merge, case, reopened_by(merge, writer, agent))
         return "again"
 
     def _follow(self, leaf: Leaf, case: FailureCase) -> AttemptVerdict:

@@ -28,12 +28,11 @@ def writer_of(merge: Leaf) -> Leaf:
     return next(writers(merge.parent.entered(merge.index)))
 
 
-def reopened_by(merge: Leaf, agent: str | None) -> Reopened:
-    """Return what is kept if the member is restarted: otherwise, conflicts and passes of a group could repeat forever.
+def reopened_by(merge: Leaf, writer: Leaf, agent: str | None) -> Reopened:
+    """Return what is kept if a member is restarted: otherwise, conflicts and passes of a group could repeat forever.
 
-    `agent` is that of the member's last writing step.
+    `writer` is the last writing step of the member, and `agent` is its agent.
     """
-    writer = writer_of(merge)
     tallies = {writer.path: writer.tally}
     for group in itertools.takewhile(lambda group: group is not merge.parent, groups_above(writer)):
         tallies[group.path] = group.tally

@@ -6,6 +6,7 @@ from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pytest_gump.agents.usage import NOTHING, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, add_up
 from pytest_gump.workflow.path import StepPath
 
@@ -52,3 +53,11 @@ def test_ended_attempts_are_added_up_once() -> None:
     record.attempts[:99] = [attempt(0)] * 99  # no longer read
     for total in (record.total, record.total_in(scope)):
         assert (total.cost_usd, total.unknown) == (99.0, 1)
+
+
+def test_sum_of_costs_has_no_error_of_binary_fractions() -> None:
+    """Otherwise, a budget of $1 could be left after all of it was spent."""
+    total = NOTHING
+    for cost_usd in (0.7, 0.2, 0.1):
+        total = total.plus(Usage(cost_usd=cost_usd), 1.0, unknown=False)
+    assert total.cost_usd == 1.0
