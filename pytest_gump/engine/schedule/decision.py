@@ -27,18 +27,18 @@ class Failure:
     gate: str | None = None
     """Name of the first failing gate, without argument."""
     failing: tuple[str, ...] = ()
-    """Labels of all failing gates; `no_change` if the attempt failed with that outcome."""
+    """Labels of all failing gates, in a parallel group those of all members that failed; also `no_change` if an attempt
+    failed with that outcome."""
     guard: str | None = None
     tree: str | None = None
-    """Git tree after the attempt."""
+    """Git tree after the attempt. If several members of a parallel group failed, the trees of all, with spaces."""
     final: bool = False
     """True if no other attempt can succeed: the failure is final, even if the policy allows more attempts."""
 
     @property
     def failing_gates(self) -> frozenset[str]:
         """Names of all failing gates, without argument."""
-        labels = () if self.outcome == Outcome.NO_CHANGE else self.failing
-        return frozenset(map(gate_name, labels))
+        return frozenset(gate_name(label) for label in self.failing if label != Outcome.NO_CHANGE)
 
     @property
     def failing_validators(self) -> frozenset[str]:

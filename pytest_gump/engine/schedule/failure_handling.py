@@ -12,6 +12,8 @@ from pytest_gump.engine.schedule.targets import restart_target
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_gump.engine.schedule.decision import Decision, FailureSource
     from pytest_gump.engine.schedule.nodes import Leaf, StepNode
     from pytest_gump.engine.schedule.records import Decide, Ready, Settled
@@ -53,8 +55,24 @@ def case_of(leaf: Leaf, ready: Ready, result: AttemptResult) -> FailureCase:
     )
 
 
-def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: Settled) -> Decision:
+def failure_of_all(cases: Sequence[FailureCase]) -> Failure:
+    """Return the failure of a group: the first one in plan order, with the failing gates and the trees of all."""
+    first, failures = cases[0].failure, [case.failure for case in cases]
+    if len(failures) == 1:
+        return first
+    trees = [failure.tree for failure in failures if failure.tree is not None]
+    return replace(
+        first,
+        failing=tuple(dict.fromkeys(label for failure in failures for label in failure.failing)),
+        tree=" ".join(trees) if len(trees) == len(failures) else None,
+        final=any(failure.final for failure in failures),
+    )
+
+
+def ask(cases: Sequence[FailureCase], node: StepNode, attempt: int, hook: Decide, settled: Settled) -> Decision:
     """Count a failure of a step or group, and return the decision of its policy, which the hook may replace.
+
+    A pass of a parallel group can have several failures. They count as one.
 
     If the policy allows no further attempt, the hook cannot grant one. `attempt` is the number of the failed attempt or
     pass of `node`; the parts of a replan have their own numbers.
@@ -62,8 +80,8 @@ def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: 
     Raises:
         ValueError: The decision cannot be carried out.
     """
-    failure = replace(case.failure, attempt=attempt)
-    own = decide(node.policy, node.tally, failure, compare_trees=case.compare_trees)
+    failure = replace(failure_of_all(cases), attempt=attempt)
+    own = decide(node.policy, node.tally, failure, compare_trees=all(case.compare_trees for case in cases))
     decision = hook(node.step, node.path, tuple(node.tally.failures), own or Stop())
     if own is None and not isinstance(decision, Stop):
         decision = Stop()
@@ -73,7 +91,7 @@ def ask(case: FailureCase, node: StepNode, attempt: int, hook: Decide, settled: 
     _check(node, decision)
     settled.decisions.append((node.path, decision))
     if isinstance(decision, Stop) and decision.outcome:
-        case.outcome = decision.outcome
+        cases[0].outcome = decision.outcome
     return decision
 
 

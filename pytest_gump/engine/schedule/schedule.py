@@ -257,7 +257,7 @@ class Schedule(StepTree):
     def _conflict(self, merge: Leaf, case: FailureCase) -> AttemptVerdict:
         """Restart the member on the merged tree, if the policy of its last writing step has an attempt left."""
         writer = writer_of(merge)
-        decision = self._ask(case, writer, merge.attempt)
+        decision = self._ask([case], writer, merge.attempt)
         if isinstance(decision, Stop):
             return self._stop(merge, case, merge.lane.head)
         agent = decision.agent if isinstance(decision, Retry) and decision.agent is not None else writer.agent
@@ -265,7 +265,7 @@ class Schedule(StepTree):
         return "again"
 
     def _follow(self, leaf: Leaf, case: FailureCase) -> AttemptVerdict:
-        decision = self._ask(case, leaf, leaf.attempt)
+        decision = self._ask([case], leaf, leaf.attempt)
         match decision:
             case Retry():
                 failed = leaf.agent
@@ -282,8 +282,9 @@ class Schedule(StepTree):
             case _:
                 assert_never(decision)
 
-    def _ask(self, case: FailureCase, node: StepNode, attempt: int) -> Decision:
-        return Stop() if case.is_final else ask(case, node, attempt, self._decide, self._settled)
+    def _ask(self, cases: list[FailureCase], node: StepNode, attempt: int) -> Decision:
+        is_final = any(case.is_final for case in cases)
+        return Stop() if is_final else ask(cases, node, attempt, self._decide, self._settled)
 
     def _stop(self, leaf: Leaf, case: FailureCase, left: str) -> AttemptVerdict:
         """Give up a step; the verdict is `again` if an enclosing group may still continue."""
@@ -323,8 +324,8 @@ class Schedule(StepTree):
 
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
         """Let the group's policy decide whether it continues; otherwise the group fails too."""
-        if group.policy is not None and not any(case.is_final for case in cases):
-            decision = self._ask(cases[0], group, self._attempts[group.path])
+        if group.policy is not None:
+            decision = self._ask(cases, group, self._attempts[group.path])
             if isinstance(decision, Retry | Restart):
                 self._failed_leaves = [leaf for leaf in self._failed_leaves if group not in groups_above(leaf)]
                 if isinstance(decision, Restart):

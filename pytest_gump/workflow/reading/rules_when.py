@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.text import quoted
 from pytest_gump.units import plural
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 
@@ -38,10 +39,10 @@ def _check(step: PlacedStep, policy: PlacedPolicy, placed: PlacedWhen, around: S
     if when.gate and when.validate is not None:
         hint = "validators run only after all gates have passed: write two entries"
         fields.refuse("'gate' and 'validate' never fit the same failure", hint)
-    most = _most_attempts(on_failure)
+    most = most_attempts(on_failure)
     if when.attempt is not None and when.attempt > most:
         what = f"attempt {when.attempt} is never made: {step.title} has at most {plural(most, 'attempt')}"
-        fields.refuse_value("attempt", what)
+        fields.refuse_value("attempt", what, _why_so_few(on_failure, policy.policy, when.attempt))
 
 
 def _gate_problem(step: PlacedStep, policy: Policy, node: ScalarNode, around: Surroundings) -> Mistake | None:
@@ -95,6 +96,33 @@ def _branch_of(step: PlacedStep, policy: Policy) -> str:
     return next((key for key in ("guard_fail", "review_fail", "gate_fail") if getattr(on_failure, key) is policy), "")
 
 
-def _most_attempts(on_failure: OnFailure) -> int:
-    """Return the number of attempts after which no failure has another one."""
-    return sum(policy.retry - 1 for policy in on_failure.policies) + 1
+def most_attempts(on_failure: OnFailure) -> int:
+    """Return the number of attempts after which no failure has another one, counted since the step was entered."""
+    if on_failure.flat is not None:
+        return _retries(on_failure.flat, first=2) + 1
+    return sum(_retries(policy, first=keys.MAX_ATTEMPTS) for policy in on_failure.policies) + 1
+
+
+def _retries(policy: Policy, *, first: int) -> int:
+    """Return how many failures the entries of a policy can answer.
+
+    `first` is the number of the attempt before which the first failure can occur: in a branch it is not known, because
+    the other branches have answers of their own.
+    """
+    most = policy.retry - 1
+    if policy.last is not None and policy.restart_from is None:
+        return most
+    numbers = sorted(2 if entry.when is None else entry.when.attempt or 2 for entry in policy.strategy[1:])
+    answered = 0
+    for number in numbers:
+        answered += number <= first + answered
+    return min(most, answered)
+
+
+def _why_so_few(on_failure: OnFailure, policy: Policy, attempt: int) -> str | None:
+    """Return a hint if `retry` allows the attempt, but the strategy does not reach it."""
+    if attempt > sum(each.retry - 1 for each in on_failure.policies) + 1:
+        return None
+    if policy.restart_from is not None:
+        return "'restart_from' answers the failures before it, and begins the count again"
+    return "the failures before it need answers too: add an entry without 'when'"

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 import pytest
 from pytest_gump.engine.schedule.decision import Failure, Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import failure_of
+from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
+from pytest_gump.workflow.model import Entry, OnFailure, Policy, When, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Drive, agent, ended, entries, flat, gate, group, plan, policy
@@ -515,6 +516,28 @@ def test_failures_of_a_parallel_group_have_the_number_of_the_pass() -> None:
     assert seen == [[1], [1, 2]]
     second = [ready for ready in drive.orders if str(ready.path) == "g::a"][1]
     assert second.base == "g::merge[b]#1"
+
+
+def test_failure_of_a_parallel_group_has_the_failing_gates_and_the_trees_of_all_members() -> None:
+    entry = Entry("escalate", "opus", when=When(gate=("lint",)))
+    both = group("g", agent("a"), agent("b"), parallel=True, on_failure=OnFailure(flat=Policy(9, (Entry(), entry))))
+    schedule, seen = Schedule(Workflow(name="w", steps=(both,)), base="base"), []
+
+    def hook(_: Step, path: StepPath, failures: Sequence[Failure], own: Decision) -> Decision:
+        seen.extend([failures[-1]] if str(path) == "g" else [])
+        return own
+
+    def fail(number: int, tree: str) -> Decision:
+        for name, failing in (("a", "no_change"), ("b", "lint: strict")):
+            outcome = "no_change" if name == "a" else "gate_failed"
+            more = {"failing": failing, "tree": name + (tree if name == "b" else "")}
+            settled = schedule.complete(*ended(StepPath(("g", name)), number, outcome, "haiku", **more), hook)
+        return settled.decisions[-1][1]
+
+    assert fail(1, "1") == Retry("opus", "fresh", "reset")
+    assert fail(2, "2") == Retry(), "the second member made progress"
+    assert fail(3, "2") == Stop("no progress: the same tree and the same failing checks twice in a row", "no_progress")
+    assert (seen[0].failing, seen[0].tree, seen[0].outcome) == (("no_change", "lint: strict"), "a b1", "no_change")
 
 
 def test_member_is_done_after_its_inner_parallel_group_has_passed() -> None:

@@ -11,6 +11,7 @@ from pytest_gump.engine.schedule.decision import Decision, Failure, FailureSourc
 from pytest_gump.engine.schedule.retry import Tally, decide, fits, no_progress, to_decision
 from pytest_gump.workflow.model import Entry, OnFailure, Policy, When
 from pytest_gump.workflow.reading.rules_reach import unreached_by
+from pytest_gump.workflow.reading.rules_when import most_attempts
 
 from tests.engine.schedule_kit import flat, policy
 
@@ -356,6 +357,22 @@ def test_conditional_entry_noted_as_unused_is_used_in_no_sequence_of_failures(
         [*escalations, *([(f"restart_from: {restart_from}", f"restart {restart_from}")] if restart_from else [])]
     )
     assert unused is None or wanted[unused] not in used
+
+
+@given(
+    st.integers(1, 6),
+    st.lists(st.sampled_from([None, TEST, LINT, *(When(attempt=number) for number in range(2, 6))]), max_size=4),
+    st.none() | st.just("a"),
+    st.booleans(),
+)
+def test_number_of_attempts_known_at_load_is_that_of_failures_of_all_gates(
+    retry: int, conditions: list[When | None], restart_from: str | None, adds_first: bool
+) -> None:
+    entries = [Entry(when=when) for when in conditions]
+    own = conditional(retry, *entries, adds_first=adds_first, restart_from=restart_from)
+    decided = answers(own, *["test lint"] * retry)
+    made = next(number for number, answer in enumerate(decided, start=1) if answer != "same")
+    assert most_attempts(OnFailure(flat=own)) == made
 
 
 def _answers_to(own: Policy, sequence: tuple[tuple[bool, str], ...]) -> list[str]:
