@@ -2,251 +2,67 @@
 
 from __future__ import annotations
 
-import json
-import zlib
-from collections import Counter
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.engine.record.event_schema import is_event
-from pytest_gump.engine.record.ledger import json_text
-from pytest_gump.engine.record.records import AttemptRecord
+from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.resume.history import read_history
 from pytest_gump.engine.resume.replay import Replay
-from pytest_gump.engine.run.fingerprint import differences, hashed
-from pytest_gump.engine.run.journal import decision_fields, validated_fields
+from pytest_gump.engine.run.fingerprint import differences
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
+from pytest_gump.order import Outcome
 from pytest_gump.workflow.model import Workflow
 from pytest_gump.workflow.path import StepPath
 
+from tests.engine.recorded_run import BASE, RecordedRun, Trees, identify, killed_after, number_of, outcomes
 from tests.engine.schedule.test_schedule_properties import workflows
-from tests.engine.schedule_kit import agent, flat, group, own_policy, plan
+from tests.engine.schedule_kit import agent, flat, group
 from tests.kits.examples import examples
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable
 
     from hypothesis.strategies import DataObject
     from pytest_gump.engine.resume.history import HistoryAttempt
-    from pytest_gump.engine.run.fingerprint import Identity
-    from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Step
-
-MOST = 1_500
-FAILURES = (Outcome.GATE_FAILED, Outcome.GATE_FAILED, Outcome.REVIEW_FAILED, Outcome.GUARD, Outcome.AGENT_ERROR)
-FATAL = (Outcome.GATE_ERROR, Outcome.BUDGET)
-
-
-def number_of(*words: object) -> int:
-    return zlib.crc32(repr(words).encode())
-
-
-def commit_of(*words: object) -> str:
-    return f"{number_of(*words):08x}" * 5
-
-
-class Trees:
-    """A substitute for the repository in which each commit is its own tree."""
-
-    def tree_of(self, commit: str) -> str:
-        return commit
-
-    def learn_trees(self, _commits: Iterable[str]) -> None:
-        """Do nothing."""
-
-
-def identify(ready: Ready) -> Identity:
-    if ready.mode == "merge":
-        return {}
-    return {"prompt": hashed((ready.step.prompt, ready.mode, ready.role)), "agent": hashed(ready.agent)}
-
-
-@dataclass
-class RecordedRun:
-    """A run with a ledger in memory. Its outcomes depend only on step and attempt."""
-
-    workflow: Workflow
-    outcome: Callable[[StepPath, int], Outcome]
-    events: list[dict[str, Any]] = field(default_factory=list)
-    schedule: ResumableSchedule = field(init=False)
-    replay: Replay | None = None
-    executors: int = 1
-    _undecided: dict[tuple[StepPath, int], HistoryAttempt] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.schedule = ResumableSchedule(self.workflow, base="b" * 40)
-
-    def append(self, event: str, **fields: Any) -> None:
-        self.events.append(json.loads(json_text({"event": event, "at": float(len(self.events)), **fields})))
-        assert is_event(self.events[-1]), self.events[-1]
-
-    def run(self, until: Callable[[], bool] = lambda: False) -> RecordedRun:
-        """Continue to the end, or until `until` is true, as if the session were killed."""
-        flying: list[tuple[int, Ready]] = []
-        while not self.schedule.done:
-            for offered in self.schedule.ready(self.executors - len(flying)):
-                ready = self._numbered(offered)
-                self.schedule.start(ready.path)
-                flying.append((self._begin(ready), ready))
-                if until():
-                    return self
-            assert flying, "a run that is not done offers at least one attempt"
-            number, ready = flying.pop(0)
-            for _ in self._end(number, ready):
-                if until():
-                    return self
-            assert len(self.events) < MOST * 3
-        return self
-
-    def _begin(self, ready: Ready) -> int:
-        known = self._known(ready)
-        if known is not None:
-            return int(known.number)
-        number: int = sum(one["event"] == "attempt_started" for one in self.events) + 1
-        self.append(
-            "attempt_started", number=number, step=str(ready.path), attempt=ready.attempt, mode=ready.mode,
-            entry=ready.entry, base=ready.base, step_base=ready.step_base, agent=ready.agent, slot="w1",
-            theirs=ready.theirs, identity=identify(ready),
-        )  # fmt: skip
-        return number
-
-    def _numbered(self, ready: Ready) -> Ready:
-        """Do the same as `ResumedRun.next`."""
-        one = self._undecided.get((ready.path, ready.attempt))
-        if one is None:
-            return ready
-        began = tuple(one.started[name] for name in ("base", "step_base", "theirs"))
-        is_same = began == (ready.base, ready.step_base, ready.theirs)
-        if is_same and not differences(one.started["identity"], identify(ready)):
-            return ready
-        del self._undecided[ready.path, ready.attempt]
-        self.schedule.count_from({}, [ready.path])
-        renewed = self.schedule.open_attempt(ready.path)
-        assert renewed is not None
-        return renewed
-
-    def _known(self, ready: Ready) -> HistoryAttempt | None:
-        """Do the same as `Reuse.result_of`."""
-        return self._undecided.get((ready.path, ready.attempt))
-
-    def _end(self, number: int, ready: Ready) -> Any:
-        known = self._known(ready)
-        result = known.result if known is not None else None
-        self._undecided.pop((ready.path, ready.attempt), None)
-        if result is None:
-            result = self._result(ready)
-            self.append("attempt_finished", number=number, folder=None, result=to_wire(result))
-            yield
-        commit = self._commit(ready, result)
-        settled = self.schedule.complete(ready.path, result, commit, own_policy)
-        if settled.verdict == "judged":
-            self.append("attempt_judged", number=number, commit=commit)
-        else:
-            self.append(
-                "decided", **decision_fields(number, settled, result, commit), head=self.schedule.head,
-                replanned=str(settled.step) if settled.step else None,
-                **validated_fields(settled.validated, self._record_of),
-            )  # fmt: skip
-        yield
-
-    def _record_of(self, step: str, attempt: int) -> AttemptRecord:
-        begun = (event for event in reversed(self.events) if event["event"] == "attempt_started")
-        number = next(event["number"] for event in begun if (event["step"], event["attempt"]) == (step, attempt))
-        return AttemptRecord(number, step, attempt, "diff", None, "first", 0.0)
-
-    def _commit(self, ready: Ready, result: AttemptResult) -> str:
-        return str(result.snapshot) if ready.mode in {"diff", "merge"} else ready.base
-
-    def _result(self, ready: Ready) -> AttemptResult:
-        outcome = self.outcome(ready.path, ready.attempt)
-        if ready.mode == "merge" and outcome is not Outcome.PASSED:
-            outcome = Outcome.CONFLICT
-        commit = commit_of(str(ready.path), ready.attempt, ready.base, ready.theirs, ready.step.prompt)
-        is_plan = ready.mode == "plan" and outcome is Outcome.PASSED
-        return AttemptResult(
-            str(ready.path), ready.attempt, outcome, "", ready.agent, Timings(1.0, 1.0), snapshot=commit, tree=commit,
-            plan=plan("u", "v") if is_plan else None,
-        )  # fmt: skip
-
-    # -- resume --------------------------------------------------------------------------------------------------
-
-    def resumed(self, workflow: Workflow | None = None, **changes: Any) -> RecordedRun:
-        """Return the same run in a new session. Attempts in flight are recorded as killed."""
-        again = replace(self, workflow=workflow or self.workflow, events=[*self.events], **changes)
-        past = read_history(again.events)
-        for one in past.open:
-            if one.finished is None:
-                result = AttemptResult(
-                    str(one.path), one.attempt, Outcome.CRASHED, "killed", one.started["agent"], Timings(1.0, 1.0)
-                )
-                again.append("attempt_finished", number=one.number, folder=None, result=to_wire(result))
-                one.finished = again.events[-1]
-        again.schedule = ResumableSchedule(again.workflow, base="b" * 40)
-        replay = Replay(again.schedule, past, Trees(), identify=identify, on_reuse=lambda _: None)  # type: ignore[arg-type]
-        again.replay = replay.run()
-        again._undecided = {(one.path, one.attempt): one for one in again.replay.undecided}
-        why = {str(path): text for path, text in again.replay.reruns.items()}
-        again.append(
-            "run_resumed", reused=sorted(again.replay.numbers), again=why, head=again.schedule.head, pid=1,
-            pid_created=1.0, max_budget=None,
-        )  # fmt: skip
-        return again
-
-    @property
-    def ends(self) -> list[tuple[str, int, str]]:
-        """Step, attempt and outcome of all attempts that were not killed."""
-        results = [one["result"] for one in self.events if one["event"] == "attempt_finished"]
-        return [(one["step"], one["attempt"], one["outcome"]) for one in results if one["outcome"] != "crashed"]
-
-    def check_numbers(self) -> None:
-        """Check that at most one attempt per step and number was not killed."""
-        twice = [
-            place for place, times in Counter((step, attempt) for step, attempt, _ in self.ends).items() if times > 1
-        ]
-        assert not twice, twice
-
-
-def outcomes(seed: int, failing: int, *, fatal: int = 0) -> Callable[[StepPath, int], Outcome]:
-    def outcome(path: StepPath, attempt: int) -> Outcome:
-        chance = number_of(seed, str(path), attempt)
-        if chance % 100 < fatal:
-            return FATAL[chance % len(FATAL)]
-        return FAILURES[chance // 100 % len(FAILURES)] if chance % 100 < failing else Outcome.PASSED
-
-    return outcome
-
-
-def killed_after(run: RecordedRun, events: int) -> Callable[[], bool]:
-    most = len(run.events) + events
-    return lambda: len(run.events) >= most
-
 
 SEEDS = st.integers(0, 10_000)
 FAILING = st.sampled_from([0, 20, 50])
 
 
-@examples(80)
-@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 30), max_size=3), st.sampled_from([1, 3]))
+def rejecting(seed: int, share: int) -> Callable[[str], bool]:
+    """Return a person who rejects this share of the questions, in percent."""
+    return lambda subject: number_of(seed, subject) % 100 >= share
+
+
+@examples(120)
+@given(workflows(), SEEDS, FAILING, st.lists(st.integers(1, 30), max_size=3), st.data())
 def test_run_that_is_killed_several_times_has_the_result_of_an_undisturbed_run(
-    workflow: Workflow, seed: int, failing: int, kills: list[int], executors: int
+    workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
 ) -> None:
-    whole = RecordedRun(workflow, outcomes(seed, failing), executors=executors).run()
-    run = RecordedRun(workflow, outcomes(seed, failing), executors=executors)
+    executors, at_terminal = data.draw(st.sampled_from([1, 3])), data.draw(st.booleans())
+    approves = rejecting(seed, data.draw(st.sampled_from([0, 30])))
+    whole = RecordedRun(workflow, outcomes(seed, failing), executors=executors, approves=approves).run()
+    run = RecordedRun(
+        workflow, outcomes(seed, failing), executors=executors, approves=approves, at_terminal=at_terminal
+    )
     for events in kills:
         run.run(killed_after(run, events))
-        if run.schedule.done:
+        if run.schedule.done and not run.schedule.is_awaiting:
             return  # the run ended before it was killed
+        run.answer()
         run = run.resumed()
-        assert run.replay is not None
-    run.run()
+    run = run.run_to_the_end()
     run.check_numbers()
-    if whole.schedule.passed or executors == 1:
+    if whole.schedule.passed or (executors == 1 and at_terminal):
         assert sorted(run.ends) == sorted(whole.ends)
         assert run.schedule.head == whole.schedule.head
         assert run.schedule.passed == whole.schedule.passed
+    for leaf in run.schedule.leaves():
+        if leaf.status in {"passed", "failed"}:
+            assert run.record.steps[str(leaf.path)].status == leaf.status
 
 
 @examples(80)
@@ -263,20 +79,23 @@ def test_resumed_failed_run_repeats_no_attempt_and_can_pass(
         run = run.resumed()
         assert run.ends == before
         assert not run.schedule.done
-    run.run()
+    run = run.run_to_the_end()
     run.check_numbers()
     passing = run
     for _ in range(2):
         if passing.schedule.passed:
             break
-        passing = passing.resumed(outcome=lambda *_: Outcome.PASSED).run()
+        passing = passing.resumed(outcome=lambda *_: Outcome.PASSED).run_to_the_end()
         passing.check_numbers()
     assert passing.schedule.passed
 
 
 def edited(step: Step, target: str, edit: str) -> Step:
     if step.name != target:
-        return replace(step, steps=tuple(edited(one, target, edit) for one in step.steps))
+        steps, validators = (
+            tuple(edited(one, target, edit) for one in below) for below in (step.steps, step.validators)
+        )
+        return replace(step, steps=steps, validators=validators)
     match edit:
         case "prompt":
             return replace(step, prompt="other")
@@ -284,12 +103,16 @@ def edited(step: Step, target: str, edit: str) -> Step:
             return replace(step, agent="opus")
         case "policy":
             return replace(step, on_failure=None)
+        case "person" if step.approve is None:
+            return replace(step, hitl=None if step.hitl else "after_gate")
+        case "validators":
+            return replace(step, gate=(), validators=())
         case _:
             return step
 
 
 def names(steps: tuple[Step, ...]) -> list[str]:
-    return [name for step in steps for name in (step.name, *names(step.steps))]
+    return [name for step in steps for name in (step.name, *names((*step.steps, *step.validators)))]
 
 
 @examples(100)
@@ -297,20 +120,23 @@ def names(steps: tuple[Step, ...]) -> list[str]:
 def test_results_of_edited_steps_are_not_reused(
     workflow: Workflow, seed: int, failing: int, kills: list[int], data: DataObject
 ) -> None:
-    run = RecordedRun(workflow, outcomes(seed, failing, fatal=2), executors=data.draw(st.sampled_from([1, 3])))
+    executors, at_terminal = data.draw(st.sampled_from([1, 3])), data.draw(st.booleans())
+    run = RecordedRun(workflow, outcomes(seed, failing, fatal=2), executors=executors, at_terminal=at_terminal)
     for events in kills:
         run.run(killed_after(run, events))
         if run.schedule.passed:
             break
+        if data.draw(st.booleans()):
+            run.answer()
         target = data.draw(st.sampled_from(names(run.workflow.steps)))
-        edit = data.draw(st.sampled_from(["prompt", "agent", "policy", "nothing"]))
+        edit = data.draw(st.sampled_from(["prompt", "agent", "policy", "person", "validators", "nothing"]))
         changed = replace(run.workflow, steps=tuple(edited(one, target, edit) for one in run.workflow.steps))
         run = run.resumed(changed)
         assert run.replay is not None
         for one, ready in run.replay.reused:
             assert not differences(one.started["identity"], identify(ready))
             assert (one.path, one.attempt) == (ready.path, ready.attempt)
-    run.run()
+    run = run.run_to_the_end()
     run.check_numbers()
 
 
@@ -341,13 +167,17 @@ def test_attempts_after_an_edit_are_reused(
 
 def start_from(origin: RecordedRun, until: StepPath) -> RecordedRun:
     """Return a new run with the attempts of the origin before a step, as from `ResumedRun.start_from`."""
-    run = replace(origin, events=[])
-    run.schedule = ResumableSchedule(run.workflow, base="b" * 40)
+    run = replace(origin, events=[], record=RunRecord(), _paid={})
+    run.schedule = ResumableSchedule(run.workflow, base=BASE)
+
+    numbers: dict[int, int] = {}
 
     def copy(one: HistoryAttempt) -> None:
-        number = sum(event["event"] == "attempt_started" for event in run.events) + 1
-        for event in (one.started, one.finished, one.decided):
-            assert event is not None
+        numbers[one.number] = number = len(run.record.attempts) + 1
+        finished, after, _ = one.settled
+        if after.get("validated") is not None:
+            after = {**after, "validated": {**after["validated"], "number": numbers[after["validated"]["number"]]}}
+        for event in (one.started, finished, after):
             fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
             run.append(event["event"], **{**fields, "number": number})
 
@@ -378,15 +208,15 @@ def test_run_from_a_step_has_the_earlier_attempts_and_can_be_resumed(
     until = data.draw(st.sampled_from(known))
     run = start_from(origin, until)
     assert run.replay is not None
-    copied = [(str(one.path), one.attempt) for one, _ in run.replay.reused]
-    assert str(until) not in {step for step, _ in copied}
-    assert len({*copied}) == len([*copied])
+    copied = [(str(one.path), one.attempt, ready.entry == "gates") for one, ready in run.replay.reused]
+    assert str(until) not in {step for step, *_ in copied}
+    assert len({*copied}) == len(copied)
     again = run.resumed()
     assert again.replay is not None
-    assert [(str(one.path), one.attempt) for one, _ in again.replay.reused] == copied
+    assert [(str(one.path), one.attempt, ready.entry == "gates") for one, ready in again.replay.reused] == copied
     assert again.schedule.ready() == run.schedule.ready()
     assert again.schedule.signature() == run.schedule.signature()
-    run.run()
+    run = run.run_to_the_end()
     run.check_numbers()
     assert origin.events == before
 

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.budget import budgets, limits_of, refusal, spent_out
 from pytest_gump.order import AttemptResult, Limits, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Call, Guard, Step, Workflow
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import StepPath, declared
+
+from tests.engine.recorded_run import RecordedRun, killed_after, number_of, outcomes
+from tests.engine.schedule.test_schedule_properties import workflows
+from tests.kits.examples import examples
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def record_of(*spent: tuple[str, float]) -> RunRecord:
@@ -293,3 +304,53 @@ def test_an_agent_does_not_start_when_a_limit_of_its_call_is_reached(call: Call,
     record = record_of(*SPENT)
     assert refusal(workflow, record, limits_of(workflow, inner, LOOK_ONE, record)) == reason
     assert refusal(workflow, record, limits_of(workflow, inner, LOOK_TWO, record)) is None
+
+
+# -- whole runs ------------------------------------------------------------------------------------------------------
+
+
+def limited(
+    steps: tuple[Step, ...], above: tuple[str, ...] = (), items: int = 0
+) -> Iterator[tuple[tuple[str, ...], int, float]]:
+    """Yield path, number of plan items and budget of all steps and calls that have a budget."""
+    for step in steps:
+        path, inside = (*above, step.name), items + (step.foreach is not None)
+        if step.max_budget is not None:
+            yield path, items, step.max_budget
+        if step.call is not None and step.call.max_budget is not None:
+            yield path, inside, step.call.max_budget
+        yield from limited(step.steps, path, inside)
+        for validator in step.validators:
+            if validator.call is not None and validator.call.max_budget is not None:
+                yield (*above, f"{step.name}--{validator.name}"), items, validator.call.max_budget
+
+
+def is_inside(names: tuple[str, ...], path: tuple[str, ...]) -> bool:
+    depth = len(path)
+    last = names[depth - 1 : depth]
+    return names[: depth - 1] == path[:-1] and bool(last) and path[-1] in {last[0], declared(last[0])}
+
+
+@examples(120)
+@given(workflows(), st.integers(0, 10_000), st.sampled_from([None, 2.0, 8.0]), st.lists(st.integers(1, 40), max_size=3))
+def test_runs_that_are_killed_and_resumed_stay_within_all_limits(
+    workflow: Workflow, seed: int, most: float | None, kills: list[int]
+) -> None:
+    workflow = replace(workflow, max_budget=most)
+    run = RecordedRun(
+        workflow, outcomes(seed, 20), cost=lambda path, attempt: number_of(seed, str(path), attempt, "cost") % 8 / 8
+    )
+    for events in kills:
+        run.run(killed_after(run, events))
+        if run.schedule.passed:
+            break
+        run = run.resumed()
+    run.run()
+    paid = [(StepPath.parse(one.step), one.result.usage.cost_usd or 0.0) for one in run.record.attempts if one.result]
+    assert most is None or sum(usd for _, usd in paid) <= most
+    for path, items, limit in limited(workflow.steps):
+        spent: Counter[tuple[str, ...]] = Counter()
+        for step, usd in paid:
+            if is_inside(step.names, path):
+                spent[step.items[:items]] += usd  # type: ignore[assignment]
+        assert max(spent.values(), default=0.0) <= limit

@@ -12,7 +12,18 @@ from pytest_gump.engine.schedule.decision import Retry, Stop
 from pytest_gump.engine.schedule.nodes import Group
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import AgentOf, Call, GateSpec, OnFailure, Policy, Step, StickyRule, When, Workflow
+from pytest_gump.workflow.model import (
+    AgentOf,
+    Approval,
+    Call,
+    GateSpec,
+    OnFailure,
+    Policy,
+    Step,
+    StickyRule,
+    When,
+    Workflow,
+)
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Done, agent, ended, entries, flat, group, own_policy, plan, tdd
@@ -32,7 +43,8 @@ FAILURES = ("gate_failed", "gate_failed", "review_failed", "guard", "output_inva
 FATAL = ("gate_error", "budget", "quota", "cancelled")
 
 
-CALL = Call("called", "called.yaml", {}, {})
+BUDGETS = st.sampled_from([None, None, 1.0, 3.0])
+CALLS = BUDGETS.map(lambda budget: Call("called", "called.yaml", {}, {}, max_budget=budget))
 """Steps of a called workflow see only the plans of that workflow. Several calls have steps of the same names."""
 
 
@@ -72,18 +84,21 @@ def step_lists(draw: DrawFn, depth: int, plans: list[str], prefix: str, *, in_pa
     for number in range(draw(st.integers(1, 3))):
         name = f"{prefix}{number}"
         targets = [name] if in_parallel else [*(step.name for step in steps if "--" not in step.name), name]
-        kind = draw(st.sampled_from(["agent", "agent", "gate", "plan", *(["group"] * 2 if depth else [])]))
+        kinds = ["agent"] * 4 + ["gate", "plan"] * 2 + ["approve"] + (["group"] * 4 if depth else [])
+        kind = draw(st.sampled_from(kinds))
         on_failure = draw(failure_policies(targets, with_replan=kind == "agent"))
         if kind == "group":
             steps.append(draw(groups(depth - 1, known, name, on_failure)))
+        elif kind == "approve":
+            steps.append(Step(name=name, on_failure=on_failure, approve=Approval()))
         elif kind == "gate":
-            steps.append(Step(name=name, on_failure=on_failure, **draw(validators())))
+            steps.append(Step(name=name, on_failure=on_failure, **draw(checks())))
         else:
             output = "plan" if kind == "plan" else "diff"
             steps += [] if in_parallel else draw(contexts(name))
             named = [] if in_parallel else [step.name for step in steps if step.agent and step.agent_of is None]
             agent_of = draw(st.sampled_from([None, *(AgentOf(other, ("sonnet",)) for other in named)]))
-            keys = {"allow_empty": True, **draw(validators())} if kind == "plan" else draw(validators())
+            keys = {"allow_empty": kind == "plan", "max_budget": draw(BUDGETS), **draw(checks())}
             steps.append(agent(name, output=output, on_failure=on_failure, agent_of=agent_of, **keys))
         if kind == "plan" and not in_parallel:
             known.append(name)
@@ -96,36 +111,42 @@ def contexts(draw: DrawFn, step: str) -> list[Step]:
     counts = range(draw(st.sampled_from([0, 0, 0, 1, 2])))
     policy = draw(failure_policies(["look"], with_replan=False))
     look = agent("look", output="artifact", on_failure=policy)
-    return [group(f"{step}--context-c{number}", look, agent("tell", output="artifact")) for number in counts]
+    tell = agent("tell", output="artifact")
+    return [group(f"{step}--context-c{number}", look, tell, call=draw(CALLS)) for number in counts]
 
 
 @st.composite
-def validators(draw: DrawFn) -> dict[str, Any]:
-    """Draw the keys of a step that has up to two validators, most often none."""
-    count = draw(st.sampled_from([0, 0, 0, 1, 2]))
-    called = []
-    for number in range(count):
-        names = ["look", "judge"] if draw(st.booleans()) else ["judge"]
-        is_parallel = draw(st.booleans())
-        targets = [[name] if is_parallel else names[:1] for name in names]
-        policies = [draw(failure_policies(target, with_replan=False)) for target in targets]
-        steps = [agent(name, output="review", on_failure=own) for name, own in zip(names, policies, strict=True)]
-        if is_parallel:
-            steps = [group("all", *steps, parallel=True), agent("end", output="review")]
-        called.append(group(f"validate-v{number}", *steps))
-    gates = tuple(GateSpec("validate", f"v{number}") for number in range(count))
-    hitl = draw(st.sampled_from([None, None, "after_gate"]))
-    return {"gate": gates, "validators": tuple(called), "hitl": hitl} if count else {}
+def checks(draw: DrawFn) -> dict[str, Any]:
+    """Draw the keys of a step for its gates, up to two validators and a person. Most often, it has none."""
+    called = [draw(validator(f"v{number}")) for number in range(draw(st.sampled_from([0, 0, 0, 1, 2])))]
+    gates = tuple(GateSpec("validate", step.name.removeprefix("validate-")) for step in called)
+    if draw(st.sampled_from([False, False, True])):
+        gates = (GateSpec("test"), *gates)
+    hitl = draw(st.sampled_from([None, None, None, "before_gate", "after_gate"]))
+    return {"gate": gates, "validators": tuple(called), "hitl": hitl}
+
+
+@st.composite
+def validator(draw: DrawFn, name: str) -> Step:
+    names = ["look", "judge"] if draw(st.booleans()) else ["judge"]
+    is_parallel = draw(st.booleans())
+    targets = [[name] if is_parallel else names[:1] for name in names]
+    policies = [draw(failure_policies(target, with_replan=False)) for target in targets]
+    steps = [agent(name, output="review", on_failure=own) for name, own in zip(names, policies, strict=True)]
+    if is_parallel:
+        steps = [group("all", *steps, parallel=True), agent("end", output="review")]
+    return group(f"validate-{name}", *steps, call=draw(CALLS))
 
 
 @st.composite
 def groups(draw: DrawFn, depth: int, plans: list[str], name: str, on_failure: OnFailure | None) -> Step:
     foreach = draw(st.none() | st.sampled_from(plans)) if plans else None
     is_parallel = draw(st.booleans())
-    call = draw(st.sampled_from([None, None, CALL]))
+    call = draw(st.none() | CALLS)
     known, prefix = (plans, f"{name}x") if call is None else ([], "called")
     children = draw(step_lists(depth, known, prefix, in_parallel=is_parallel and foreach is None))
-    return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure, call=call)
+    keys = {"max_budget": draw(BUDGETS), **draw(checks())}
+    return group(name, *children, foreach=foreach, parallel=is_parallel, on_failure=on_failure, call=call, **keys)
 
 
 @dataclass
@@ -167,8 +188,8 @@ class Walk:
 
     def _done(self, ready: Ready) -> Done:
         outcome = self.outcome(ready)
-        if ready.mode == "merge" and outcome not in {"passed", *FATAL, "crashed"}:
-            outcome = "conflict"
+        if ready.mode in {"merge", "approve"} and outcome not in {"passed", *FATAL, "crashed"}:
+            outcome = "conflict" if ready.mode == "merge" else "review_failed"
         commit = f"{ready.path}#{ready.attempt}"
         if outcome == "passed":
             size = (len(str(ready.path)) + ready.attempt) % 3 if ready.step.allow_empty else 2
