@@ -6,7 +6,7 @@ import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.engine.reporting.notices import no_change, reservations, skipped_gates
-from pytest_gump.text import fit, one_line, pad, width
+from pytest_gump.text import fit, listed, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.path import StepPath
@@ -119,11 +119,15 @@ def step_line(mark: str, step: str, text: str, columns: int) -> str:
 
 
 def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
-    """A line for each step of a resumed run: `reused`, `re-run: <what changed>` or `to do`. Lines are never cut."""
+    """A line for each step of a resumed run: `reused`, `re-run: <what changed>`, `to check by <validator>` or `to do`.
+
+    Lines are never cut.
+    """
     lines = []
     for leaf in leaves:
         why = reruns.get(leaf.path)
-        mark, text = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, "to do")
+        to_do = f"to check by {listed(leaf.validators)}" if leaf.validators else "to do"
+        mark, text = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, to_do)
         if why is None and leaf.status == "passed":
             mark, text = marks.passed, "reused"
         lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {text}")

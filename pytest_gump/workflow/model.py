@@ -309,6 +309,11 @@ class Step:
         return own if self.agent_of is None else tuple(dict.fromkeys((*own, *self.agent_of.others)))
 
     @property
+    def validator_gates(self) -> tuple[GateSpec, ...]:
+        """The gates of the validators, in their order."""
+        return tuple(gate for gate in self.gate if gate.name == VALIDATE)
+
+    @property
     def answering(self) -> tuple[Step, ...]:
         """The validators; after them, with `hitl: after_gate`, the approval of a person."""
         return (*self.validators, PERSON) if self.validators and self.hitl == "after_gate" else self.validators

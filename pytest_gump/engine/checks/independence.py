@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import part_name
 
@@ -21,8 +20,7 @@ def not_independent(
     """Yield a note for each validator of an attempt that must be independent of the author, and was not."""
     author = _newest_agent(record, path)
     family = None if author is None else models_of(author)
-    gates = (gate for gate in step.gate if gate.name == VALIDATE)
-    for gate, validator in zip(gates, step.validators, strict=True):
+    for gate, validator in zip(step.validator_gates, step.validators, strict=True):
         if family is None or gate.options is None or not gate.options.independent:
             continue
         group = StepPath((*path.names[:-1], part_name(step, validator)), path.items)

@@ -65,6 +65,10 @@ def _reuse(record: RunRecord, event: Event) -> None:
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
         valid = [attempt for attempt in step.attempts if not attempt.superseded]
+        if valid and valid[-1].verdict in {"judged", "failed"} and step.path not in event["again"]:
+            valid[-1].wait_for_answers()
+            step.status, step.reason, step.ended = "running", "", ""
+            continue
         is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
         why = event["again"].get(step.path, "")
         step.status, step.reason = ("passed", "") if is_passed else ("skipped", f"will run again: {why}" if why else "")
@@ -106,7 +110,7 @@ def _attempt_finished(record: RunRecord, event: Event) -> None:
 
 
 def _attempt_judged(record: RunRecord, event: Event) -> None:
-    record.attempts[event["number"] - 1].verdict = "judged"
+    record.attempts[event["number"] - 1].wait_for_answers()
 
 
 def _decided(record: RunRecord, event: Event) -> None:

@@ -58,6 +58,8 @@ class AttemptRecord:
     """Cost that a budget counts if the real cost is unknown."""
     _wire: Event | None = field(default=None, init=False, repr=False)
     _result: AttemptResult | None = field(default=None, init=False, repr=False)
+    _answers: Event | None = field(default=None, init=False, repr=False)
+    """What the validators of the attempt found, once all have ended."""
 
     @property
     def is_retried(self) -> bool:
@@ -81,7 +83,9 @@ class AttemptRecord:
         if self._result is None and self._wire is not None:
             from pytest_gump.order import AttemptResult, from_wire
 
-            self._result = from_wire(AttemptResult, self._wire)
+            answers = self._answers or {"gates": ()}
+            gates = [*self._wire.get("gates", ()), *answers["gates"]]
+            self._result = from_wire(AttemptResult, {**self._wire, **answers, "gates": gates})
         return self._result
 
     @property
@@ -105,10 +109,12 @@ class AttemptRecord:
 
     def add_answers(self, answers: Event) -> None:
         """Change the result to what the validators of the attempt found: outcome, reason and results of gates."""
-        wire = self._wire or {}
-        gates = [*wire.get("gates", ()), *answers["gates"]]
-        self._wire = {**wire, "outcome": answers["outcome"], "reason": answers["reason"], "gates": gates}
+        self._answers = {name: answers[name] for name in ("outcome", "reason", "gates")}
         self._result = None
+
+    def wait_for_answers(self) -> None:
+        """Let the validators of the attempt run, perhaps again."""
+        self.verdict, self._answers, self._result = "judged", None, None
 
     def finish(self, wire: Event) -> None:
         """Store the result from the ledger, and read only the fields that sums need."""

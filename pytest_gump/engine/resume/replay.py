@@ -183,7 +183,11 @@ class Replay:
                 self._not_reused(ready.path, "it reached a usage limit", is_first=False)
         else:
             settled = self.schedule.replay(ready.path, result, attempt.commit, self._decide(attempt), counts=counts)
-            if (validated := settled.validated) is not None and validated.settled.verdict == "failed":
+            if (
+                (validated := settled.validated) is not None
+                and validated.settled.verdict == "failed"
+                and validated.result.outcome is not Outcome.GATE_ERROR  # then only validators run again
+            ):
                 self._not_reused(validated.ready.path, f"it failed: {validated.settled.outcome}", is_first=False)
             if settled.verdict == "failed" and result.outcome is not Outcome.PASSED:
                 self._not_reused(ready.path, f"it failed: {settled.outcome}", is_first=False)

@@ -159,16 +159,22 @@ class ResumedRun(Run):
         self._append_as(attempt.started, number=number, reused=attempt.number)
         self._append_as(finished, number=number, folder=None)
         self._copied_numbers[attempt.number] = number
-        validated = decided.get("validated")
-        if validated is not None:  # its attempt has been copied before, perhaps under another number
-            decided = {**decided, "validated": {**validated, "number": self._copied_numbers[validated["number"]]}}
-        self._append_as(decided, number=number, head=self.schedule.head)
+        self._append_as(self._with_copied_number(decided), number=number, head=self.schedule.head)
         self._copied |= {number}
         if result.snapshot is not None:
             ref = snapshot_ref(self.inputs.run_id, attempt.started["step"], attempt.attempt)
             self._repository.update_ref(ref, result.snapshot)
         key = (attempt.started["step"], attempt.attempt)
         keep(self._repository, self.inputs.run_id, key, result, attempt.commit)
+
+    def _with_copied_number(self, decided: Event) -> Event:
+        """Return a decision with the number in this run of the attempt whose last validator ended with it."""
+        validated = decided.get("validated")
+        if validated is None:
+            return decided
+        if validated["outcome"] == Outcome.GATE_ERROR:  # the validators without a verdict run again
+            return {name: value for name, value in decided.items() if name != "validated"}
+        return {**decided, "validated": {**validated, "number": self._copied_numbers[validated["number"]]}}
 
     def _end_copied_session(self) -> None:
         """Record the end of a session of the other run, so that a failure that ended it does not end this run."""

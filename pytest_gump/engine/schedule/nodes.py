@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.path import StepPath
 
 Cause = Literal["first", "restart", "group"]
-NEVER_RETRIED: Final = frozenset({Outcome.BUDGET, Outcome.CRASHED})
+ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
+"""Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish. In a
+validator, they are final only for the step."""
+NEVER_RETRIED: Final = ENDS_RUN | {Outcome.BUDGET, Outcome.CRASHED}
 """Outcomes that are final without a policy; `crashed` only after it was repeated once."""
 
 
@@ -58,14 +61,17 @@ class Replanning:
 
 @dataclass(slots=True)
 class Validation:
-    """The answers of the validators of an attempt."""
+    """The validators of an attempt, with their answers so far."""
 
     checked: Checked
     commit: str | None
     """Commit that the step gets if it passes."""
     running: Group | None = None
     """The steps of the validator that runs now."""
-    answers: list[GateResult] = field(default_factory=list)
+    answers: dict[int, GateResult] = field(default_factory=dict)
+    """By the position of the validator in the list of the step."""
+    broken: dict[int, list[FailureCase]] = field(default_factory=dict)
+    """The failures that ended the validators without a verdict."""
     verdicts: dict[StepPath, Verdict] = field(default_factory=dict)
     """Newest verdict of each review in the running validator."""
     spent_s: float = 0.0
@@ -100,7 +106,7 @@ class Leaf:
     has_crashed: bool = False
     replanning: Replanning | None = None
     validation: Validation | None = None
-    """What the validators of the latest attempt found so far, while they run."""
+    """The validators of the latest attempt, until all have given a verdict."""
     role: Role = "step"
     """`merge`: merges member `index` of a parallel group into the group's tree; `gate`: the group's own gates."""
 

@@ -1,7 +1,8 @@
 """A schedule that resumes a run: past attempts are fed to it again, in the order of the ledger.
 
 A step whose failure was final when the run ended starts again from its first tree, with the declared agent and its full
-number of attempts. Its prompt describes the failure. Attempt numbers continue.
+number of attempts. Its prompt describes the failure. Attempt numbers continue. If only validators without a verdict
+made the step fail, only their failed steps start again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.engine.schedule.approvals import ScheduleWithApprovals
 from pytest_gump.engine.schedule.attempts import check_again, next_number, restarted_attempt
-from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above
+from pytest_gump.engine.schedule.nodes import Group, Reopened, groups_above, top_of
 from pytest_gump.engine.schedule.retry import Tally
 from pytest_gump.engine.schedule.targets import writer_of
 from pytest_gump.order import Outcome
@@ -19,7 +20,7 @@ from pytest_gump.order import Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, StepNode
+    from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, StepNode, Validation
     from pytest_gump.engine.schedule.records import Decide, Ready, Settled
     from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
@@ -116,8 +117,22 @@ class ResumableSchedule(ScheduleWithApprovals):
                 self._note_enterable(group, parallel)
             node = group
 
+    def _begin_validator(self, leaf: Leaf, validation: Validation, index: int) -> None:
+        cases = validation.broken.pop(index, None)
+        if cases is None:
+            super()._begin_validator(leaf, validation, index)
+            return
+        validation.running = top_of(cases[0].leaf)
+        self._forgive(cases)
+
     def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
-        if case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
+        if leaf.validation is not None:
+            from pytest_gump.engine.schedule.validation import forget_errors  # most steps have no validators
+
+            leaf.status, leaf.tally = "running", Tally()
+            forget_errors(leaf.validation)
+            self._validate(leaf, leaf.validation)
+        elif case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._attempts))
         elif leaf.role != "merge":

@@ -18,6 +18,7 @@ from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, nex
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_left
 from pytest_gump.engine.schedule.nodes import (
+    ENDS_RUN,
     Group,
     Leaf,
     Validation,
@@ -41,10 +42,6 @@ if TYPE_CHECKING:
     from pytest_gump.order import AttemptResult
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
-
-ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
-"""Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish."""
-
 
 _VALIDATED: Final = frozenset({"step", "replan-check", "gate"})
 """Roles of the attempts whose step passes with them."""
@@ -165,15 +162,15 @@ class Schedule(StepTree):
             self._settle_passed(leaf, ready, result, commit)
 
     def _validate(self, leaf: Leaf, validation: Validation) -> None:
-        """Start the next validator of an attempt, or settle the attempt if all have answered."""
+        """Start the next validator of an attempt, or settle the attempt if all have ended."""
         from pytest_gump.engine.schedule.validation import next_validator, result_with_answers  # most steps have none
 
-        group = next_validator(leaf, validation)
-        if group is not None:
-            self._enter(group)
+        index = next_validator(leaf, validation)
+        if index is not None:
+            self._begin_validator(leaf, validation, index)
             return
-        leaf.validation = None
         ready, result, commit = validation.checked.ready, result_with_answers(validation), validation.commit
+        leaf.validation, validation.running = validation if result.outcome is Outcome.GATE_ERROR else None, None
         of_part, self._settled = self._settled, Settled()
         if result.passed:
             self._settle_passed(leaf, ready, result, commit)
@@ -182,11 +179,20 @@ class Schedule(StepTree):
         of_part.validated = Validated(ready, result, commit, self._settled)
         self._settled = of_part
 
-    def _end_validator(self, leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
+    def _begin_validator(self, leaf: Leaf, validation: Validation, index: int) -> None:
+        from pytest_gump.engine.schedule.validation import enter_validator  # most steps have no validators
+
+        self._enter(enter_validator(leaf, validation, index))
+
+    def _end_validator(self, top: Group, cases: list[FailureCase]) -> bool:
+        """End a validator, with the failures that ended it, if any. Return False if the group is the root."""
+        if top.owner is None or top.owner.validation is None:
+            return False
         from pytest_gump.engine.schedule.validation import add_answer  # most steps have no validators
 
-        add_answer(leaf, validation, cases)
-        self._validate(leaf, validation)
+        add_answer(top, top.owner, top.owner.validation, cases)
+        self._validate(top.owner, top.owner.validation)
+        return True
 
     def _settle_passed(self, leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> None:
         leaf.replanning = None
@@ -215,8 +221,8 @@ class Schedule(StepTree):
                 return
             group.status = "passed"
             node = group
-        if isinstance(node, Group) and node.owner is not None and node.owner.validation is not None:
-            self._end_validator(node.owner, node.owner.validation, [])
+        if isinstance(node, Group):
+            self._end_validator(node, [])
 
     def _merge_on(self, group: Group, parallel: ParallelPass[Leaf, FailureCase]) -> AttemptVerdict | None:
         """Merge the next member if it has passed, and continue after the group when all members have ended.
@@ -242,9 +248,10 @@ class Schedule(StepTree):
         case = case_of(leaf, ready, result)
         if leaf.role != "merge":
             leaf.left, leaf.case, leaf.replanning = where_left(leaf, ready, result, commit), case, None
-        if result.outcome in ENDS_RUN:
+        verdict: AttemptVerdict = "failed"
+        if result.outcome in ENDS_RUN and judged_by(leaf) is None:
             leaf.status = "failed"
-            verdict = self._give_up_top(top_of(leaf), [case])
+            self._fail_run([case])
         else:
             verdict = self._conflict(leaf, case) if leaf.role == "merge" else self._follow(leaf, case)
         if ready.path != leaf.path:
@@ -300,27 +307,21 @@ class Schedule(StepTree):
     def _give_up(self, node: StepNode, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
         """Make the failure of `node` final in this pass.
 
-        Return `again` if an enclosing group continues, `failed` if the run has failed, or None while other members of a
-        parallel group have not ended.
+        Return `again` if an enclosing group continues, or if a validator has ended; `failed` if the run has failed; or
+        None while other members of a parallel group have not ended.
         """
         node.status = "failed"
         group = node.parent
         if group is None:
-            return self._give_up_top(top_of(node), cases)
+            if self._end_validator(top_of(node), cases):
+                return "again"
+            self._fail_run(cases)
+            return "failed"
         if group.parallel is None or node.index == group.size:
             return self._give_up_group(group, cases, left)
         group.parallel.failures[node.index] = cases
         group.parallel.states[node.index] = "failed"
         return self._merge_on(group, group.parallel)
-
-    def _give_up_top(self, top: Group, cases: list[FailureCase]) -> AttemptVerdict:
-        """End the run, or only a validator, which then may have no answer."""
-        if top.owner is not None and top.owner.validation is not None:
-            top.status = "failed"
-            self._end_validator(top.owner, top.owner.validation, cases)
-            return "again"
-        self._fail_run(cases)
-        return "failed"
 
     def _give_up_group(self, group: Group, cases: list[FailureCase], left: str) -> AttemptVerdict | None:
         """Let the group's policy decide whether it continues; otherwise the group fails too."""

@@ -13,38 +13,41 @@ from pytest_gump.engine.schedule.nodes import Group, Lane
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Outcome
 from pytest_gump.text import one_line
-from pytest_gump.workflow.model import PERSON, VALIDATE, validator_name
+from pytest_gump.workflow.model import PERSON, validator_name
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from pytest_gump.engine.schedule.nodes import FailureCase, Leaf, Validation
     from pytest_gump.order import AttemptResult
-    from pytest_gump.workflow.model import GateSpec
 
 SUMMARY_CHARS: Final = 300
 APPROVAL: Final = "approval"
 """Name of a person's answer among those of the validators."""
 
 
-def next_validator(leaf: Leaf, validation: Validation) -> Group | None:
-    """Create the group with the steps of the next validator; return None if all have answered."""
-    index, steps = len(validation.answers), leaf.step.answering
-    has_passed = all(answer.status == "passed" for answer in validation.answers)
-    if index == len(steps) or (steps[index] is PERSON and not has_passed):
-        return None
-    step = steps[index]
+def next_validator(leaf: Leaf, validation: Validation) -> int | None:
+    """Return the position of the next validator; None if all have ended."""
+    answers, steps = validation.answers, leaf.step.answering
+    index = next((index for index in range(len(steps)) if index not in answers), None)
+    has_passed = all(answer.status == "passed" for answer in answers.values())
+    return None if index is not None and steps[index] is PERSON and not has_passed else index
+
+
+def enter_validator(leaf: Leaf, validation: Validation, index: int) -> Group:
+    """Create the group with the steps of a validator."""
+    step = leaf.step.answering[index]
     path = StepPath((*leaf.path.names[:-1], f"{leaf.step.name}--{step.name}"), leaf.path.items)
     lane = Lane(validation.checked.commit)
     validation.running = Group(path, step, step.steps, "group", None, index, leaf.items, lane, owner=leaf)
     return validation.running
 
 
-def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
-    """Add the answer of the running validator. `cases` are the failures that ended it; empty if it passed.
+def add_answer(validator: Group, leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
+    """Add the answer of a validator. `cases` are the failures that ended it; empty if it passed.
 
     Only a review that did not pass is an answer. After any other failure, there is none.
     """
-    name = [*(gate.label for gate in _gates(leaf)), APPROVAL][len(validation.answers)]
+    name = [*(gate.label for gate in leaf.step.validator_gates), APPROVAL][validator.index]
     verdicts = [*validation.verdicts.values()]
     if not cases:
         comment = verdicts[-1].comment if verdicts else ""
@@ -53,15 +56,22 @@ def add_answer(leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> 
         comment = validation.verdicts[case.path].comment.strip() if case.path in validation.verdicts else ""
         answer = GateResult(name, "failed", one_line(comment, SUMMARY_CHARS), comment)
     else:
+        validation.broken[validator.index] = cases
         why = one_line(f"{case.path}: {case.failure.reason or case.failure.outcome}", SUMMARY_CHARS)
         answer = GateResult(name, "error", why)
-    validation.answers.append(replace(answer, duration_s=validation.spent_s))
+    validation.answers[validator.index] = replace(answer, duration_s=validation.spent_s)
     validation.verdicts, validation.spent_s = {}, 0.0
+
+
+def forget_errors(validation: Validation) -> None:
+    """Let the validators without a verdict run again."""
+    validation.answers = {index: each for index, each in validation.answers.items() if each.status != "error"}
 
 
 def result_with_answers(validation: Validation) -> AttemptResult:
     """Return the result of the attempt with the answers of all validators."""
-    answers, outcome, reasons = validation.answers, Outcome.PASSED, []
+    answers = [answer for _, answer in sorted(validation.answers.items())]
+    outcome, reasons = Outcome.PASSED, []
     if broken := [f"{_title(each)} gave no verdict: {each.summary}" for each in answers if each.status == "error"]:
         outcome, reasons = Outcome.GATE_ERROR, broken
     elif failed := [f"{_title(each)} did not pass: {each.summary}" for each in answers if each.status == "failed"]:
@@ -74,7 +84,3 @@ def result_with_answers(validation: Validation) -> AttemptResult:
 
 def _title(answer: GateResult) -> str:
     return answer.name if answer.name == APPROVAL else f"validator {validator_name(answer.name)}"
-
-
-def _gates(leaf: Leaf) -> list[GateSpec]:
-    return [gate for gate in leaf.step.gate if gate.name == VALIDATE]

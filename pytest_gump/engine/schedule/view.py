@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.nodes import Group, Leaf
+from pytest_gump.engine.schedule.nodes import Group, Leaf, top_of
 from pytest_gump.engine.schedule.records import LeafState
 from pytest_gump.workflow.generated import GATE, has_own_gate, merge_path, merged_members
 
@@ -78,7 +78,7 @@ class LeafList:
             if isinstance(node, Group):
                 yield from self.below(node)
             elif node is not None:
-                yield self._leaf(node.path, self._status(node))
+                yield self._leaf(node.path, self._status(node))._replace(validators=_unanswered(node))
             elif index == group.size:
                 yield self._leaf(group.path.child(GATE), self._unfinished)
             elif group.kind == "foreach":
@@ -125,6 +125,13 @@ class LeafList:
         return self._unfinished if leaf.status == "pending" or is_cut_off else leaf.status
 
 
+def _unanswered(leaf: Leaf) -> tuple[str, ...]:
+    """Return the names of the validators of the latest attempt that have not answered."""
+    answers = leaf.validation.answers if leaf.validation is not None else {}
+    names = [gate.argument or "" for gate in leaf.step.validator_gates] if leaf.validation is not None else []
+    return tuple(name for index, name in enumerate(names) if index not in answers)
+
+
 def signature(node: StepNode | None) -> Hashable:
     """Return the state of a node and all nodes below it as a comparable value."""
     if node is None:
@@ -134,7 +141,9 @@ def signature(node: StepNode | None) -> Hashable:
     if isinstance(node, Leaf):
         replanning = node.replanning and (node.replanning.base, node.replanning.plan, node.replanning.index)
         at = node.validation
-        answers = at and (at.checked, at.commit, tuple(at.answers), tuple(at.verdicts.items()), signature(at.running))
+        tops = [] if at is None else [at.running, *(top_of(cases[0].leaf) for cases in at.broken.values())]
+        said = at and (at.checked, at.commit, tuple(at.answers.items()), tuple(at.verdicts.items()))
+        answers = (said, *map(signature, tops))
         return (*own, node.agent, node.attempt, node.left, node.has_crashed, replanning, answers)
     parallel = node.parallel.signature() if node.parallel is not None else None
     return (*own, node.override, node.session, node.is_fresh, parallel, *map(signature, node.members))

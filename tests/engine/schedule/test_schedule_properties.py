@@ -273,7 +273,7 @@ def test_status_of_a_step_is_its_last_verdict(workflow: Workflow, data: DataObje
 def test_each_validated_attempt_is_settled_once_and_its_parts_never_fail_the_run(
     workflow: Workflow, data: DataObject, executors: int
 ) -> None:
-    walk = Walk(workflow, outcomes(data, fatal=False), executors=executors).run()
+    walk = Walk(workflow, outcomes(data), executors=executors).run()
     judged = Counter(path for path, settled in settlements(walk) if settled.verdict == "judged")
     concluded = Counter(one.ready.path for settled in walk.settled if (one := settled.validated) is not None)
     late = {path for settled in walk.settled for path in settled.skipped}

@@ -251,25 +251,62 @@ def test_an_attempt_that_ends_after_the_run_has_failed_is_not_validated() -> Non
     assert run.schedule.done
 
 
-def test_a_resumed_run_checks_again_after_a_validator_without_a_verdict() -> None:
-    schedule = ResumableSchedule(Workflow("w", (impl(),)), base="base")
-    run = Reviews((impl(),), fails={PART: ["agent_error"]})
-    (ready,) = schedule.ready()
-    done = run.done(ready)
-    assert schedule.replay(*done, own_policy).verdict == "judged"
-    (part,) = schedule.ready()
-    settled = schedule.replay(*run.done(part), own_policy)
+@pytest.mark.parametrize("output", ["diff", "plan", "artifact", "review"])
+def test_a_resumed_run_runs_only_the_failed_steps_of_validators(output: str) -> None:
+    two = validator("two", agent("look", output="artifact"), review())
+    step = impl(validator("one"), two, validator("three"), output=output, on_failure=flat(2))
+    second = "impl--validate-two::check"
+    run = Reviews((step,), fails={second: ["agent_error"]})
+    schedule = ResumableSchedule(Workflow("w", (step,)), base="base")
+    for _ in range(5):
+        (ready,) = schedule.ready()
+        settled = schedule.replay(*run.done(ready), own_policy)
     assert settled.validated is not None
     assert settled.validated.settled.verdict == "failed"
     schedule.resume()
+    (leaf,) = schedule.leaves()
+    assert (leaf.status, leaf.validators) == ("running", ("two",))
     (again,) = schedule.ready()
-    assert (str(again.path), again.attempt, again.agent, again.entry, again.base) == (
-        "impl",
-        2,
-        None,
-        "recheck",
-        "impl#1",
+    assert (str(again.path), again.attempt, again.base) == (second, 2, "impl#1")
+    settled = schedule.complete(*run.done(again), own_policy)
+    assert settled.validated is not None
+    assert [gate.name for gate in settled.validated.result.gates] == [
+        "validate: one",
+        "validate: two",
+        "validate: three",
+    ]
+    assert (settled.validated.ready.attempt, schedule.passed) == (1, True)
+
+
+def test_a_resumed_run_that_gets_the_missing_verdict_continues_with_the_author() -> None:
+    step = impl(on_failure=flat(2))
+    schedule = ResumableSchedule(Workflow("w", (step,)), base="base")
+    run = Reviews((step,), fails={PART: ["budget", "review_failed"]})
+    for _ in range(2):
+        (ready,) = schedule.ready()
+        schedule.replay(*run.done(ready), own_policy)
+    schedule.resume()
+    (ready,) = schedule.ready()
+    schedule.complete(*run.done(ready), own_policy)
+    (ready,) = schedule.ready()
+    assert (str(ready.path), ready.attempt, ready.base) == ("impl", 2, "impl#1")
+
+
+@pytest.mark.parametrize("outcome", ["gate_error", "quota", "budget", "output_invalid"])
+def test_a_validator_ends_when_its_parallel_steps_have_ended(outcome: str) -> None:
+    """No step of it is left when the next validator starts, and the attempt is settled once."""
+    look = group("look", review("one"), review("two"), review("three"), parallel=True)
+    run = Reviews(
+        (impl(validator("arch", look, review()), validator("next")),),
+        fails={f"impl--validate-arch::look::{name}": [outcome] for name in ("one", "two")},
     )
-    assert schedule.complete(*run.done(again), own_policy).verdict == "judged"
-    (part,) = schedule.ready()
-    assert (str(part.path), part.attempt) == (PART, 2)
+    run.step()
+    for ready in (first := run.schedule.ready(2)):
+        run.schedule.start(ready.path)
+    for ready in first:
+        run.schedule.complete(*run.done(ready), own_policy)
+    run.run()
+    assert run.log[1:] == ["impl--validate-arch::look::three 1 opus", "impl--validate-next::check 1 opus"]
+    reason = "validator arch gave no verdict: impl--validate-arch::look::one: impl--validate-arch::look::one attempt 1"
+    assert validated_of(run) == [f"impl 1 failed: gate_error {reason}"]
+    assert run.statuses == {"impl": "failed"}
