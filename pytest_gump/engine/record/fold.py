@@ -65,7 +65,7 @@ def _reuse(record: RunRecord, event: Event) -> None:
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
         valid = [attempt for attempt in step.attempts if not attempt.superseded]
-        if valid and valid[-1].verdict in {"judged", "failed"} and step.path not in event["again"]:
+        if valid and valid[-1].lacks_answers and step.path not in event["again"]:
             valid[-1].wait_for_answers()
             step.status, step.reason, step.ended = "running", "", ""
             continue

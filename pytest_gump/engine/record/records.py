@@ -73,6 +73,11 @@ class AttemptRecord:
         return self.verdict in {"waited", "failover"}
 
     @property
+    def lacks_answers(self) -> bool:
+        """True if its validators have not ended, or if one of them gave no verdict."""
+        return self.verdict == "judged" or (self._answers or {}).get("outcome") == "gate_error"
+
+    @property
     def counts(self) -> bool:
         """True if later attempts may build on its result: not superseded, repeated, or the first part of an attempt."""
         return not self.superseded and not self.is_repeated and self.verdict != "approved"

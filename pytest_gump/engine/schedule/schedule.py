@@ -125,15 +125,16 @@ class Schedule(StepTree):
 
     def _complete_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
         """Record an attempt that was in flight when the run failed; no attempt follows."""
-        settled, owner = self._settled, judged_by(leaf)
+        owner = judged_by(leaf)
         if owner is not None:
-            owner.status, leaf.status = "skipped", "passed" if result.passed else "failed"
-            settled.verdict, settled.outcome = "passed" if result.passed else "again", result.outcome
-            settled.skipped = (owner.path,)
-            return
-        if result.passed and leaf.step.validators and ready.role in _VALIDATED:
-            leaf.status, settled.verdict, settled.skipped = "skipped", "judged", (leaf.path,)
-            return
+            self._complete_late_part(owner, leaf, ready, result)
+        elif result.passed and leaf.step.validators and ready.role in _VALIDATED:
+            leaf.status, self._settled.verdict, self._settled.skipped = "skipped", "judged", (leaf.path,)
+        else:
+            self._settle_late(leaf, ready, result)
+
+    def _settle_late(self, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
+        settled = self._settled
         if ready.path != leaf.path or leaf.replanning is not None:
             leaf.status = "skipped"
             settled.verdict = "passed" if result.passed else "again"
@@ -142,6 +143,17 @@ class Schedule(StepTree):
         settled.verdict = leaf.status = "passed" if result.passed else "failed"
         settled.outcome, settled.reason = result.outcome, result.reason
         settled.failed, self._failed_leaves = tuple(other.path for other in self._failed_leaves), []
+
+    def _complete_late_part(self, owner: Leaf, leaf: Leaf, ready: Ready, result: AttemptResult) -> None:
+        """Let the last attempt of the last validator settle the checked attempt; otherwise, skip the checked step."""
+        if result.passed:
+            self._pass(leaf, ready, result, None)
+        else:
+            self._fail(leaf, ready, result, None)
+        self._open.drop_waiting()
+        self._enterable_groups.clear()
+        if self._settled.validated is None:
+            owner.status, self._settled.skipped = "skipped", (owner.path,)
 
     def _pass(self, leaf: Leaf, ready: Ready, result: AttemptResult, commit: str | None) -> None:
         leaf.has_crashed = False
@@ -172,7 +184,9 @@ class Schedule(StepTree):
         ready, result, commit = validation.checked.ready, result_with_answers(validation), validation.commit
         leaf.validation, validation.running = validation if result.outcome is Outcome.GATE_ERROR else None, None
         of_part, self._settled = self._settled, Settled()
-        if result.passed:
+        if self._has_failed:
+            self._settle_late(leaf, ready, result)
+        elif result.passed:
             self._settle_passed(leaf, ready, result, commit)
         else:
             self._fail(leaf, ready, result, commit)

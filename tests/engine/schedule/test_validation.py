@@ -229,8 +229,8 @@ def test_validators_of_parallel_members_belong_to_their_items() -> None:
     assert run.schedule.passed
 
 
-def test_a_stopped_run_keeps_the_attempt_open() -> None:
-    run = Reviews((impl(), gate("after")))
+def test_a_stopped_run_keeps_the_attempt_open_while_a_validator_is_left() -> None:
+    run = Reviews((impl(validator("one"), validator("two")), gate("after")))
     run.step()
     (part,) = run.schedule.ready()
     run.schedule.start(part.path)
@@ -310,3 +310,27 @@ def test_a_validator_ends_when_its_parallel_steps_have_ended(outcome: str) -> No
     reason = "validator arch gave no verdict: impl--validate-arch::look::one: impl--validate-arch::look::one attempt 1"
     assert validated_of(run) == [f"impl 1 failed: gate_error {reason}"]
     assert run.statuses == {"impl": "failed"}
+
+
+@pytest.mark.parametrize(("outcome", "verdict"), [("passed", "passed"), ("review_failed", "failed")])
+def test_the_last_validator_settles_the_attempt_after_the_run_has_failed(outcome: str, verdict: str) -> None:
+    """No attempt follows in this session; a resumed run continues from the verdict."""
+    steps = (group("all", impl(on_failure=flat(2)), agent("other"), parallel=True),)
+    part = f"all::{PART}"
+    run = Reviews(steps, fails={"all::other": ["gate_error"], part: [outcome]})
+    schedule = ResumableSchedule(Workflow("w", steps), base="base")
+    dones = []
+    for path in ("all::impl", "all::other", part):
+        for ready in run.schedule.ready():
+            run.schedule.start(ready.path)
+            dones.append(run.done(ready))
+        number = next(number for number, done in enumerate(dones) if str(done.path) == path)
+        done = dones.pop(number)
+        settled = run.schedule.complete(*done, own_policy)
+        schedule.replay(*done, own_policy)
+    assert settled.validated is not None
+    assert (settled.validated.settled.verdict, settled.skipped, run.schedule.done) == (verdict, (), True)
+    assert run.statuses["all::impl"] == verdict
+    schedule.resume()
+    offered = {str(ready.path): ready.attempt for ready in schedule.ready()}
+    assert offered == {"all::other": 2, **({"all::impl": 2} if verdict == "failed" else {"all::merge[impl]": 1})}
