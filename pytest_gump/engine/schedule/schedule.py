@@ -17,15 +17,7 @@ from typing import TYPE_CHECKING, Final, assert_never
 from pytest_gump.engine.schedule.attempts import begin_replan, next_attempt, next_part
 from pytest_gump.engine.schedule.decision import Replan, Restart, Retry, Stop
 from pytest_gump.engine.schedule.failure_handling import ask, case_of, where_left
-from pytest_gump.engine.schedule.nodes import (
-    ENDS_RUN,
-    Group,
-    Leaf,
-    Validation,
-    groups_above,
-    judged_by,
-    top_of,
-)
+from pytest_gump.engine.schedule.nodes import ENDS_RUN, Group, Leaf, Validation, groups_above, judged_by, top_of
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
 from pytest_gump.engine.schedule.targets import first_before, reopened_by, restart_target, writer_of, writers
 from pytest_gump.engine.schedule.tree import StepTree
