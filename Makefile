@@ -168,8 +168,9 @@ test-agents-newest: $(AGENTS)/.installed
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut or resume or token-limit or workflow" tests/conformance/test_scenarios.py \
-		tests/conformance/test_workflows.py $(PYTEST_ARGS)
+		-k "status or overload or refused or cut or resume or token-limit or workflow or composition" \
+		tests/conformance/test_scenarios.py tests/conformance/test_workflows.py tests/conformance/test_composition.py \
+		$(PYTEST_ARGS)
 
 test-mutants: $(INSTALLED)
 	$(BIN)/python tools/mutants.py $(if $(MUTANTS),'$(MUTANTS)')

@@ -31,8 +31,8 @@ WITHOUT_A_MODULE = {
     # several commands
     "cli/test_wrong_arguments",
     # the real agent CLIs
-    "conformance/test_live", "conformance/test_record", "conformance/test_scenarios", "conformance/test_tdd",
-    "conformance/test_workflows",
+    "conformance/test_composition", "conformance/test_live", "conformance/test_record", "conformance/test_scenarios",
+    "conformance/test_tdd", "conformance/test_workflows",
     # whole attempts, random schedules, random and wrong workflows, a process that replaces folders
     "engine/attempt/test_attempt_checks", "engine/attempt/test_attempt_replay",
     "engine/schedule/test_schedule_properties", "system/worktrees/test_swapped_folders", "workflow/test_builtins",

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
 collect_ignore = (
     []
     if "GUMP_AGENTS" in os.environ
-    else ["test_live.py", "test_record.py", "test_scenarios.py", "test_tdd.py", "test_workflows.py"]
+    else [
+        "test_composition.py",
+        "test_live.py",
+        "test_record.py",
+        "test_scenarios.py",
+        "test_tdd.py",
+        "test_workflows.py",
+    ]
 )
 
 

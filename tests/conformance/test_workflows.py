@@ -29,11 +29,20 @@ SCRIPT: Final = Script(
         scene(".gump/out/artifact.txt", ".gump/out/artifact.txt", "What I found.\n"),
         scene("Write the tests for this item", "tests/test_double.py", TESTS),
         scene("Write a test that shows this bug", "tests/test_double.py", TESTS),
+        Scene(
+            (
+                Answer("I write both.", (Write("double.py", RIGHT), Write("tests/test_double.py", TESTS))),
+                Answer("Written."),
+            ),
+            match="Implement this item, with its tests",
+        ),
+        Scene((Answer("All is as described."),), match="Now use it as its users do"),
         Scene((Answer("I write it.", (Write("double.py", RIGHT),)), Answer("Written."))),
     )
 )
 NAMES: Final = ("claude-opus", "claude-haiku", "claude-sonnet")
-WORKFLOWS: Final = sorted(path.stem for path in builtin_folder().glob("*.yaml"))
+WORKFLOWS: Final = sorted(path.stem for path in builtin_folder().glob("*.yaml") if path.stem != "arch-review")
+"""The built-in workflows. `implement-spec` runs the validator `arch-review`."""
 PAIRS: Final = [
     (cli, workflow)
     for cli in CLIS
