@@ -112,6 +112,9 @@ _SEQUENCES: Final = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]")
+_INVISIBLE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
 _CI_COMMANDS: Final = re.compile(r"^([^\S\n]*):(?=:)", re.MULTILINE)
 _OLD_CI_COMMANDS: Final = re.compile(r"##(?=\[|vso\[)")
 _LONE_SURROGATES: Final = re.compile("[\ud800-\udfff]")
@@ -128,6 +131,11 @@ def clean_text(text: str) -> str:
         plain = "\n".join(_overwritten(line) for line in plain.split("\n"))
     plain = _LONE_SURROGATES.sub("\ufffd", _CONTROLS.sub("", plain))
     return _OLD_CI_COMMANDS.sub("# #", _CI_COMMANDS.sub(r"\1: ", plain))
+
+
+def visible(text: str) -> str:
+    """Return text in which control characters, except newline and tab, and invisible ones are escapes: `\\x1b`."""
+    return _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _overwritten(line: str) -> str:

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pytest_gump.text import condensed, last_line, listed, one_line, width, without_repeats
+from pytest_gump.text import clean_text, condensed, last_line, listed, one_line, visible, width, without_repeats
 
 
 def test_a_line_for_the_report_has_no_control_sequences() -> None:
@@ -68,3 +69,17 @@ def test_the_width_of_a_text_is_the_sum_of_its_characters(text: str) -> None:
 @given(st.text(alphabet=[chr(code) for code in range(128)], max_size=20))
 def test_the_width_of_ascii_text_is_its_length(text: str) -> None:
     assert width(text) == sum(width(f"{char}é") - 1 for char in text) == len(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("+evil()\r+ok", r"+evil()\r+ok"),
+        ("\x1b[2K\x9b1m\x7f", r"\x1b[2K\x9b1m\x7f"),
+        ("\u202eabc\u2066 a\u200bb \xad", r"\u202eabc\u2066 a\u200bb \xad"),
+        ("\té漢 x", "\té漢 x"),
+    ],
+)
+def test_visible_text_hides_nothing_and_controls_nothing(text: str, shown: str) -> None:
+    assert visible(text) == shown
+    assert clean_text(shown) == shown

@@ -7,13 +7,12 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
-from pytest_gump.cli.runs import Unreadable, all_runs, find, locked, read_runs
-from pytest_gump.engine.maintenance.approve import answer, check_answerable, open_questions, refuse_agent
+from pytest_gump.cli.runs import Unreadable, all_runs, find, is_named, locked, read_runs
+from pytest_gump.engine.maintenance.approve import answer, check_answerable, refuse_agent
 from pytest_gump.engine.record.approvals import Given
 from pytest_gump.engine.reporting.approval_text import describe_question, person
 from pytest_gump.errors import ConfigError, RunError
-from pytest_gump.text import one_line
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.text import clean_text, one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -66,15 +65,15 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
     for line in lines[1:]:
         out.line(line)
     done = "approved" if given.approved else "rejected"
-    out.line(f"{out.marks.passed} {done} {question.step} at {question.commit[:10]} as {given.by}", "green")
+    out.line(f"{out.marks.passed} {done} {question.about} at {question.commit[:10]} as {given.by}", "green")
     out.line(f"{out.marks.arrow} pytest --gump-resume={now.id}  continues the run")
     return 0
 
 
 def _reason(reject: str | None) -> str | None:
-    if reject is not None and not reject.strip():
+    if reject is not None and not clean_text(reject).strip():
         raise ConfigError("--reject needs a reason", hint="the prompt of the next attempt contains it")
-    return None if reject is None else reject.strip()
+    return reject
 
 
 def _who(by: str | None, repository: Repository, out: Out) -> str:
@@ -83,14 +82,13 @@ def _who(by: str | None, repository: Repository, out: Out) -> str:
     Raises:
         RunError: There is no terminal or no name in git, and `--by` is missing.
     """
-    if by is not None and by.strip():
-        return one_line(by.strip())
+    if name := one_line(by or ""):
+        return name
     if by is not None or not out.is_terminal:
         raise RunError("without a terminal, --by must name the person who answers", hint="gump approve --by NAME")
-    known = person(repository)
-    if known is None:
-        raise RunError("git has no name and email for you", hint="set user.name and user.email, or use --by NAME")
-    return known
+    if known := person(repository):
+        return known
+    raise RunError("git has no name and email for you", hint="set user.name and user.email, or use --by NAME")
 
 
 def _run_and_step(names: Sequence[str]) -> tuple[StoredRun, str | None]:
@@ -111,7 +109,7 @@ def _run_and_step(names: Sequence[str]) -> tuple[StoredRun, str | None]:
     if run is not None:
         return run, None
     for other in read_runs(all_runs(), results=False):
-        if not isinstance(other, Unreadable) and open_questions(other):
+        if not isinstance(other, Unreadable) and other.record.open_questions:
             return other, names[0] if names else None
     raise RunError("no step waits for approval", hint="gump status lists the runs")
 
@@ -123,22 +121,16 @@ def _question(run: StoredRun, step: str | None) -> Question:
         ConfigError: No step matches, or more than one.
         RunError: No step of the run waits.
     """
-    questions = open_questions(run)
+    questions = run.record.open_questions
     if not questions:
         raise RunError(f"no step of run {run.id} waits for approval", hint="gump status lists the runs")
-    wanted = [question for question in questions if step is None or _is_named(question.step, step)]
+    wanted = [question for question in questions if step is None or is_named(question.about, step)]
     if len(wanted) == 1:
         return wanted[0]
-    waiting = ", ".join(question.step for question in questions)
+    waiting = ", ".join(question.about for question in questions)
     if wanted:
         raise ConfigError("several steps wait for approval", hint=f"name one: {waiting}")
     raise ConfigError(f"step {step!r} does not wait for approval", hint=f"these wait: {waiting}")
-
-
-def _is_named(path: str, name: str) -> bool:
-    """True if the name is the path of the step or the end of it."""
-    step = StepPath.parse(path)
-    return path == name or path.endswith(f"::{name}") or name in {step.leaf, step.name}
 
 
 def _refuse_answered(run: StoredRun, question: Question, *, approves: bool) -> None:
@@ -151,5 +143,5 @@ def _refuse_answered(run: StoredRun, question: Question, *, approves: bool) -> N
     if known is not None and known.approved is approves:
         done = "approved" if approves else "rejected"
         raise RunError(
-            f"{question.step} is already {done} by {known.by}", hint=f"pytest --gump-resume={run.id} continues the run"
+            f"{question.about} is already {done} by {known.by}", hint=f"pytest --gump-resume={run.id} continues the run"
         )

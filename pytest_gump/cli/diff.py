@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gump.cli.command import add_command
 from pytest_gump.cli.runs import find, find_attempt, find_step
+from pytest_gump.engine.reporting.approval_text import visible_diff
 from pytest_gump.engine.run.run_branch import refuse_lost
 from pytest_gump.errors import ConfigError
 
@@ -84,8 +85,7 @@ def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str,
             raise ConfigError("--attempt needs a step", hint="gump diff STEP --attempt N")
         return run.record.base, run.record.head
     attempt = find_attempt(find_step(run, name), number)
-    question = run.record.approvals.questions.get(attempt.number) if attempt.mode == "approve" else None
-    if question is not None:
+    if (question := run.record.approvals.questions.get(attempt.number)) is not None:
         return question.base, question.commit
     if attempt.result is None:
         raise ConfigError(
@@ -113,16 +113,15 @@ def _show_names(repository: Repository, old: str, new: str, out: Out) -> None:
 
 
 def _show_patch(repository: Repository, old: str, new: str, out: Out) -> None:
-    """Write the patch: cleaned on a terminal, otherwise byte for byte."""
+    """Write the patch: with escapes for control characters on a terminal, otherwise byte for byte."""
+    buffer = getattr(sys.stdout, "buffer", None)
+    if out.is_terminal or buffer is None:
+        for line in visible_diff(repository, old, new):
+            out.text(line, colour=_colour(line))
+        return
     with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
         patch = Path(folder, "diff.patch")
         repository.diff(old, new, patch)
-        buffer = getattr(sys.stdout, "buffer", None)
-        if out.is_terminal or buffer is None:
-            with patch.open(encoding="utf-8", errors="replace", newline="\n") as file:
-                for line in file:
-                    out.text(line.rstrip("\n"), colour=_colour(line))
-            return
         sys.stdout.flush()
         with patch.open("rb") as source:
             shutil.copyfileobj(source, buffer)

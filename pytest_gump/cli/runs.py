@@ -86,7 +86,7 @@ def find_step(run: StoredRun, name: str) -> StepRecord:
     steps = run.record.steps
     if name in steps:
         return steps[name]
-    matches = [step for path, step in steps.items() if _ends_in(path, name)]
+    matches = [step for path, step in steps.items() if is_named(path, name)]
     if len(matches) == 1:
         return matches[0]
     if matches:
@@ -98,7 +98,8 @@ def find_step(run: StoredRun, name: str) -> StepRecord:
     raise ConfigError(f"run {run.id} has no step {name!r}", hint=f"its steps: {known}")
 
 
-def _ends_in(path: str, name: str) -> bool:
+def is_named(path: str, name: str) -> bool:
+    """True if the name is the path of a step or an end of it, with or without plan items."""
     step = StepPath.parse(path)
     forms = {"::".join((*step.names[start:-1], tail)) for start in range(len(step.names)) for tail in _tails(step)}
     return name in forms

@@ -69,7 +69,7 @@ class CI:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         lines = list(self._problems)
         if self._service == "github":
-            lines += error_commands(self._runs)
+            lines += annotation_commands(self._runs)
         elif self._service == "gitlab":
             lines += log_sections(self._runs)
         if lines:
@@ -89,12 +89,13 @@ def _with_changes(run: LocatedRun) -> LocatedRun:
 # -- GitHub Actions ----------------------------------------------------------------------------------------------
 
 
-def error_commands(runs: Sequence[LocatedRun]) -> list[str]:
-    """Return workflow commands that annotate failed steps in the workflow file."""
+def annotation_commands(runs: Sequence[LocatedRun]) -> list[str]:
+    """Return workflow commands that annotate steps in the workflow file: those that failed or wait for a person."""
     return [
-        f"::error file={_property(file)},line={line},title={_property(title)}::{_data(text)}"
+        f"::{'error' if found.is_failure else 'warning'} "
+        f"file={_property(found.file)},line={found.line},title={_property(found.title)}::{_data(found.text)}"
         for run in runs
-        for title, file, line, text in run.failures()
+        for found in run.findings()
     ]
 
 
@@ -131,7 +132,7 @@ def log_sections(runs: Sequence[LocatedRun]) -> list[str]:
         lines += [f"\x1b[0Ksection_start:{now}:{name}[collapsed=true]\r\x1b[0K{title}"]
         lines += _table(rows(record)[:MAX_STEPS])
         lines += [f"{short(path)}: {short(text)}" for path, text in reservations(record)][:MAX_STEPS]
-        lines += [short(text) for *_, text in run.failures()]
+        lines += [short(found.text) for found in run.findings()]
         lines += [f"\x1b[0Ksection_end:{now}:{name}\r\x1b[0K"]
     return lines
 
@@ -143,7 +144,7 @@ def _table(body: Sequence[tuple[str, ...]]) -> list[str]:
 
 
 def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
-    """Write files that a job can store as artifacts: the summary, and failed steps as a Code Quality report."""
+    """Write files that a job can store as artifacts: the summary, and a Code Quality report."""
     folder = runs[0].root / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     texts = {
@@ -156,15 +157,15 @@ def _write_artifacts(runs: Sequence[LocatedRun]) -> None:
 
 
 def code_quality(runs: Sequence[LocatedRun]) -> list[dict[str, Any]]:
-    """Return the failed steps in the subset of the Code Climate format that GitLab reads."""
+    """Return failed and waiting steps in the subset of the Code Climate format that GitLab reads."""
     return [
         {
-            "description": short(text),
+            "description": short(found.text),
             "check_name": "gump",
-            "fingerprint": hashlib.sha256(f"{title}\0{file}".encode()).hexdigest(),
-            "severity": "critical",
-            "location": {"path": file, "lines": {"begin": line}},
+            "fingerprint": hashlib.sha256(f"{found.title}\0{found.file}".encode()).hexdigest(),
+            "severity": "critical" if found.is_failure else "info",
+            "location": {"path": found.file, "lines": {"begin": found.line}},
         }
         for run in runs
-        for title, file, line, text in run.failures()
+        for found in run.findings()
     ]

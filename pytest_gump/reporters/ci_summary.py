@@ -81,6 +81,8 @@ def _result(run: LocatedRun) -> Iterator[str]:
         )
         branch = record.branch or branch_name(record.run_id)
         yield from (f"{size} on branch {code(branch)}, based on {code(record.base[:10])}", "")
+    for step, (approve, _) in run.to_approve():
+        yield from (f"{code(step)} waits for approval: {code(approve)}", "")
     if record.status != "passed":
         yield from (f"Resume the run with {code(f'pytest --gump-resume={record.run_id}')}", "")
     elif changed is None or changed:
@@ -103,7 +105,8 @@ def _table(record: RunRecord) -> Iterator[str]:
 
 def cells(step: StepRecord) -> tuple[str, ...]:
     """Return mark, path, result, agent, attempts, cost, turns and time of a step. A reused step has no figures."""
-    mark = {"passed": UNICODE.passed, "failed": UNICODE.failed}.get(step.status, UNICODE.skipped)
+    marks = {"passed": UNICODE.passed, "failed": UNICODE.failed, "awaiting": UNICODE.running}
+    mark = marks.get(step.status, UNICODE.skipped)
     start = mark, step.path, _outcome(step, step.outcome)
     if not step.attempts:
         return (*start, *[""] * 5)

@@ -173,16 +173,16 @@ def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
 
     `several` is the run's id after a space if the session had several runs, otherwise empty.
     """
-    waiting = [step for step in record.steps.values() if step.status == "awaiting"]
-    shown = f" {shlex.quote(waiting[0].path)}"
-    which = shown if waiting[1:] else ""
+    waiting = [shlex.quote(question.about) for question in record.open_questions]
     resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
-    return [
-        (f"gump diff{several}{shown}", "what to approve"),
-        (f"gump approve{several}{which}", "approve it"),
-        (f'gump approve{several}{which} --reject "why"', "or reject it"),
-        (resume, "then continue the run"),
-    ]
+    commands = []
+    for step in waiting[:MOST_FAILED]:
+        which = f" {step}" if waiting[1:] else ""
+        commands += [
+            (f"gump diff{several} {step}", "what to approve"),
+            (f"gump approve{several}{which}", 'approve it, or add --reject "why"'),
+        ]
+    return [*commands, (resume, "then continue the run")]
 
 
 def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
@@ -200,7 +200,8 @@ def command_lines(commands: Sequence[tuple[str, str]], marks: Marks) -> list[str
 
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     """Lines of steps that neither passed nor were skipped, each with its outcome."""
-    failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
+    steps = record.steps.values()
+    failed = [step for step in steps if step.outcome not in _WITHOUT_FAILURE and not step.is_question]
     lines = [
         fit(f"{_end_mark(step, marks)} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
         for step in failed[:MOST_FAILED]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.text import one_line
@@ -16,6 +17,16 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.loaded import Loaded
 
 REASON_CHARS: Final = 500
+
+
+class Finding(NamedTuple):
+    """A failed step, a failed run, or a step that waits for a person."""
+
+    title: str
+    file: str
+    line: int
+    text: str
+    is_failure: bool = True
 
 
 class LocatedRun(NamedTuple):
@@ -34,19 +45,27 @@ class LocatedRun(NamedTuple):
             return self.record.spec, 1
         return path.relative_to(self.root).as_posix(), line or 1
 
-    def failures(self) -> Iterator[tuple[str, str, int, str]]:
-        """Yield title, file, line and text of each failed step, or of a run that failed without one."""
+    def findings(self) -> Iterator[Finding]:
+        """Yield the failed steps, or a run that failed without one, and the steps that wait for a person."""
         record = self.record
         name = f"{short(record.workflow)} on {short(record.spec)}"
         failed = [step for step in record.steps.values() if step.status == "failed"]
         for step in failed:
-            yield (
-                f"{name}: {step.path}",
-                *self.location(step.path),
-                f"{step.path}: {short(step.reason) or step.outcome}",
-            )
-        if not failed and record.status != "passed":
-            yield name, *self.location(), f"run {record.status}: {short(record.reason) or 'not all steps passed'}"
+            text = f"{step.path}: {short(step.reason) or step.outcome}"
+            yield Finding(f"{name}: {step.path}", *self.location(step.path), text)
+        if not failed and record.status not in {"passed", "awaiting"}:
+            text = f"run {record.status}: {short(record.reason) or 'not all steps passed'}"
+            yield Finding(name, *self.location(), text)
+        for step_path, commands in self.to_approve():
+            text = f"{step_path} waits for approval: {', then '.join(commands)}"
+            yield Finding(f"{name}: {step_path}", *self.location(step_path), text, is_failure=False)
+
+    def to_approve(self) -> Iterator[tuple[str, tuple[str, str]]]:
+        """Yield each step that waits for a person, with the commands that approve it and resume the run."""
+        run_id = self.record.run_id
+        for question in self.record.open_questions:
+            approve = f"gump approve {run_id} {shlex.quote(question.about)}"
+            yield question.about, (approve, f"pytest --gump-resume={run_id}")
 
 
 def short(text: str) -> str:

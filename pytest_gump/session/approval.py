@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+import termios
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.approvals import Given
 from pytest_gump.engine.reporting.approval_text import describe_question, diff_lines, person
 from pytest_gump.errors import WorktreeError
-from pytest_gump.system.processes.session_clock import CLOCK
+from pytest_gump.system.processes.process_table import inherited_mark
+from pytest_gump.text import clean_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,47 +45,54 @@ class Approver:
             KeyboardInterrupt: Ctrl-C.
         """
         with self._outside_capture():
-            if not self._has_terminal():
-                return None
-            began = CLOCK()
-            given = self._talk(question, record, repository)
-        return None if given is None else given._replace(waited_s=round(max(0.0, CLOCK() - began), 3))
+            return self._talk(question, record, repository) if self._has_terminal() else None
 
     def _has_terminal(self) -> bool:
         in_ci = os.environ.get("CI", "").lower() not in {"", "0", "false"}
         reporter = self._screen.reporter
-        return not in_ci and sys.stdin is not None and sys.stdin.isatty() and reporter is not None and reporter.isatty
+        is_terminal = sys.stdin is not None and sys.stdin.isatty() and reporter is not None and reporter.isatty
+        return is_terminal and not in_ci and not inherited_mark(os.getpid())
 
     def _talk(self, question: Question, record: RunRecord, repository: Repository) -> Given | None:
         self._show("", *_described(question, record, repository))
         while True:
-            word = self._read(f"approve {question.step}? [y/n/d/q] ")
-            match word[:1].lower():
-                case "y":
-                    return Given(approved=True, by=self._who(repository))
-                case "n":
-                    if why := word[1:].strip() or self._read("why? ").strip():
-                        return Given(approved=False, by=self._who(repository), text=why)
-                    self._show("a rejection needs a reason: the next prompt contains it")
-                case "d":
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer to this question
+            answer = self._read(f"approve {question.about}? [y/n/d/q] ")
+            word, _, rest = ("q" if answer is None else answer).partition(" ")
+            match word.lower():
+                case "y" | "yes" if not rest:
+                    if (by := self._who(repository)) is not None:
+                        return Given(approved=True, by=by)
+                case "n" | "no":
+                    why = rest.strip() or self._read("why? ")
+                    if why and (by := self._who(repository)) is not None:
+                        return Given(approved=False, by=by, text=why)
+                    self._show("" if why else "a rejection needs a reason: the next prompt contains it")
+                case "d" | "diff":
                     self._show(*diff_lines(question, repository))
-                case "q" | "\x04":
+                case "q" | "quit":
                     return None
                 case _:
                     self._show(CHOICES)
 
-    def _who(self, repository: Repository) -> str:
-        known = person(repository)
-        while not known:
-            known = self._read("git has no name for you; your name: ").strip()
+    def _who(self, repository: Repository) -> str | None:
+        known: str | None = person(repository)
+        while known == "":
+            known = self._read("git has no name for you; your name: ")
         return known
 
-    def _read(self, prompt: str) -> str:
-        """Read an answer; at the end of the input, the answer that leaves the attempt waiting."""
+    def _read(self, prompt: str) -> str | None:
+        """Return a line that the person types, cleaned; None at the end of the input (Ctrl-D)."""
         self._screen.write("", level=_LEVEL)
-        self._screen.reporter.write(prompt, flush=True)
-        line = sys.stdin.readline()
-        return line.strip() if line else "q"
+        sys.stdout.write(prompt)  # the reporter would add an empty line to the one that the person ends
+        sys.stdout.flush()
+        line = b""
+        try:
+            line = sys.stdin.buffer.readline()
+        finally:
+            if not line.endswith(b"\n"):  # Ctrl-C or Ctrl-D
+                sys.stdout.write("\n")
+        return clean_text(line.decode(sys.stdin.encoding, "replace")).strip() if line else None
 
     def _show(self, *lines: str) -> None:
         for line in lines:
@@ -109,4 +118,4 @@ def _described(question: Question, record: RunRecord, repository: Repository) ->
     try:
         return describe_question(question, record, repository)
     except WorktreeError as error:
-        return [f"{question.step} waits for approval of {question.commit[:10]}", str(error.args[0])]
+        return [f"{question.about} waits for approval of {question.commit[:10]}", str(error.args[0])]

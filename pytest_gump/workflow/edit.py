@@ -51,7 +51,7 @@ def pause_after(workflow: Workflow, name: str) -> Workflow:
     Raises:
         ConfigError: No step or several steps match, or the step is an approval itself.
     """
-    paths = [path for path, _ in iter_steps(workflow.steps)]
+    paths = [path for path, _ in iter_steps(workflow.steps) if VALIDATE not in "::".join(path)]
     ending = [path for path in paths if f"::{'::'.join(path)}".endswith(f"::{name}")]
     found = [path for path in ending if "::".join(path) == name] or ending
     if len(found) != 1:

@@ -87,6 +87,12 @@ class StepPath:
         depth = next((depth for depth, name in enumerate(self.names, 1) if VALIDATE in name), None)
         return None if depth is None else StepPath(self.names[:depth], self.items)
 
+    @property
+    def checked(self) -> StepPath | None:
+        """The step whose attempt is checked by the validator that contains the step; None outside of one."""
+        found = self.validator
+        return None if found is None else StepPath((*found.names[:-1], declared(found.name)), self.items)
+
     def child(self, name: str) -> StepPath:
         return StepPath((*self.names, name), self.items)
 

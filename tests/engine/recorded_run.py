@@ -10,7 +10,6 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.usage import NOTHING_USED, Usage
-from pytest_gump.engine.maintenance.approve import open_questions
 from pytest_gump.engine.record.approvals import Given
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import advance, fold
@@ -243,7 +242,7 @@ class RecordedRun:
     def answer(self) -> None:
         """Answer about all attempts that wait for a person, as with `gump approve`."""
         run: Any = SimpleNamespace(record=self.record)
-        for question in open_questions(run):
+        for question in run.record.open_questions:
             if self.record.approvals.answer_to(question) is None:
                 self._answer(question)
 

@@ -33,8 +33,8 @@ class Terminal:
             assert self._read(), f"the program ended without {text!r}:\n{self.output}"
         self._seen = found + len(text)
 
-    def type(self, line: str) -> None:
-        os.write(self._master, f"{line}\n".encode())
+    def type(self, line: str | bytes, *, end: str = "\n") -> None:
+        os.write(self._master, (line.encode() if isinstance(line, str) else line) + end.encode())
 
     def end(self) -> int:
         """Wait for the end of the program, and return its exit code."""

@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pytest_gump.engine.record.approvals import Question
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
-from pytest_gump.reporters.ci import code_quality, error_commands, log_sections, service
+from pytest_gump.reporters.ci import annotation_commands, code_quality, log_sections, service
 from pytest_gump.reporters.ci_summary import OUTPUT_CHARS, block, markdown
 from pytest_gump.reporters.located_run import LocatedRun
 from pytest_gump.system.git.changes import ChangedFile
@@ -224,11 +225,29 @@ def shown_outside_code(page: str) -> str:
 
 @given(SIGNS | st.text())
 def test_any_text_results_in_one_command_with_one_file(text: str) -> None:
-    (command,) = error_commands(failed_run(text))
+    (command,) = annotation_commands(failed_run(text))
     assert not re.search(r"[\r\n\x1b]", command)
     head, _, message = command.removeprefix("::error ").partition("::")
     assert [part.partition("=")[0] for part in head.split(",")] == ["file", "line", "title"]
     assert not re.search("%(?!25|0D|0A)", message)
+
+
+def test_a_step_that_waits_for_a_person_is_a_warning_with_the_commands() -> None:
+    (run,) = failed_run("w")
+    attempt = AttemptRecord(1, "impl[a]", 1, "diff", "haiku", "first", 0.0, verdict="awaiting")
+    record = RunRecord(run_id="r1", workflow="w", spec="s.md", base="b", status="awaiting", attempts=[attempt])
+    record.steps["impl[a]"] = StepRecord("impl[a]", "diff", [attempt], status="awaiting", ended="awaiting")
+    record.approvals.questions[1] = Question(1, "impl[a]", "b", "c", "t", 0.0, None, ("diff",))
+    waiting = [run._replace(record=record)]
+    (command,) = annotation_commands(waiting)
+    assert command == (
+        "::warning file=s.md,line=1,title=w on s.md%3A impl[a]::"
+        "impl[a] waits for approval: gump approve r1 'impl[a]', then pytest --gump-resume=r1"
+    )
+    assert [found["severity"] for found in code_quality(waiting)] == ["info"]
+    text = markdown(waiting)
+    assert "\n`impl[a]` waits for approval: `gump approve r1 'impl[a]'`\n\nResume the run with" in text
+    assert "| … | `impl[a]` | awaiting |" in text
 
 
 @given(SIGNS | st.text())

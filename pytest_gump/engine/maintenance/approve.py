@@ -10,9 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from pytest_gump.errors import RunError
-from pytest_gump.system.processes.process_table import MARK, mark_of, processes, read_process
+from pytest_gump.system.processes.process_table import MARK, inherited_mark, mark_of, processes
 from pytest_gump.text import listed
 from pytest_gump.units import clock_text
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,19 +30,8 @@ def refuse_agent() -> None:
     Raises:
         RunError: An attempt has started the command.
     """
-    mark, pid = os.environ.get(MARK, ""), os.getppid()
-    while not mark and pid > 1 and (process := read_process(pid)) is not None:
-        mark, pid = mark_of(pid), process.parent
-    if mark:
+    if os.environ.get(MARK) or inherited_mark(os.getpid()):
         raise RunError("an attempt cannot approve its own work", hint="a person must run gump approve")
-
-
-def open_questions(run: StoredRun) -> list[Question]:
-    """Return the questions of attempts that wait for a person, also those that have an answer already."""
-    record = run.record
-    waiting = [attempt for attempt in record.attempts if attempt.verdict == "awaiting" and not attempt.superseded]
-    questions = (record.approvals.questions.get(attempt.number) for attempt in waiting)
-    return [question for question in questions if question is not None]
 
 
 def check_answerable(run: StoredRun, question: Question, *, now: float) -> None:
@@ -62,7 +52,7 @@ def check_answerable(run: StoredRun, question: Question, *, now: float) -> None:
     if question.expires is not None and now >= question.expires:
         when = clock_text(question.expires, now)
         raise RunError(
-            f"{question.step}: the time for an answer ended at {when}",
+            f"{question.about}: the time for an answer ended at {when}",
             hint="pytest --gump-resume continues the run with a rejection",
         )
 
@@ -76,13 +66,10 @@ def approval_lines(record: RunRecord) -> list[str]:
     """Return a line for each approval that the result of the run rests on: step, person and time."""
     lines = []
     for step in record.steps.values():
-        attempt = step.newest_valid if step.status == "passed" else None
-        questions = (record.approvals.questions.get(other.number) for other in step.attempts if not other.superseded)
-        asked = [question for question in questions if question is not None and attempt is not None]
-        answer = record.approvals.answer_to(asked[-1]) if asked else None
-        if answer is not None and answer.approved:
-            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.at))
-            lines.append(f"{step.path} by {answer.by} on {when}")
+        given = [attempt.approval for attempt in step.attempts if attempt.approval and not attempt.superseded]
+        if given and step.status == "passed":
+            when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(given[-1]["at"]))
+            lines.append(f"{StepPath.parse(step.path).checked or step.path} by {given[-1]['by']} on {when}")
     return lines
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pytest_gump.text import clean_text, one_line
+from pytest_gump.workflow.path import StepPath
+
 if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
 
@@ -27,6 +30,11 @@ class Question(NamedTuple):
     show: tuple[str, ...]
     """What a person sees: diff, cost, changed_config."""
 
+    @property
+    def about(self) -> str:
+        """The step whose work the person approves. `step` is the approval after its validators, if it has any."""
+        return str(StepPath.parse(self.step).checked or self.step)
+
 
 class Answer(NamedTuple):
     number: int
@@ -46,13 +54,11 @@ class Given(NamedTuple):
     approved: bool
     by: str
     text: str = ""
-    waited_s: float = 0.0
-    """Seconds of the session in which nothing else could run."""
 
     def about(self, question: Question) -> dict[str, Any]:
         """Return the fields of the ledger event `approval`."""
         about = {name: getattr(question, name) for name in ("number", "step", "commit", "subject")}
-        return {**about, **self._asdict()}
+        return {**about, "approved": self.approved, "by": one_line(self.by), "text": clean_text(self.text).strip()}
 
 
 class Approvals:
@@ -67,8 +73,8 @@ class Approvals:
         self.questions[question.number] = question
 
     def answer(self, event: Event) -> Answer:
-        names = ("number", "step", "commit", "subject", "approved", "text", "by", "at")
-        answer = Answer(**{name: event[name] for name in names})
+        names = ("number", "step", "commit", "subject", "approved", "text", "by")
+        answer = Answer(**{name: event[name] for name in names}, at=answered_at(event))
         self.answers.append(answer)
         return answer
 
@@ -84,6 +90,11 @@ class Approvals:
         )
         newest = next(same, None)
         return newest if newest is None or newest.approved or newest.number == question.number else None
+
+
+def answered_at(approval: Event) -> float:
+    """Return when the person answered. The approval may come from the run whose results this one reuses."""
+    return float(approval["answered"] if "answered" in approval else approval["at"])
 
 
 def with_review(wire: Event, decided: Event | None) -> Event:

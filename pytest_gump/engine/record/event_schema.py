@@ -43,7 +43,6 @@ _FIELDS: Final[dict[str, dict[str, tuple[type, ...]]]] = {
         **dict.fromkeys(("step", "commit", "subject", "text", "by"), _TEXT),
         "number": (int,),
         "approved": (bool,),
-        "waited_s": _NUMBER,
     },
     "stalled": {"failed": (list,)},
     "skipped": {"steps": (list,), "reason": _TEXT},
@@ -130,7 +129,7 @@ def _has_names(record: dict[str, Any]) -> bool:
 
 
 def _is_question(record: dict[str, Any]) -> bool:
-    times = (record.get("since", 0), record.get("expires") or 0, record.get("waited_s", 0))
+    times = (record.get("since", 0), record.get("expires") or 0, record.get("answered", 0))
     are_texts = all(type(text) is str for text in record.get("show", ()))
     return bool(record["number"] > 0 and _are_steps([record["step"]]) and are_texts and all(map(_is_time, times)))
 
@@ -147,11 +146,17 @@ def _is_review(review: object) -> bool:
     return is_verdict and all(isinstance(text, str) for text in texts)
 
 
+def _is_approval(approval: object) -> bool:
+    """True if the value is missing, or has the person who approved an attempt and the time."""
+    is_whole = isinstance(approval, dict) and isinstance(approval.get("by"), str) and _is_time(approval.get("at"))
+    return approval is None or is_whole
+
+
 def _is_settled(record: dict[str, Any]) -> bool:
     named = _are_steps(record.get("failed", []))
     until = record.get("until")
     again = type(record.get("agent")) in _TEXT_OR_NONE and (until is None or _is_time(until))
-    is_whole = named and again and _is_review(record.get("review"))
+    is_whole = named and again and _is_review(record.get("review")) and _is_approval(record.get("approval"))
     return bool(record["number"] > 0) and is_whole and _are_decisions(record.get("decisions", []))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-from pytest_gump.workflow.path import StepPath, declared
+from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,15 +23,18 @@ def fold(events: Iterable[Event]) -> RunRecord:
 
 def advance(record: RunRecord, event: Event) -> None:
     """Apply one event to the record."""
+    if event["event"] == "approval":  # `gump approve` may write it long after the session has ended
+        _approval(record, event)
+        return
     if record.is_waiting and event["event"] != "run_resumed":
         record.idle_s += max(0.0, event["at"] - record.last_at)
     apply_event = _APPLY.get(event["event"])
     if apply_event is not None:
         apply_event(record, event)
     record.heads |= {record.head} - {""}
-    if event["event"] != "approval":  # `gump approve` may write it long after the session has ended
-        record.last_at = event["at"]
-    record.is_waiting = bool(record.waiting) and all(attempt.usage is not None for attempt in record.attempts)
+    record.last_at = event["at"]
+    waits = record.finished is None and bool(record.waiting_by_step or record.waiting_for_person)
+    record.is_waiting = waits and all(attempt.usage is not None for attempt in record.attempts)
 
 
 def _run_started(record: RunRecord, event: Event) -> None:
@@ -48,6 +51,7 @@ def _run_resumed(record: RunRecord, event: Event) -> None:
     record.resumed += 1
     record.options = event.get("options", record.options)
     record.waiting_by_step.clear()
+    record.waiting_for_person.clear()
     if record.stopped_at_preflight:
         record.preflight = None  # the resumed run has its own preflight
     record.status, record.reason, record.finished, record.unchanged = "running", "", None, False
@@ -128,10 +132,12 @@ def validated_event(event: Event) -> Event:
 
 def _settle(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
+    record.waiting_for_person.discard(attempt.number)
     attempt.verdict, attempt.why, attempt.until = event["verdict"], event["why"], event.get("until")
     last = next(reversed(event.get("decisions", ())), {"scope": attempt.step, "kind": ""})
     attempt.scope, attempt.decided = last["scope"], last["kind"]
     attempt.review(event)
+    attempt.approval = event.get("approval")
     record.head = event["head"]
     if attempt.verdict == "waited":
         record.waiting_by_step[attempt.step] = attempt
@@ -155,6 +161,7 @@ def _awaiting(record: RunRecord, event: Event) -> None:
     attempt = record.attempts[event["number"] - 1]
     attempt.verdict = "awaiting"
     record.approvals.ask(event)
+    record.waiting_for_person.add(attempt.number)
     for step in _waiting_steps(record, attempt.step):
         step.status = step.ended = "awaiting"
         step.reason = f"waits for approval of {event['commit'][:10]}"
@@ -162,7 +169,6 @@ def _awaiting(record: RunRecord, event: Event) -> None:
 
 def _approval(record: RunRecord, event: Event) -> None:
     answer = record.approvals.answer(event)
-    record.idle_s += event["waited_s"]
     for step in _waiting_steps(record, answer.step):
         if step.status == "awaiting":
             step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
@@ -170,10 +176,7 @@ def _approval(record: RunRecord, event: Event) -> None:
 
 def _waiting_steps(record: RunRecord, path: str) -> Iterator[StepRecord]:
     """Yield the step with a path, and the step whose attempt its validator checks."""
-    step = StepPath.parse(path)
-    validator = step.validator
-    owner = None if validator is None else StepPath((*validator.names[:-1], declared(validator.name)), step.items)
-    found = (record.steps.get(str(each)) for each in (step, owner) if each is not None)
+    found = (record.steps.get(str(each)) for each in (path, StepPath.parse(path).checked) if each is not None)
     return (each for each in found if each is not None)
 
 
@@ -239,7 +242,6 @@ _APPLY = {
     "attempt_judged": _attempt_judged,
     "decided": _decided,
     "awaiting": _awaiting,
-    "approval": _approval,
     "stalled": _stalled,
     "skipped": _skipped,
     "run_resumed": _run_resumed,

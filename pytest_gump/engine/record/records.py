@@ -11,7 +11,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from pytest_gump.engine.record.approvals import Approvals
+    from pytest_gump.engine.record.approvals import Approvals, Question
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.order import AttemptResult, ToolUse
 
@@ -48,6 +48,8 @@ class AttemptRecord:
     session_resumed: bool = False
     reused: bool = False
     """True if another run made the attempt and recorded its cost; it is not counted in this run."""
+    approval: Event | None = None
+    """The person who approved it (`by`), and when (`at`)."""
     superseded: bool = False
     """True if the run was resumed and the step runs again, so the result is no longer used. The cost still counts."""
     usage: Usage | None = None
@@ -181,6 +183,11 @@ class StepRecord(_Attempts):
         return next((attempt for attempt in reversed(self.attempts) if not attempt.superseded), None)
 
     @property
+    def is_question(self) -> bool:
+        """True if it waits for a person who approves the work of another step, which waits too."""
+        return self.status == "awaiting" and StepPath.parse(self.path).checked is not None
+
+    @property
     def outcome(self) -> str:
         last = self.attempts[-1] if self.attempts else None
         if self.status == "skipped":
@@ -259,12 +266,14 @@ class RunRecord(_Attempts):
     reused: frozenset[int] = frozenset()
     """Numbers of the attempts whose results were valid when the run was last resumed."""
     idle_s: float = 0.0
-    """Time between sessions, and time in which the whole run waits for a usage limit."""
+    """Time between sessions, and time in which the whole run waits for a usage limit or a person."""
     is_waiting: bool = False
-    """True while the whole run waits for a usage limit."""
+    """True while the whole run waits for a usage limit or a person."""
     last_at: float = 0.0
     waiting_by_step: dict[str, AttemptRecord] = field(default_factory=dict, repr=False)
     """Attempts that wait for a usage limit, by step."""
+    waiting_for_person: set[int] = field(default_factory=set, repr=False)
+    """Numbers of the attempts that wait for approval in the newest session."""
     _approvals: Approvals | None = field(default=None, init=False, repr=False, compare=False)
     _summed: tuple[int, RunningTotal] = field(
         default_factory=lambda: (0, RunningTotal()), init=False, repr=False, compare=False
@@ -315,6 +324,12 @@ class RunRecord(_Attempts):
         return self._approvals
 
     @property
+    def open_questions(self) -> list[Question]:
+        """The questions about attempts that wait for a person, also those that have an answer already."""
+        waiting = [attempt for attempt in self.attempts if attempt.verdict == "awaiting" and not attempt.superseded]
+        return [self.approvals.questions[attempt.number] for attempt in waiting]
+
+    @property
     def has_started(self) -> bool:
         """True if the ledger has its first event."""
         return bool(self.base)
@@ -326,7 +341,7 @@ class RunRecord(_Attempts):
 
     @property
     def duration_s(self) -> float:
-        """Wall-clock time, without gaps between sessions and without the time when the whole run waits for a limit."""
+        """Wall-clock time, without gaps between sessions and without the time when the whole run waits."""
         return max(0.0, (self.finished or self.last_at) - self.started - self.idle_s)
 
     @property

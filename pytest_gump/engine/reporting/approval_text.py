@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.checks.bounds import gate_config
-from pytest_gump.text import listed, one_line
+from pytest_gump.text import listed, one_line, visible
 from pytest_gump.units import format_duration, plural
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_gump.system.git.repository import Repository
 
 MOST_FILES: Final = 20
-DIFF_CHARS: Final = 1_000_000
+MOST_LINES: Final = 1000
 
 
 def describe_question(question: Question, record: RunRecord, repository: Repository) -> list[str]:
@@ -27,7 +30,7 @@ def describe_question(question: Question, record: RunRecord, repository: Reposit
         WorktreeError: git can no longer compare the commits.
     """
     changed = repository.changed(question.base, question.commit)
-    lines = [f"{question.step} waits for approval of {question.commit[:10]}"]
+    lines = [f"{question.about} waits for approval of {question.commit[:10]}"]
     if "diff" in question.show:
         lines += _files(changed)
     if "changed_config" in question.show and (read := gate_config(file.path for file in changed)):
@@ -38,14 +41,25 @@ def describe_question(question: Question, record: RunRecord, repository: Reposit
 
 
 def diff_lines(question: Question, repository: Repository) -> list[str]:
-    """Return the diff to approve, without its middle if it is very long."""
-    return repository.diff_text(question.base, question.commit, DIFF_CHARS).splitlines()
+    """Return the start of the diff to approve."""
+    lines = visible_diff(repository, question.base, question.commit)
+    shown, rest = [*islice(lines, MOST_LINES)], sum(1 for _ in lines)
+    return [*shown, f"... {plural(rest, 'more line')}: gump diff shows all of them ..."] if rest else shown
 
 
-def person(repository: Repository) -> str | None:
-    """Return the user's name and email from git; None if git has none."""
+def visible_diff(repository: Repository, old: str, new: str) -> Iterator[str]:
+    """Yield the lines of a diff for a terminal: nothing is hidden, and nothing controls the terminal."""
+    with tempfile.TemporaryDirectory(prefix="gump-diff-") as folder:
+        patch = Path(folder, "diff.patch")
+        repository.diff(old, new, patch)
+        with patch.open(encoding="utf-8", errors="replace", newline="\n") as file:
+            yield from (visible(line.rstrip("\n")) for line in file)
+
+
+def person(repository: Repository) -> str:
+    """Return the user's name and email from git; empty if git has none."""
     identity = repository.identity()
-    return None if identity is None else identity.author.rpartition(">")[0] + ">"
+    return "" if identity is None else identity.author.rpartition(">")[0] + ">"
 
 
 def _files(changed: Sequence[ChangedFile]) -> Iterator[str]:

@@ -24,7 +24,8 @@ def where(record: RunRecord) -> list[AttemptRecord]:
     Failed attempts end a run, and those that wait for a person.
     """
     steps = record.steps.values() if record.status in {"failed", "awaiting"} else ()
-    failed = [step.attempts[-1] for step in steps if step.status == record.status and step.attempts]
+    ended = (step for step in steps if step.status == record.status and not step.is_question)
+    failed = [step.attempts[-1] for step in ended if step.attempts]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 

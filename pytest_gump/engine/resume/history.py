@@ -154,6 +154,8 @@ class History:
     """Numbers of the attempts that the newest resume after them did not reuse."""
     reused: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the reused attempts at the start of each session except the first."""
+    approvals: list[Event] = field(default_factory=list)
+    """The answers of persons that approved an attempt."""
     begun: list[int] = field(default_factory=list)
     """Number of attempts at the start of each session except the first."""
 
@@ -180,6 +182,8 @@ class History:
                 self.sessions[-1].append(attempt)
                 if event.get("validated") is not None:
                     self._attempt(event["validated"]).decided = validated_event(event)
+            case "approval" if event["approved"]:
+                self.approvals.append(event)
             case "run_resumed" | "session_copied":
                 self.sessions.append([])
                 self.reused.append(frozenset(event["reused"]))

@@ -7,6 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from pytest_gump.engine.record.approvals import answered_at
 from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.engine.resume.crash_recovery import is_recovered
 from pytest_gump.engine.resume.history import History
@@ -140,6 +141,8 @@ class ResumedRun(Run):
     def start_from(self, past: History, step: StepPath, origin: str, **start: Any) -> None:
         """Start a new run that reuses the results of an earlier run before `step`. Passes `start` to `Run.start`."""
         self.start(origin=origin, **start)
+        for approval in past.approvals:
+            self._append_as(approval, answered=answered_at(approval))
         replayed = replay(
             past,
             self.inputs,

@@ -78,7 +78,7 @@ def reviewed(
 ) -> tuple[Question | None, AttemptResult, dict[str, Any]]:
     """Return an open question about an attempt that has ended; otherwise None, with the result after the answer.
 
-    The third value has the fields of the event `decided` that change the recorded result. The time for an answer
+    The third value has the fields of the event `decided` with the answer. The time for an answer
     counts from the first session in which the attempt waited.
     """
     parts = record.steps[order.step].attempts
@@ -95,7 +95,8 @@ def reviewed(
     if answer is None:
         return question, result, {}
     after = result if answer.approved else rejected(result, answer)
-    return None, after, review_of(result, after)
+    approval = {"approval": {"by": answer.by, "at": answer.at}} if answer.approved else {}
+    return None, after, {**review_of(result, after), **approval}
 
 
 def rejected(result: AttemptResult, answer: Answer) -> AttemptResult:

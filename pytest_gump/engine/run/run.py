@@ -308,11 +308,11 @@ class Run:
 
     def _settle(self, order: Order, result: AttemptResult, decide: Decide) -> Settled:
         ready, record = self._ready[order.step], self._record_of(order)
-        review: dict[str, Any] = {}
+        answered: dict[str, Any] = {}
         if ready.step.approve is not None or ready.step.hitl is not None:
             from pytest_gump.engine.run.approvals import reviewed  # only for steps that a person must approve
 
-            question, result, review = reviewed(
+            question, result, answered = reviewed(
                 self.record, ready, order, result, repository=self._repository, now=self._clock()
             )
             if question is not None:
@@ -344,7 +344,7 @@ class Run:
                 **decision_fields(record.number, settled, result, commit),
                 replanned=str(settled.step) if settled.step else None,
                 head=self.schedule.head,
-                **review,
+                **answered,
                 **({"agent": again.agent, "until": again.until} if isinstance(again, Repeat) else {}),
                 **validated_fields(settled.validated, self._record_of_attempt),
             )

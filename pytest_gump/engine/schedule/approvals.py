@@ -61,5 +61,5 @@ class ScheduleWithApprovals(Schedule):
             return None
         self.is_awaiting = True
         failed, self._failed_leaves = tuple(leaf.path for leaf in self._failed_leaves), []
-        reason = f"{listed([*map(str, self._awaiting)])} must be approved first"
+        reason = f"{listed([str(path.checked or path) for path in self._awaiting])} must be approved first"
         return Settled("awaiting", Outcome.AWAITING, failed=failed, skipped=self._end(reason))

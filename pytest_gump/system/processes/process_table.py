@@ -109,6 +109,16 @@ def mark_of(pid: int) -> str:
         return ""
 
 
+def inherited_mark(pid: int) -> str:
+    """Return the mark of a process, or of the nearest process above it that has one; empty without one."""
+    while pid > 1:
+        if mark := mark_of(pid):
+            return mark
+        process = read_process(pid)
+        pid = 0 if process is None else process.parent
+    return ""
+
+
 def send(process: Process, number: signal.Signals) -> None:
     """Send a signal to exactly this process, and not to a later one with the same pid."""
     try:

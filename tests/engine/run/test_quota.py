@@ -265,6 +265,38 @@ def test_wait_that_a_resume_ends_is_counted_once() -> None:
     assert run.waiting == []
 
 
+def asked(at: float, number: int, step: str) -> list[dict[str, Any]]:
+    finished, _ = ended(at, number, step, "passed")
+    about = {"number": number, "step": step, "base": COMMIT, "commit": COMMIT, "subject": COMMIT, "show": []}
+    return [finished, {"event": "awaiting", "at": at, "since": at, "expires": None, **about}]
+
+
+def test_time_during_which_the_whole_run_waits_for_a_person_does_not_count() -> None:
+    _, decided = ended(100, 1, "a", "passed")
+    run = record(started(10, 1, "a"), *asked(20, 1, "a"), decided, started(100, 2, "b"), *ended(110, 2, "b", "passed"))
+    assert (run.duration_s, run.idle_s) == (30, 80)
+
+
+def test_time_until_an_answer_counts_while_other_attempts_run() -> None:
+    events = [started(10, 1, "a"), started(10, 2, "b"), *asked(20, 1, "a"), *ended(50, 2, "b", "passed")]
+    left = {"event": "run_finished", "at": 90.0, "status": "awaiting", "reason": "", "head": COMMIT}
+    run = record(*events, left)
+    assert (run.duration_s, run.idle_s) == (50, 40)
+
+
+def test_an_answer_long_after_the_run_does_not_change_its_duration() -> None:
+    waits = [started(10, 1, "a"), *asked(20, 1, "a")]
+    about = {"number": 1, "step": "a", "commit": COMMIT, "subject": COMMIT}
+    answer = {"event": "approval", "at": 5_000.0, "approved": True, "by": "Ada", "text": "", **about}
+    left = {"event": "run_finished", "at": 30.0, "status": "awaiting", "reason": "", "head": COMMIT}
+    applied = {"event": "applied", "at": 9_000.0, "commit": COMMIT, "head": COMMIT}
+    for events in ([*waits, left], [*waits, left, answer], [*waits, left, answer, applied], [*waits, answer]):
+        assert record(*events).duration_s == 20
+    again = {"reused": [], "again": {}, "head": COMMIT, "pid": 2, "pid_created": 0.0, "max_budget": None}
+    resumed = {"event": "run_resumed", "at": 6_000.0, **again}
+    assert record(*waits, answer, resumed, started(6_010, 2, "b")).duration_s == 30
+
+
 @pytest.mark.parametrize("wrong", [{"agent": 7}, {"until": "soon"}, {"until": 1e300}, {"agent": ["codex"]}])
 def test_invalid_decision_in_the_ledger_is_ignored(wrong: dict[str, Any]) -> None:
     _, decided = ended(20, 1, "a", "waited", until=100)

@@ -13,7 +13,6 @@ from pytest_gump.engine.schedule.approvals import ScheduleWithApprovals
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import Outcome
 from pytest_gump.workflow.model import Approval, Step, Workflow
-from pytest_gump.workflow.path import StepPath, declared
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, workflows
 from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy, plan
@@ -156,12 +155,6 @@ def test_a_held_attempt_stays_held_when_the_run_ends(reason: str) -> None:
     assert drive.waits.end_if_stalled() is None
 
 
-def checked_by(path: StepPath) -> StepPath | None:
-    """Return the step whose attempt is checked by the validator that contains a step."""
-    validator = path.validator
-    return None if validator is None else StepPath((*validator.names[:-1], declared(validator.name)), path.items)
-
-
 @dataclass
 class Answered:
     """Runs a schedule in which a person answers about passed attempts, later or never."""
@@ -240,7 +233,7 @@ def test_a_run_without_answers_ends(workflow: Workflow, failing: float, seed: in
     schedule = walk.run()
     states = {leaf.path: leaf.status for leaf in schedule.leaves()}
     waiting = {ready.path for ready, _ in walk.waiting}
-    waiting |= {checked for path in waiting if (checked := checked_by(path)) is not None}
+    waiting |= {path.checked for path in waiting if path.checked is not None}
     assert {path for path, status in states.items() if status == "awaiting"} <= waiting
     assert schedule.passed is (set(states.values()) == {"passed"})
     assert schedule.ready() == []

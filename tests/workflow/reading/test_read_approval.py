@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_gump.errors import ConfigError
 from pytest_gump.workflow.edit import pause_after
-from pytest_gump.workflow.model import Approval
+from pytest_gump.workflow.model import Approval, Step, Workflow
 
 from tests.workflow.loading import load, one_step
 
@@ -52,3 +52,12 @@ def test_a_wrong_step_to_pause_after(name: str, message: str) -> None:
     with pytest.raises(ConfigError) as caught:
         pause_after(load(GROUPED).workflow, name)
     assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("name", ["judge", "impl--validate-look", "impl--validate-look::judge"])
+def test_no_pause_after_a_step_of_a_validator(name: str) -> None:
+    steps = (Step("judge", agent="haiku", output="review"),)
+    validator = Step("validate-look", steps=steps)
+    workflow = Workflow("w", steps=(Step("impl", agent="haiku", validators=(validator,)),))
+    with pytest.raises(ConfigError, match=f"no step is named '{name}'\n  hint: steps: impl$"):
+        pause_after(workflow, name)
