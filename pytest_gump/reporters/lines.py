@@ -142,11 +142,12 @@ def run_line(record: RunRecord, marks: Marks) -> str:
 def run_facts(record: RunRecord) -> list[str]:
     """Return the counts that are not zero, the cost and the time.
 
-    If a plan has items, only steps of items are counted. Merges are never counted.
+    If a plan has items, only steps of items are counted. Merges and the steps of validators are never counted.
     """
     total = record.total
     own = [step for step in record.steps.values() if step.attempts and step.mode != "merge"]
-    begun = [StepPath.parse(step.path) for step in own]
+    paths = map(StepPath.parse, (step.path for step in own))
+    begun = [path for path in paths if path.validator is None]
     in_items = [path for path in begun if path.items]
     counts = [
         plural(len({path.items for path in in_items}), "item"),

@@ -141,6 +141,7 @@ def test_workers_over_ssh_have_the_same_results(project: GumpProject, elsewhere:
 
 
 def test_conversation_is_resumed_on_the_host_that_stores_it(project: GumpProject, elsewhere: Elsewhere) -> None:
+    """A validator in between runs there too, on the files of the attempt."""
     workflow = """\
 name: side
 steps:
@@ -148,17 +149,29 @@ steps:
     agent: script
     session: reuse-on-retry
     prompt: Do it.
-    gate: ["bash: test -f done.txt"]
-    on_failure: {retry: 2, strategy: [same]}
+    gate: ["bash: test -f done.txt", "validate: check"]
+    on_failure: {retry: 3, strategy: [same]}
 """
-    script = 'write("done.txt" if attempt > 1 else "begun.txt", os.getcwd())\n'
+    validator = 'name: check\nsteps: [{name: judge, agent: script, output: review, prompt: "Judge {diff}"}]\n'
+    script = """
+if step == "impl":
+    write("done.txt" if attempt > 1 else "begun.txt", f"{attempt} " + os.getcwd())
+else:
+    reviewed = pathlib.Path("done.txt").read_text()
+    comment = f"{reviewed.split()[0]} {'done.txt' in prompt}"
+    (out / "review.json").write_text(json.dumps({"pass": attempt > 1, "comment": comment}))
+"""
+    project.workflow("check", validator)
     prepare(project, script, workflow=workflow)
-    run(project, *elsewhere.workers("popen")).assert_outcomes(passed=1)
+    run(project, *elsewhere.workers("popen")).assert_outcomes(passed=2)
     record = project.record()
-    assert [one.session_resumed for one in record.attempts] == [False, True]
-    assert [one.result.notes for one in record.attempts if one.result] == [(), ()]
+    assert [one.session_resumed for one in record.steps["impl"].attempts] == [False, True, True]
+    assert [one.result.notes for one in record.attempts if one.result] == [()] * 5
     tree = project.tree(record.head)
-    assert tree["begun.txt"] == tree["done.txt"]
+    begun, done = (tree[name].split()[1] for name in ("begun.txt", "done.txt"))
+    assert begun == done
+    verdicts = [one.result.verdict for one in record.steps["impl--validate-check::judge"].attempts if one.result]
+    assert [one.comment for one in verdicts if one is not None] == ["2 True", "3 True"]
 
 
 def test_interrupted_run_stops_remote_workers(project: GumpProject, elsewhere: Elsewhere) -> None:

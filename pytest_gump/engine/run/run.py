@@ -295,9 +295,11 @@ class Run:
         self._in_flight.pop(order.step)
         self._shared.end(order)
         reason = run_is_over(order, result, self.inputs.workflow, self.record)
-        if reason is not None:
-            self._skip(self.schedule.stop(reason), reason)
-        return self._settle(order, result, decide)
+        never = () if reason is None else self.schedule.stop(reason)
+        self._skip(never, reason or "")
+        settled = self._settle(order, result, decide)
+        settled.skipped = (*never, *settled.skipped)
+        return settled
 
     def answer(self, order: Order, result: AttemptResult, decide: Decide, given: Given) -> Settled:
         """Record a person's answer about an attempt that waits for it, and decide what follows."""
