@@ -24,7 +24,10 @@ def run_header(config: pytest.Config, prepared: PreparedJob) -> dict[str, Any]:
         "workflow": job.workflow.name,
         "source": job.loaded.source,
         "workflow_name": job.loaded.name,
-        "packages": [package._asdict() for package in packages_of(job.workflow)],
+        "packages": [
+            {"name": package.name, "version": package.version, "digest": package.digest}
+            for package in packages_of(job.workflow)
+        ],
         "workflow_path": str(job.loaded.path) if job.loaded.path else None,
         "spec": inputs.spec_name,
         "spec_path": str(job.spec),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError, WorkflowError
@@ -10,7 +12,6 @@ from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, exists, find_workflow, 
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.loaded import Loaded
@@ -92,9 +93,9 @@ def _beside(name: str, caller: Found) -> Found:
         raise ConfigError(f"workflow file {quoted(name)} must be relative", hint="the path is relative to this file")
     if caller.path is None or "\x00" in name or not exists(path := caller.path.parent / name):
         raise ConfigError(f"workflow file {quoted(name)} does not exist", hint="the path is relative to this file")
-    found = workflow_file(path)
-    is_packaged = caller.package is not None and _is_below(path, caller.path.parent)
-    return found._replace(package=caller.package) if is_packaged else found
+    found, package = workflow_file(path), caller.package
+    is_packaged = package is not None and Path(os.path.normpath(path)).is_relative_to(package.folder)
+    return found._replace(source="package", package=package) if is_packaged else found
 
 
 def _refuse_outside(name: str, path: Path, caller: Found, project: Path, home: Path | None) -> None:

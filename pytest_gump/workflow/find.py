@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_gump.workflow.model import Package
-    from pytest_gump.workflow.packages import Installed
 
 Source = Literal["project", "user", "built-in", "file", "package"]
 WORKFLOW_SUFFIXES: Final = (".yaml", ".yml")
@@ -43,13 +42,13 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
     package, slash, name = name_or_path.partition("/")
-    if package == VALIDATORS and _is_name(name):
+    if package == VALIDATORS and is_name(name):
         return _in_folders(name_or_path, name, _validator_folders(project, home), project, home)
-    if slash and _is_name(package) and _is_name(name):
+    if slash and is_name(package) and is_name(name):
         from pytest_gump.workflow.packages import find_package  # most workflows are not in a package
 
         return _in_package(find_package(package), name)
-    if not _is_name(name_or_path):
+    if not is_name(name_or_path):
         raise ConfigError(
             f"{quoted(name_or_path)} is not the name of a workflow",
             hint="a name is NAME or PACKAGE/NAME, without '..'; a path ends in .yaml or .yml",
@@ -87,8 +86,8 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
             found[path.stem] = _listed(path, source, path.stem)
     packaged = [
         _listed(path, "package", f"{package.name}/{path.stem}", package)
-        for package, folder in list_packages()
-        for path in _workflow_files(folder)
+        for package in list_packages()
+        for path in _workflow_files(package.folder)
     ]
     return sorted(found.values(), key=lambda workflow: workflow.name) + packaged
 
@@ -100,13 +99,12 @@ def _listed(path: Path, source: Source, name: str, package: Package | None = Non
         return Found(path, source, name, "", problem=str(error.args[0]), package=package)
 
 
-def _in_package(installed: Installed, name: str) -> Found:
-    package, folder = installed
+def _in_package(package: Package, name: str) -> Found:
     for suffix in WORKFLOW_SUFFIXES:
-        path = folder / f"{name}{suffix}"
+        path = package.folder / f"{name}{suffix}"
         if exists(path):
             return Found(path, "package", f"{package.name}/{name}", _read(path), package=package)
-    known = sorted({path.stem for path in _workflow_files(folder)})
+    known = sorted({path.stem for path in _workflow_files(package.folder)})
     hint = suggest(name, known, f"it has: {', '.join(known) or 'none'}")
     raise ConfigError(f"package {package.name!r} {package.version} has no workflow {name!r}", hint=hint)
 
@@ -153,11 +151,12 @@ def _files(project: Path, home: Path | None) -> Iterator[tuple[Path, Source]]:
 def _workflow_files(folder: Path) -> Iterator[Path]:
     for suffix in WORKFLOW_SUFFIXES:
         for path in sorted(folder.glob(f"*{suffix}")):
-            if path.is_file() and _is_name(path.stem):
+            if path.is_file() and is_name(path.stem):
                 yield path
 
 
-def _is_name(text: str) -> bool:
+def is_name(text: str) -> bool:
+    """True if a text can be the name of a workflow or a package."""
     return _NAME.fullmatch(text) is not None and ".." not in text
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
 OutputMode = Literal["diff", "plan", "artifact", "review"]
 BlastRadius = Literal["enforce", "warn", "off"]
@@ -229,6 +230,7 @@ class Package(NamedTuple):
     version: str
     digest: str
     """Hash of all its files."""
+    folder: Path
 
     def __str__(self) -> str:
         return f"{self.name} {self.version} ({self.digest})"

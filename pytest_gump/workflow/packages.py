@@ -16,9 +16,11 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError, reason_of, suggest
+from pytest_gump.text import quoted
+from pytest_gump.workflow.find import VALIDATORS, is_name
 from pytest_gump.workflow.model import Package
 
 if TYPE_CHECKING:
@@ -29,12 +31,7 @@ GROUP: Final = "pytest_gump.workflows"
 _DIGITS: Final = 12
 
 
-class Installed(NamedTuple):
-    package: Package
-    folder: Path
-
-
-def find_package(name: str) -> Installed:
+def find_package(name: str) -> Package:
     """Return the installed package with a name.
 
     Raises:
@@ -44,16 +41,18 @@ def find_package(name: str) -> Installed:
     named = [point for point in points if point.name == name]
     if not named:
         known = sorted(points.names)
-        hint = suggest(name, known, f"installed: {', '.join(known) or 'none'}")
+        hint = suggest(
+            name, known, f"installed: {', '.join(known) or 'none'}; the path of a file ends in .yaml or .yml"
+        )
         raise ConfigError(f"no package of workflows {name!r} is installed", hint=hint)
     return _installed(_only(named))
 
 
-def list_packages() -> list[Installed]:
+def list_packages() -> list[Package]:
     """Return all installed packages, sorted by name.
 
     Raises:
-        ConfigError: Two packages have the same name, or a folder does not exist.
+        ConfigError: Two packages have the same name, a name is not valid, or a folder does not exist.
     """
     points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     return [_installed(_only([*named])) for _, named in groupby(points, key=lambda point: point.name)]
@@ -71,28 +70,28 @@ def _distribution(point: EntryPoint) -> str:
     return "unknown" if point.dist is None else f"{point.dist.name} {point.dist.version}"
 
 
-def _installed(point: EntryPoint) -> Installed:
+def _installed(point: EntryPoint) -> Package:
+    package = f"package {quoted(point.name)} ({_distribution(point)})"
+    if not is_name(point.name) or point.name == VALIDATORS:
+        raise ConfigError(f"{package} has a name that cannot be used", hint=f"rename its entry point in {GROUP}")
     folder = _folder(point)
     if folder is None:
-        raise ConfigError(
-            f"package {point.name!r} ({_distribution(point)}) has no folder {point.value}",
-            hint=f"its entry point in the group {GROUP} must name a folder of YAML files, like a module",
-        )
+        what = f"{package} has no folder {quoted(point.value)}"
+        hint = f"its entry point in the group {GROUP} must name a folder of YAML files, like a module"
+        raise ConfigError(what, hint=hint)
     version = "" if point.dist is None else point.dist.version
     try:
-        return Installed(Package(point.name, version, _digest(folder)), folder)
+        return Package(point.name, version, _digest(folder), folder)
     except OSError as error:
-        raise ConfigError(
-            f"package {point.name!r} ({_distribution(point)}) cannot be read: {reason_of(error)}"
-        ) from error
+        raise ConfigError(f"{package} cannot be read: {reason_of(error)}") from error
 
 
 def _folder(point: EntryPoint) -> Path | None:
     """Return the folder of an entry point. `find_spec` imports nothing for a name without dots."""
-    top, *below = point.module.split(".")
     try:
+        top, *below = point.module.split(".")
         spec = None if point.attr else find_spec(top)
-    except (ImportError, ValueError):
+    except (ImportError, ValueError, AttributeError):  # AttributeError: the value is not a module
         return None
     locations = (spec.submodule_search_locations if spec is not None else None) or ()
     folders = (Path(location, *below) for location in locations)

@@ -191,12 +191,14 @@ def test_a_workflow_of_the_user_can_be_called_and_calls_its_neighbours(project: 
 
 def test_a_package_is_known_to_all_of_its_files(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(project.parent / "site"))
-    install(project.parent / "site", "acme", top="name: top\nsteps:\n  - {name: b, workflow: ./flow.yaml}\n", flow=FLOW)
+    top = "name: top\nsteps:\n  - {name: b, workflow: parts/part.yaml}\n"
+    folder = install(project.parent / "site", "acme", top=top)
+    write(folder, {"parts/part.yaml": "name: part\nsteps:\n  - {name: c, workflow: ../flow.yaml}\n"})
+    (project.parent / "cache.yaml").write_text(FLOW)
+    (folder / "flow.yaml").symlink_to(project.parent / "cache.yaml")  # some installers link the files of a package
     (step,) = load("name: flow\nsteps:\n  - {name: a, workflow: acme/top}\n", project=project).workflow.steps
-    assert step.call is not None
-    assert step.call.package is not None
-    assert step.steps[0].call is not None
-    assert step.steps[0].call.package == step.call.package
+    calls = step.call, step.steps[0].call, step.steps[0].steps[0].call
+    assert [call and call.package and call.package.name for call in calls] == ["acme"] * 3
 
 
 def test_setup_and_blast_radius_of_a_call(project: Path) -> None:

@@ -28,22 +28,22 @@ def refusal(name: str) -> str:
 
 def test_a_package_has_the_version_of_its_distribution_and_a_digest(site: Path) -> None:
     folder = install(site, "acme", "1.2", flow=FLOW)
-    package, found = find_package("acme")
-    assert (package.name, package.version, found) == ("acme", "1.2", folder)
+    package = find_package("acme")
+    assert (package.name, package.version, package.folder) == ("acme", "1.2", folder)
     assert str(package) == f"acme 1.2 ({package.digest})"
 
 
 def test_the_digest_is_that_of_names_and_contents(site: Path) -> None:
     folder = install(site, "acme", flow=FLOW)
-    digests = [find_package("acme").package.digest]
+    digests = [find_package("acme").digest]
     (folder / "flow.yaml").rename(folder / "other.yaml")
-    digests.append(find_package("acme").package.digest)
+    digests.append(find_package("acme").digest)
     (folder / "other.yaml").write_text(FLOW + "#\n")
-    digests.append(find_package("acme").package.digest)
+    digests.append(find_package("acme").digest)
     (folder / "__pycache__").mkdir()
     (folder / "__pycache__" / "a.pyc").write_text("x")
     assert len(set(digests)) == 3
-    assert find_package("acme").package.digest == digests[-1]
+    assert find_package("acme").digest == digests[-1]
 
 
 def test_the_code_of_a_package_does_not_run(site: Path) -> None:
@@ -70,11 +70,22 @@ def test_a_package_that_is_not_installed_is_refused_with_the_near_names(site: Pa
     assert refusal("acne") == "no package of workflows 'acne' is installed\n  hint: did you mean 'acme'?"
 
 
-@pytest.mark.parametrize("module", ["acme_missing", "json:tool", "json.nothing", "sys"])
+@pytest.mark.parametrize("name", ["-x", "../up", "a b", "validators"])
+def test_a_package_with_a_name_that_cannot_be_used_is_refused(name: str, site: Path) -> None:
+    install(site, name, distribution="odd", folder="odd_flows", flow=FLOW)
+    with pytest.raises(ConfigError) as caught:
+        list_packages()
+    assert str(caught.value) == (
+        f"package '{name}' (odd 1.0) has a name that cannot be used\n"
+        "  hint: rename its entry point in pytest_gump.workflows"
+    )
+
+
+@pytest.mark.parametrize("module", ["acme_missing", "json:tool", "json.nothing", "sys", "../../etc", "/etc", "."])
 def test_an_entry_point_that_names_no_folder_is_refused(module: str, site: Path) -> None:
     install(site, "acme", folder=module)
     assert refusal("acme") == (
-        f"package 'acme' (acme-workflows 1.0) has no folder {module}\n"
+        f"package 'acme' (acme-workflows 1.0) has no folder '{module}'\n"
         "  hint: its entry point in the group pytest_gump.workflows must name a folder of YAML files, like a module"
     )
 
@@ -90,7 +101,7 @@ def test_a_workflow_of_a_package_is_found_by_its_name(site: Path, tmp_path: Path
     folder = install(site, "acme", flow=FLOW, tdd=FLOW)
     found = find_workflow("acme/flow", tmp_path, None)
     assert (found.path, found.source, found.name, found.package) == (
-        folder / "flow.yaml", "package", "acme/flow", find_package("acme").package,
+        folder / "flow.yaml", "package", "acme/flow", find_package("acme"),
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from pytest_gump.workflow.path import StepPath
 if TYPE_CHECKING:
     from pytest_gump.workflow.model import BlastRadius
 
-ACME, OTHER = Package("acme", "1.0", "aa"), Package("other", "2", "bb")
+ACME, OTHER = (Package(*each, Path()) for each in (("acme", "1.0", "aa"), ("other", "2", "bb")))
 STEP = Step(name="work", agent="a")
 INNER = Step(
     name="inner",
