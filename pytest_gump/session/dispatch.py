@@ -87,17 +87,17 @@ class OrderLoop:
         self._recall(str(self._session.shouldfail or self._session.shouldstop or "the session was stopped"))
 
     def on_event(self, ticket: int, event: AttemptEvent) -> None:
-        """Show an event of a running agent. If its run has used up the budget, stop all attempts of the run."""
+        """Show an event of a running agent. If it has used up a shared limit, stop all attempts that share it."""
         self._report.live.on_event(ticket, event)
         step = self._in_flight.get(ticket, self._shown)
         if not isinstance(event, UsageSeen) or not isinstance(step, StepInFlight) or step.ticket != ticket:
             return
         step.usage = event.usage
-        reason = step.active.run.on_usage(step.order, event.usage)
-        if reason is not None:
+        spent = step.active.run.on_usage(step.order, event.usage)
+        if spent is not None:
             for in_flight in {ticket: step, **self._in_flight}.values():
-                if in_flight.active is step.active:
-                    self._executors.spend_no_more(in_flight.ticket, reason)
+                if in_flight.active is step.active and spent.stops(in_flight.order.step):
+                    self._executors.spend_no_more(in_flight.ticket, spent.reason)
 
     def _is_stopped(self) -> bool:
         return bool(self._session.shouldfail or self._session.shouldstop)

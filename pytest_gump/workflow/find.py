@@ -42,13 +42,13 @@ def find_workflow(name_or_path: str, project: Path, home: Path | None) -> Found:
     if name_or_path.endswith(WORKFLOW_SUFFIXES):
         return _named_file(name_or_path, project)
     package, slash, name = name_or_path.partition("/")
-    if package == VALIDATORS and is_name(name):
+    if package == VALIDATORS and _is_name(name):
         return _in_folders(name_or_path, name, _validator_folders(project, home), project, home)
-    if slash and is_name(package) and is_name(name):
+    if slash and _is_name(package) and _is_name(name):
         from pytest_gump.workflow.packages import find_package  # most workflows are not in a package
 
         return _in_package(find_package(package), name)
-    if not is_name(name_or_path):
+    if not _is_name(name_or_path):
         raise ConfigError(
             f"{quoted(name_or_path)} is not the name of a workflow",
             hint="a name is NAME or PACKAGE/NAME, without '..'; a path ends in .yaml or .yml",
@@ -76,7 +76,7 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
     If several folders have the same name, the first folder wins.
 
     Raises:
-        ConfigError: Two installed packages have the same name.
+        ConfigError: Two installed packages have the same name, or a name cannot be used.
     """
     from pytest_gump.workflow.packages import list_packages  # a run needs no list
 
@@ -86,10 +86,17 @@ def list_workflows(project: Path, home: Path | None) -> list[Found]:
             found[path.stem] = _listed(path, source, path.stem)
     packaged = [
         _listed(path, "package", f"{package.name}/{path.stem}", package)
-        for package in list_packages()
+        for package in filter(_is_usable, list_packages())
         for path in _workflow_files(package.folder)
     ]
     return sorted(found.values(), key=lambda workflow: workflow.name) + packaged
+
+
+def _is_usable(package: Package) -> bool:
+    if not _is_name(package.name) or package.name == VALIDATORS:
+        what = f"package {quoted(package.name)} {package.version} has a name that cannot be used"
+        raise ConfigError(what, hint="rename its entry point")
+    return True
 
 
 def _listed(path: Path, source: Source, name: str, package: Package | None = None) -> Found:
@@ -151,12 +158,11 @@ def _files(project: Path, home: Path | None) -> Iterator[tuple[Path, Source]]:
 def _workflow_files(folder: Path) -> Iterator[Path]:
     for suffix in WORKFLOW_SUFFIXES:
         for path in sorted(folder.glob(f"*{suffix}")):
-            if path.is_file() and is_name(path.stem):
+            if path.is_file() and _is_name(path.stem):
                 yield path
 
 
-def is_name(text: str) -> bool:
-    """True if a text can be the name of a workflow or a package."""
+def _is_name(text: str) -> bool:
     return _NAME.fullmatch(text) is not None and ".." not in text
 
 

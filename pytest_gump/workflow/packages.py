@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import ConfigError, reason_of, suggest
 from pytest_gump.text import quoted
-from pytest_gump.workflow.find import VALIDATORS, is_name
 from pytest_gump.workflow.model import Package
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def list_packages() -> list[Package]:
     """Return all installed packages, sorted by name.
 
     Raises:
-        ConfigError: Two packages have the same name, a name is not valid, or a folder does not exist.
+        ConfigError: Two packages have the same name, or a folder does not exist.
     """
     points = sorted(entry_points(group=GROUP), key=lambda point: point.name)
     return [_installed(_only([*named])) for _, named in groupby(points, key=lambda point: point.name)]
@@ -72,8 +71,6 @@ def _distribution(point: EntryPoint) -> str:
 
 def _installed(point: EntryPoint) -> Package:
     package = f"package {quoted(point.name)} ({_distribution(point)})"
-    if not is_name(point.name) or point.name == VALIDATORS:
-        raise ConfigError(f"{package} has a name that cannot be used", hint=f"rename its entry point in {GROUP}")
     folder = _folder(point)
     if folder is None:
         what = f"{package} has no folder {quoted(point.value)}"

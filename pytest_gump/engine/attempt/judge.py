@@ -49,9 +49,11 @@ def judge_work(
     if run.trespass is not None:
         return Judgement.failed(Outcome.OUT_OF_BOUNDS, f"the agent wrote into the user's checkout: {run.trespass}")
     if run.breach is not None:
-        scopes = {"max_budget": limits.budget_scope, "max_tokens": limits.tokens_scope}
-        whole_budget = scopes.get(run.breach.guard, "guard") != "guard"
-        outcome = Outcome.BUDGET if whole_budget or run.breach.is_shared else Outcome.GUARD
+        scopes = {
+            "max_budget": limits.budget_scope, "max_tokens": limits.tokens_scope, "max_time": limits.time_scope,
+        }  # fmt: skip
+        is_of_attempt = scopes.get(run.breach.guard, "guard") == "guard" and not run.breach.is_shared
+        outcome = Outcome.GUARD if is_of_attempt else Outcome.BUDGET
         return Judgement.failed(outcome, run.breach.reason, run.breach.guard)
     if unwanted:
         return Judgement.failed(Outcome.GUARD, f"guard no_write: changed {listed([*unwanted])}", "no_write")

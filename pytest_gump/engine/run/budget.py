@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
@@ -16,7 +16,21 @@ if TYPE_CHECKING:
     from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.order import AttemptResult, Order, Scope
-    from pytest_gump.workflow.model import Call, Step, Workflow
+    from pytest_gump.workflow.model import Step, Workflow
+
+
+class SharedLimits(NamedTuple):
+    """The limits that all attempts of a step, a group or a call share."""
+
+    scope: StepPath
+    whose: Scope
+    max_budget: float | None = None
+    max_tokens: int | None = None
+    max_time: float | None = None
+
+    def reached(self, total: Total) -> str | None:
+        """Return which limit the attempts have reached; None if there is none."""
+        return _reached(self, total, total.duration_s, f" of {self.scope}")
 
 
 def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Limits:
@@ -29,7 +43,8 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     found: list[tuple[float | None, float, Scope]] = []
     if workflow.max_budget is not None:
         found.append((workflow.max_budget, record.total.bound_usd, "run"))
-    found += [(budget, spent(record, scope), "step") for scope, budget in budgets(workflow, path)]
+    shared = [(each, record.total_in(each.scope)) for each in shared_limits(workflow, path)]
+    found += [(each.max_budget, total.bound_usd, each.whose) for each, total in shared if each.max_budget is not None]
     if guard.max_budget is not None:
         found.append((guard.max_budget, 0.0, "guard"))
     budget, spent_usd, budget_scope = min(
@@ -43,8 +58,8 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
         budget_scope=budget_scope,
         budget_spent=spent_usd,
     )
-    for scope, call in calls(workflow, path):
-        limits = _of_call(limits, call, record.total_in(scope))
+    for each, total in shared:
+        limits = _within(limits, each, total)
     return limits
 
 
@@ -56,16 +71,17 @@ def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
     return Limits(max_time_s=left_s, time_scope="run", time_spent_s=limit - left_s)
 
 
-def _of_call(limits: Limits, call: Call, total: Total) -> Limits:
-    """Return the limits, reduced to what the attempts of a call have left of its tokens and its time."""
-    if call.max_tokens is not None:
-        left, spent_tokens = call.max_tokens - total.tokens.total, total.tokens.total
+def _within(limits: Limits, shared: SharedLimits, total: Total) -> Limits:
+    """Return the limits, reduced to what the attempts so far have left of shared tokens and time."""
+    if shared.max_tokens is not None:
+        left, spent_tokens = shared.max_tokens - total.tokens.total, total.tokens.total
         if limits.max_tokens is None or left < limits.max_tokens:
-            limits = replace(limits, max_tokens=left, tokens_scope="call", tokens_spent=spent_tokens)
-    if call.max_time is not None:
-        left_s = max(0.0, call.max_time - total.duration_s)
+            limits = replace(limits, max_tokens=left, tokens_scope=shared.whose, tokens_spent=spent_tokens)
+    if shared.max_time is not None:
+        left_s = max(0.0, shared.max_time - total.duration_s)
         if limits.max_time_s is None or left_s < limits.max_time_s:
-            limits = replace(limits, max_time_s=left_s, time_scope="call", time_spent_s=call.max_time - left_s)
+            time_spent_s = shared.max_time - left_s
+            limits = replace(limits, max_time_s=left_s, time_scope=shared.whose, time_spent_s=time_spent_s)
     return limits
 
 
@@ -74,14 +90,17 @@ def spent_out(workflow: Workflow, record: RunRecord, total: Total | None = None)
 
     `total` is the usage so far, if it includes attempts that the record does not.
     """
-    total = total or record.total
-    if workflow.max_budget is not None and total.bound_usd >= workflow.max_budget:
+    return _reached(workflow, total or record.total, record.duration_s)
+
+
+def _reached(limits: Workflow | SharedLimits, total: Total, duration_s: float, where: str = "") -> str | None:
+    if limits.max_budget is not None and total.bound_usd >= limits.max_budget:
         presumed = f", and up to {format_usd(total.presumed_usd)} of unknown cost" if total.presumed_usd else ""
-        return f"max_budget of {format_usd(workflow.max_budget)} is spent: {format_usd(total.cost_usd)}{presumed}"
-    if workflow.max_tokens is not None and total.tokens.total >= workflow.max_tokens:
-        return f"max_tokens of {workflow.max_tokens} is used up: {total.tokens.total}"
-    if workflow.max_time is not None and record.duration_s >= workflow.max_time:
-        return f"max_time of {format_duration(workflow.max_time)} is over"
+        return f"max_budget of {format_usd(limits.max_budget)}{where} is spent: {format_usd(total.cost_usd)}{presumed}"
+    if limits.max_tokens is not None and total.tokens.total >= limits.max_tokens:
+        return f"max_tokens of {limits.max_tokens}{where} is used up: {total.tokens.total}"
+    if limits.max_time is not None and duration_s >= limits.max_time:
+        return f"max_time of {format_duration(limits.max_time)}{where} is over"
     return None
 
 
@@ -106,23 +125,15 @@ def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None
     return reason
 
 
-def budgets(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
-    """Yield the budgets of the step, its groups and its calls, each with the path that its attempts share."""
+def shared_limits(workflow: Workflow, path: StepPath) -> Iterator[SharedLimits]:
+    """Yield the limits of the step, its groups and its calls. A call with `foreach` is one call for each item."""
     for scope, step in _steps_to(workflow, path):
         if step.max_budget is not None:
-            yield scope, step.max_budget
-    for scope, call in calls(workflow, path):
-        if call.max_budget is not None:
-            yield scope, call.max_budget
-
-
-def calls(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Call]]:
-    """Yield the calls around a step, outermost first, each with the path that the attempts of the call share.
-
-    A call with `foreach` is one call for each item.
-    """
+            yield SharedLimits(scope, "step", step.max_budget)
     for around in calls_around(workflow, path.names):
-        yield StepPath(around.names, path.items[: around.items]), around.call
+        own = around.call.max_budget, around.call.max_tokens, around.call.max_time
+        if any(limit is not None for limit in own):
+            yield SharedLimits(StepPath(around.names, path.items[: around.items]), "call", *own)
 
 
 def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Step]]:
@@ -141,8 +152,3 @@ def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, St
             return
         items += step.foreach is not None
         steps = step.steps
-
-
-def spent(record: RunRecord, scope: StepPath) -> float:
-    """Return the cost of the attempts in a step or group in USD, as budgets count it."""
-    return record.total_in(scope).bound_usd

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.ledger import Event
     from pytest_gump.engine.record.run_folder import RunFolder
     from pytest_gump.engine.run.order_builder import RunInputs
+    from pytest_gump.engine.run.shared_budget import SpentOut
     from pytest_gump.engine.schedule.records import Decide, Ready
     from pytest_gump.system.git.repository import Repository
     from pytest_gump.system.worktrees.pool import SlotPool
@@ -226,8 +227,8 @@ class Run:
         reason = None if is_free else refusal(self.inputs.workflow, self.record, order.limits)
         return None if reason is None else AttemptResult.not_made(order, Outcome.BUDGET, reason, started=self._clock())
 
-    def on_usage(self, order: Order, usage: Usage) -> str | None:
-        """Record the usage of a running attempt so far. If the run's budget is spent, return why the run must stop."""
+    def on_usage(self, order: Order, usage: Usage) -> SpentOut | None:
+        """Record the usage of a running attempt. If a shared limit is reached, return which attempts must stop."""
         self._shared.on_usage(order, usage)
         return self._shared.spent_out(self.inputs.workflow, order, self.record)
 

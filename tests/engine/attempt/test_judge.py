@@ -9,7 +9,7 @@ from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.agent_phase import AgentRun
 from pytest_gump.engine.attempt.handover import Handover
 from pytest_gump.engine.attempt.judge import PASSED, Judgement, judge_gates, judge_work
-from pytest_gump.engine.checks.guard import Breach
+from pytest_gump.engine.checks.guard import Breach, GuardName
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import Limits, Outcome, Verdict
 
@@ -78,12 +78,16 @@ def test_exceeded_shared_budget_has_the_outcome_budget() -> None:
     assert judgement.outcome is Outcome.BUDGET
 
 
-def test_exceeded_budget_of_a_step_or_run_is_not_a_guard() -> None:
-    run = replace(OK, breach=Breach("max_budget", "spent"))
-    for scope, outcome in (("guard", Outcome.GUARD), ("step", Outcome.BUDGET), ("run", Outcome.BUDGET)):
-        judgement = judge_work(run, Limits(budget_scope=scope), Handover(), unwanted=(), crossing=None)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("guard", "field"), [("max_budget", "budget_scope"), ("max_tokens", "tokens_scope"), ("max_time", "time_scope")]
+)
+def test_reached_limit_of_a_step_call_or_run_is_not_a_guard(guard: GuardName, field: str) -> None:
+    run = replace(OK, breach=Breach(guard, "spent"))
+    for scope in ("guard", "step", "call", "run"):
+        judgement = judge_work(run, replace(Limits(), **{field: scope}), Handover(), unwanted=(), crossing=None)  # type: ignore[arg-type]
         assert judgement is not None
-        assert (judgement.outcome, judgement.guard) == (outcome, "max_budget")
+        outcome = Outcome.GUARD if scope == "guard" else Outcome.BUDGET
+        assert (judgement.outcome, judgement.guard) == (outcome, guard)
 
 
 def test_skipped_gates_pass_and_errors_take_precedence_over_failures() -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
-from pytest_gump.engine.run.budget import budgets, limits_of, refusal, spent_out
+from pytest_gump.engine.run.budget import limits_of, refusal, shared_limits, spent_out
 from pytest_gump.order import AttemptResult, Limits, Outcome, Timings, to_wire
 from pytest_gump.workflow.model import Call, Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath, declared
@@ -248,7 +248,7 @@ NESTED = Workflow(
     ],
 )
 def test_budgets_of_a_step_and_its_groups_apply_per_plan_item(path: str, found: dict[str, float]) -> None:
-    assert {str(place): usd for place, usd in budgets(NESTED, StepPath.parse(path))} == found
+    assert {str(each.scope): each.max_budget for each in shared_limits(NESTED, StepPath.parse(path))} == found
 
 
 # -- calls -----------------------------------------------------------------------------------------------------------
@@ -266,8 +266,8 @@ SPENT = (("review::look[one]", 0.25), ("review::look[one]", 0.25), ("plan", 5.0)
 
 def test_the_budget_of_a_called_workflow_is_that_of_each_call() -> None:
     workflow, inner = calling(Call("review", "f", {}, {}, max_budget=1.0))
-    assert budget(workflow, inner, LOOK_ONE, record_of(*SPENT)) == (0.5, "step", 0.5)
-    assert budget(workflow, inner, LOOK_TWO, record_of(*SPENT)) == (1.0, "step", 0.0)
+    assert budget(workflow, inner, LOOK_ONE, record_of(*SPENT)) == (0.5, "call", 0.5)
+    assert budget(workflow, inner, LOOK_TWO, record_of(*SPENT)) == (1.0, "call", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -296,7 +296,7 @@ def test_the_time_of_a_called_workflow_is_the_sum_of_its_attempts() -> None:
         (Call("review", "f", {}, {}, max_tokens=200), "the call's max_tokens of 200 is used up: 200"),
         (Call("review", "f", {}, {}, max_tokens=150), "the call's max_tokens of 150 is used up: 200"),
         (Call("review", "f", {}, {}, max_time=2.0), "the call's max_time of 2.0s is over"),
-        (Call("review", "f", {}, {}, max_budget=0.5), "the step's max_budget is spent: $0.50 of $0.50"),
+        (Call("review", "f", {}, {}, max_budget=0.5), "the call's max_budget is spent: $0.50 of $0.50"),
     ],
 )
 def test_an_agent_does_not_start_when_a_limit_of_its_call_is_reached(call: Call, reason: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.run import shared_budget
-from pytest_gump.engine.run.budget import budgets
-from pytest_gump.engine.run.shared_budget import SharedBudget
+from pytest_gump.engine.run.budget import SharedLimits, shared_limits
+from pytest_gump.engine.run.shared_budget import SharedBudget, SpentOut
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.order import Limits, Order
-from pytest_gump.workflow.model import Guard, Step, Workflow
+from pytest_gump.workflow.model import Call, Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.run.test_budget import record_of
@@ -18,8 +19,6 @@ from tests.engine.schedule_kit import agent, ended, flat, group, own_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
 STEP = Step(name="a", agent="x")
 A = StepPath(("a",))
@@ -49,17 +48,17 @@ def test_cost_of_an_attempt_without_a_reservation_counts() -> None:
     assert not shared.must_wait(WORKFLOW, STEP, A, record)
     shared.on_usage(order("a"), Usage(cost_usd=1.5))
     assert shared.must_wait(WORKFLOW, STEP, A, record)
-    assert shared.spent_out(WORKFLOW, order("a"), record) == "max_budget of $2.00 is spent: $2.00"
+    assert shared.spent_out(WORKFLOW, order("a"), record) == SpentOut("max_budget of $2.00 is spent: $2.00")
 
 
-def test_budgets_of_an_attempt_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_of_an_attempt_are_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[StepPath] = []
 
-    def recording(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, float]]:
+    def recording(workflow: Workflow, path: StepPath) -> Iterator[SharedLimits]:
         looked.append(path)
-        return budgets(workflow, path)
+        return shared_limits(workflow, path)
 
-    monkeypatch.setattr(shared_budget, "budgets", recording)
+    monkeypatch.setattr(shared_budget, "shared_limits", recording)
     shared, record = SharedBudget(), record_of(("p", 0.5))
     for name in ("a", "b", "a"):
         shared.begin(order(name), STEP)
@@ -107,7 +106,9 @@ def test_members_of_a_group_share_its_budget() -> None:
     assert shared.spent_out(workflow, order("g::a"), record) is None
     shared.on_usage(order("g::b"), Usage(cost_usd=2.0))
     assert shared.must_wait(workflow, members[2], place, record)
-    assert shared.spent_out(workflow, order("g::b"), record) == "max_budget of $5.00 of g is spent: $5.00"
+    spent = SpentOut("max_budget of $5.00 of g is spent: $5.00", StepPath(("g",)))
+    assert shared.spent_out(workflow, order("g::b"), record) == spent
+    assert [spent.stops(step) for step in ("g::a", "g::b", "other", "g2::a")] == [True, True, False, False]
 
 
 def test_budget_of_a_single_step_is_not_shared() -> None:
@@ -172,16 +173,42 @@ def test_unknown_cost_does_not_count() -> None:
         shared.begin(order(name), STEP)
         shared.on_usage(order(name), usage)
     assert shared.spent_out(group_of(2.0), order("g::a"), record) is None
-    assert shared.spent_out(group_of(1.5), order("g::c"), record) == "max_budget of $1.50 of g is spent: $1.50"
+    assert shared.spent_out(group_of(1.5), order("g::c"), record) == SpentOut(
+        "max_budget of $1.50 of g is spent: $1.50", StepPath(("g",))
+    )
 
 
 def test_limits_of_time_and_tokens_end_a_run_with_running_attempts() -> None:
     record = record_of(("p", 0.5))
     timed = Workflow(name="w", max_time=1.0, steps=(STEP,))
-    assert SharedBudget().spent_out(timed, order("a"), record) == "max_time of 1.0s is over"
+    assert SharedBudget().spent_out(timed, order("a"), record) == SpentOut("max_time of 1.0s is over")
     shared = SharedBudget()
     shared.begin(order("a"), STEP)
     shared.on_usage(order("a"), Usage(Tokens(output=50)))
     counted = Workflow(name="w", max_tokens=150, steps=(STEP,))
-    assert shared.spent_out(counted, order("a"), record) == "max_tokens of 150 is used up: 150"
+    assert shared.spent_out(counted, order("a"), record) == SpentOut("max_tokens of 150 is used up: 150")
     assert shared.spent_out(Workflow(name="w", steps=(STEP,)), order("b"), record) is None
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_budget": 2.0}, "max_budget of $2.00 of call is spent: $2.00"),
+        ({"max_tokens": 250}, "max_tokens of 250 of call is used up: 260"),
+        ({"max_time": 10.0}, "max_time of 10s of call is over"),
+    ],
+)
+def test_running_attempts_of_a_call_share_its_limits(limits: dict[str, Any], reason: str) -> None:
+    members = (Step(name="a", agent="x"), Step(name="b", agent="x"))
+    call = Step(
+        name="call", steps=(Step(name="g", steps=members, parallel=True),), call=Call("c", "c", {}, {}, **limits)
+    )
+    workflow = Workflow(name="w", steps=(call, STEP))
+    now = iter((0.0, 0.0, 1.0, 4.5, 4.5))
+    shared, record = SharedBudget(lambda: next(now)), record_of(("call::g::a", 1.0))
+    for name in ("call::g::a", "call::g::b"):
+        shared.begin(order(name), members[0])
+    shared.on_usage(order("call::g::a"), Usage(Tokens(output=80), 0.5))
+    assert shared.spent_out(workflow, order("call::g::a"), record) is None
+    shared.on_usage(order("call::g::b"), Usage(Tokens(output=80), 0.5))
+    assert shared.spent_out(workflow, order("call::g::b"), record) == SpentOut(reason, StepPath(("call",)))
