@@ -8,11 +8,15 @@ import sys
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from pytest_gump.system.environment import child_environment
+from pytest_gump.system.processes.process import Request, Supervisor
 from pytest_gump.system.processes.process_table import MARK
 
 from tests.cli.conftest import Gump
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_gump.testing import GumpProject
 
     from tests.kits.saved import Saved
@@ -95,12 +99,25 @@ def test_an_attempt_cannot_approve(waiting: Gump, monkeypatch: pytest.MonkeyPatc
     assert "an attempt cannot approve its own work" in waiting.bad("approve", "one", "--by", "Ada")
 
 
-def test_an_attempt_cannot_hide_its_mark(waiting: Gump) -> None:
-    command = f"env -u {MARK} {sys.executable} -m pytest_gump approve one --by Ada; true"
-    done = subprocess.run(
-        ["sh", "-c", command], env={**os.environ, MARK: "a-1"}, capture_output=True, text=True, check=False
-    )
-    assert "an attempt cannot approve its own work" in done.stderr
+HIDDEN: Final = f"env -i {sys.executable} -m pytest_gump approve one --by Ada > said 2>&1"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        f"{HIDDEN}; true",
+        pytest.param(
+            f"(setsid {HIDDEN} &); until test -s said; do sleep 0.02; done",
+            marks=pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreaper"),
+        ),
+    ],
+    ids=["hidden", "detached"],
+)
+def test_an_attempt_cannot_hide_its_mark(waiting: Gump, tmp_path: Path, command: str) -> None:
+    folder = waiting.project.path
+    with Supervisor() as supervisor:
+        supervisor.run(Request((), folder, child_environment(), "a-1", tmp_path / "out", shell=command), timeout_s=60)
+    assert "an attempt cannot approve its own work" in (folder / "said").read_text()
     assert not waiting.project.record().approvals.answers
 
 

@@ -17,7 +17,7 @@ from pytest_gump.system.processes.cgroup import create_cgroup, kill_cgroup, remo
 from pytest_gump.system.processes.command import LOSS_WAIT_S, LOST, Exit, Request, Running
 from pytest_gump.system.processes.orphans import AdoptedOrphans, end_marked
 from pytest_gump.system.processes.output import LineSplitter
-from pytest_gump.system.processes.process_table import HAS_PROC
+from pytest_gump.system.processes.process_table import HAS_PROC, MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -163,6 +163,7 @@ class Supervisor:
         flags = ["-I", "-S"] if HAS_PROC else ["-I"]
         cgroup = create_cgroup() if self._with_cgroup else None
         arguments = [_FILE, str(theirs.fileno()), str(os.getpid()), str(cgroup or "")]
+        environment = {name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ}
         try:
             with theirs:
                 process = subprocess.Popen(
@@ -172,7 +173,7 @@ class Supervisor:
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
                     cwd="/",
-                    env={name: os.environ[name] for name in ("PATH", "LD_LIBRARY_PATH") if name in os.environ},
+                    env={**environment, MARK: "supervisor"},  # it adopts processes that hide their own mark
                     start_new_session=True,
                 )
         except OSError:
