@@ -19,8 +19,7 @@ VALIDATE: Final = "validate"
 """The gate that runs a validator, which is its argument."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContextEntry:
+class ContextEntry(NamedTuple):
     """One addition to the prompt: a file of the worktree, or the output of a command or workflow. One is set."""
 
     file: str | None = None
@@ -31,8 +30,7 @@ class ContextEntry:
     """For a workflow: name of the step before this one that calls it."""
 
 
-@dataclass(frozen=True, slots=True)
-class SessionMode:
+class SessionMode(NamedTuple):
     mode: Literal["fresh", "reuse", "reuse-on-retry", "fork"] = "fresh"
     step: str | None = None
     """The step whose conversation is resumed (`{reuse: STEP}`) or copied (`{fork: STEP}`)."""

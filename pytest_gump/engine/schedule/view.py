@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.schedule.nodes import Group, Leaf, top_of
 from pytest_gump.engine.schedule.records import LeafState
@@ -55,8 +54,7 @@ def living(group: Group) -> Iterator[StepPath]:
             yield from living(running)
 
 
-@dataclass(frozen=True, slots=True)
-class LeafList:
+class LeafList(NamedTuple):
     """The leaves of a tree. In a failed run, steps that have not ended and are not in flight are skipped."""
 
     attempts: Mapping[StepPath, int]
