@@ -134,7 +134,7 @@ def _question(run: StoredRun, step: str | None) -> Question:
 
 
 def _refuse_answered(run: StoredRun, question: Question, *, approves: bool) -> None:
-    """Refuse to repeat an answer. Another answer replaces it.
+    """Refuse an answer that is already recorded. A different answer replaces it.
 
     Raises:
         RunError: The step already has this answer.

@@ -307,7 +307,7 @@ def _reservations(data: Data, out: Out) -> None:
 
 def _approvals(data: Data, out: Out) -> None:
     if data["approvals"]:
-        out.heading("answers of persons")
+        out.heading("approvals")
     for answer in data["approvals"]:
         done = "approved" if answer["approved"] else "rejected"
         reason = f": {answer['text']}" if answer["text"] else ""

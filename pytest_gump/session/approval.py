@@ -100,7 +100,7 @@ class Approver:
 
     @contextmanager
     def _outside_capture(self) -> Iterator[None]:
-        """Context in which the terminal is the standard input, not that of pytest's capture."""
+        """Context in which standard input is the terminal, not the one of pytest's capture."""
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if capture is None:
             yield

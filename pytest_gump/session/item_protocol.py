@@ -84,7 +84,7 @@ class StepReports:
     def _settle(self, in_flight: StepInFlight, result: AttemptResult, phases: Phases) -> None:
         """Record the attempt and decide what follows, before pytest and other plugins count it.
 
-        If a person must approve the work and is at the terminal, ask in between.
+        If a person must approve the work, ask first, if there is a terminal.
         """
         run = in_flight.active.run
         decide = self._hook_of(in_flight)

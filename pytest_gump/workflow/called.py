@@ -1,4 +1,4 @@
-"""Loads the workflows that a workflow calls, each file once, and refuses calls that go in a circle or too deep."""
+"""Loads the workflows that a workflow calls, each file once. Refuses circles of calls, and calls nested too deep."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ class ValidateKeys(Written):
     with_: dict[str, InputValue] | None = None
     """Its inputs; templates apply."""
     independent: bool = False
-    """Its agents must be of another model family than the author of the change."""
+    """Its agents must use a different model family from the author of the change."""
 
 
 class ContextFile(Written):
@@ -123,7 +123,7 @@ class WhenKeys(Written):
     validate: Words | None = None
     """Name of a validator that did not pass."""
     attempt: Annotated[int, Rule({"minimum": 2, "maximum": MAX_ATTEMPTS})] | None = None
-    """From this attempt on, counted since the step was entered."""
+    """Number of the next attempt, counted since the step began: fits from this attempt on."""
 
 
 class Same(Written):
@@ -218,7 +218,7 @@ class StepKeys(Written):
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
     agent: Words | None = None
-    """The agent: `claude-opus`, `claude-sonnet`, ...; `{steps.STEP.agent}`: the one that did an earlier step."""
+    """The agent: `claude-opus`, `claude-sonnet`, ...; `{steps.STEP.agent}`: that of an earlier step that passed."""
     prompt: Prompt | None = None
     """The task: text or a prompt file. `{spec}`, `{item.description}`, `{steps.NAME.output}` are replaced."""
     output: OutputMode = "diff"

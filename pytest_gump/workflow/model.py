@@ -56,7 +56,7 @@ class ValidatorOptions:
     inputs: tuple[tuple[str, str], ...] = ()
     """Inputs of the validator, by name; templates are not filled in."""
     independent: bool = False
-    """True if the validator's agents must be of another model family than the author of the change."""
+    """True if the validator's agents must use a different model family from the author of the change."""
 
     @property
     def shown(self) -> Iterator[str]:

@@ -30,7 +30,7 @@ STATE_FIELDS: Final = (
 )  # fmt: skip
 RUN_FIELDS: Final = ("id", "cost", "duration", "tokens_in", "tokens_out", "retries", "status", "workflow", "spec")
 ATTEMPT_NAMES: Final = (*BASE_NAMES, *(f"prev.{field}" for field in PREV_FIELDS))
-"""The names that only a text for an attempt may use, besides `gate.NAME`; and `spec`."""
+"""The names that prompts and paths of context files may use, besides `gate.NAME` and the names that `allowed` adds."""
 _RUN_NAMES: Final = tuple(f"run.{field}" for field in RUN_FIELDS)
 
 
@@ -97,7 +97,7 @@ def allowed(
 
 
 def varies(name: str) -> bool:
-    """True if the value of a name differs between equal runs: it is about attempts before, or a figure of the run."""
+    """True if the value of a name differs between equal runs: it is of earlier attempts, or a figure of the run."""
     head, _, rest = name.partition(".")
     return head in {"run", "prev", "gate"} or (not rest and head in {"error", "diff", "output"})
 

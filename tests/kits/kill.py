@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import time
 from collections import Counter
@@ -19,6 +20,7 @@ from tests.kits.commands import gump
 from tests.kits.processes import PYTEST, living, wait_until
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from pytest_gump.engine.record.records import RunRecord
@@ -41,7 +43,7 @@ steps:
   - {name: notes, workflow: note, with: {kind: short}}
   - name: last
     agent: script
-    prompt: "Finish it. {steps.notes.status}"
+    prompt: "Finish {attempt} {steps.notes.status} [{prev.output}] [{prev.comment}] [{gate.compile}] [{diff}]"
     context: [{workflow: explain, with: {topic: "{steps.notes.output}"}}]
     gate: [compile]
     on_failure: {retry: 2, strategy: [same], restart_from: notes}
@@ -160,13 +162,22 @@ class End:
     status: str
     steps: dict[str, str]
     tree: str
+    prompts: dict[tuple[str, int], str]
+    """Prompts of the last step and of its context, by step and attempt, without paths."""
 
 
 def end_of(project: GumpProject) -> End:
     record = newest(project)
     tree = "\n".join(line for line in project.git("ls-tree", "-r", record.branch).splitlines() if CONFTEST not in line)
     steps = {path: step.status for path, step in record.steps.items()}
-    return End(record.status, dict(sorted(steps.items())), tree)
+    return End(record.status, dict(sorted(steps.items())), tree, dict(_prompts(project, record)))
+
+
+def _prompts(project: GumpProject, record: RunRecord) -> Iterator[tuple[tuple[str, int], str]]:
+    for one in record.attempts:
+        if one.step.startswith("last") and one.counts and one.result is not None:
+            (folder,) = (project.folders()[0].path / "attempts").glob(f"{one.number:04d}-*")
+            yield (one.step, one.attempt), re.sub(r"/[\w./-]+", "PATH", (folder / "prompt.md").read_text())
 
 
 def newest(project: GumpProject) -> RunRecord:

@@ -1,6 +1,6 @@
 """`gump approve`: record a person's answer about an attempt that waits for it.
 
-This guards against mistakes. It is not a wall: without a sandbox, an agent can write every file of the user.
+This protects against mistakes only: without a sandbox, an agent can write every file of the user.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def refuse_agent() -> None:
 
 
 def check_answerable(run: StoredRun, question: Question, *, now: float) -> None:
-    """Check that the answer of a person can still decide about an attempt.
+    """Check that a person can still answer about an attempt.
 
     Raises:
         RunError: The run is running, has been applied or discarded, or the time for an answer is over.
@@ -63,7 +63,7 @@ def answer(ledger: Ledger, question: Question, given: Given) -> None:
 
 
 def approval_lines(record: RunRecord) -> list[str]:
-    """Return a line for each approval that the result of the run rests on: step, person and time."""
+    """Return a line for each approval that the result of the run depends on: step, person and time."""
     lines = []
     for step in record.steps.values():
         given = [attempt.approval for attempt in step.attempts if attempt.approval and not attempt.superseded]

@@ -1,4 +1,4 @@
-"""The approvals of a run: what waits for a person, and what persons have answered. Computed from the ledger."""
+"""The approvals of a run, computed from the ledger: the attempts that wait for a person, and the answers."""
 
 from __future__ import annotations
 

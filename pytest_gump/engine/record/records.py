@@ -316,7 +316,7 @@ class RunRecord(_Attempts):
 
     @property
     def approvals(self) -> Approvals:
-        """What waits for a person, and what persons have answered."""
+        """The attempts that wait for a person, and the answers so far."""
         if self._approvals is None:
             from pytest_gump.engine.record.approvals import Approvals  # most runs have none
 

@@ -278,7 +278,7 @@ REPORT: Final = Shape(
     agents=([AGENT_SUM], "Sums by agent, in the order of their first attempts."),
     preflight=((PREFLIGHT, None), "Results of the gate commands on the base commit; null without a preflight."),
     steps=([STEP], "The steps, in the order in which they first started."),
-    approvals=([APPROVAL], "The answers of persons, oldest first."),
+    approvals=([APPROVAL], "People's answers about steps that needed an approval, oldest first."),
 )
 
 json_schema: Final = partial(schema_of, REPORT, f"gump report --json, version {SCHEMA}")

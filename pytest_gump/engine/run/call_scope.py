@@ -40,7 +40,7 @@ class CallScope:
         return self._calls[group]
 
     def name_in(self, ready: Ready, name: str) -> str:
-        """Return a template name with the call in which it is used, if any: names may mean different values there."""
+        """Return a template name with the call that uses it, if any: the same name can have another value there."""
         around = self._around(ready.path.names)
         return f"{'::'.join(around[-1].names)}: {name}" if around else name
 
@@ -74,7 +74,7 @@ class CallScope:
         return {name: given.get(name, declared.default or "") for name, declared in call.inputs.items()}
 
     def _outside(self, around: CallAround, ready: Ready) -> Ready:
-        """Return what the templates of a call are filled with: a step in the place of the call."""
+        """Return the attempt as a step in the place of the call: the scope that fills the templates of `with`."""
         depth = len(self._around(around.names))
         return replace(
             ready,

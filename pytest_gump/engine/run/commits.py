@@ -34,7 +34,7 @@ def commit_after(order: Order, result: AttemptResult, inputs: RunInputs, reposit
 def keep(repository: Repository, run_id: str, key: tuple[str, int], result: AttemptResult, commit: str | None) -> None:
     """Keep the commit of a passed attempt, given by step and number, under its own ref.
 
-    The branch may not hold it: a restart moves the branch back, and a parallel group is merged later.
+    The branch may not contain it: a restart moves the branch back, and a parallel group is merged later.
     """
     if result.passed and result.tree is not None and commit is not None:
         repository.update_ref(commit_ref(run_id, *key), commit)

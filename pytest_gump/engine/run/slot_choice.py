@@ -2,7 +2,8 @@
 
 A parallel member keeps its slot while its steps run, because agent CLIs can resume a conversation only in its original
 folder. A validator has a slot of its own beside that of the attempt that it checks. Other steps use their previous
-slot, or the first free one. An order may also have a side slot: a second worktree, which no other order gets meanwhile.
+slot, or the first free one. An order may also have a side slot: a second worktree that no other order uses at that
+time.
 """
 
 from __future__ import annotations

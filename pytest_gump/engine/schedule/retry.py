@@ -114,9 +114,8 @@ def fits(when: When | None, failure: Failure, attempt: int) -> bool:
 def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_stuck: bool) -> tuple[Decision, str]:
     """Use up the first unused entry that fits. If there is none, restart, repeat the last one, or stop.
 
-    Return the decision, and the reason if it depends on conditions.
-
-    Without progress, `same` entries before it are used up too. If only `same` is left, the step stops.
+    Without progress, `same` entries before it are used up too. If only `same` is left, the step stops. Return the
+    decision, and the reason if it depends on conditions.
     """
     has_skipped = False
     for index, entry in enumerate(policy.strategy[1:], start=1):

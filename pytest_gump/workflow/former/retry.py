@@ -68,9 +68,9 @@ class Retry:
 
     @property
     def is_sticky(self) -> bool:
-        """True if the rules have no form in the language.
+        """True if a `strategy` cannot express the rules.
 
-        It can say that one gate changes the agent, if everything else is the same from attempt 2 on.
+        It can express that one failing gate changes the agent, if all other values stay the same from attempt 2 on.
         """
         failing = self.failing
         others = [rule for rule in self.rules if rule.failing is None]
@@ -130,7 +130,7 @@ class RetryReader:
 
     def _with_values(self, fields: Fields, condition: str) -> Rule | None:
         if condition == _VALIDATE:
-            what = "'validate' in 'retry' is not supported: there, a rule fits if a workflow passes"
+            what = "'validate' in 'retry' is not supported: in Gump 0.0.4, such a rule fits if a workflow passes"
             fields.refuse_key(_VALIDATE, what, "let a rule with 'attempt: N' or 'not: gate.NAME' change the attempt")
             return None
         if "with" in fields:

@@ -106,7 +106,7 @@ class Texts:
                 return f"input name {quoted(name)} {wrong}", f"for literal braces write {{{{{name}}}}}"
             self.inputs[name] = None
             if near := nearest(name, PLAIN_NAMES):
-                what = f"{{{name}}} is no name of Gump 0.0.4, so it is an input of this workflow"
+                what = f"{{{name}}} is not a name of Gump 0.0.4, so it is an input of this workflow"
                 self.problems.note(at(), what, f"did you mean {{{near[0]}}}?")
         return name
 
@@ -138,7 +138,7 @@ class Texts:
         if found.splits > where.splits:
             return f"{{{name}}} names a step of {quoted(found.path[-2])}, which runs once for each task", _TASKS_HINT
         if len(reference) == 1 and not self.outline.is_visible(where.scope, found):
-            self.problems.note(at(), f"{{{name}}} is empty in Gump 0.0.4 here; it has the value of that step")
+            self.problems.note(at(), f"{{{name}}} is empty in Gump 0.0.4; here it has the value of that step")
         path = (*self.outline.reference(where.scope, found), *(inner.replace("/", ".").split(".") if inner else ()))
         return ".".join(("steps", *path, "comment" if state == "comments" else state))
 

@@ -203,6 +203,8 @@ def _validator(  # noqa: PLR0917
 
 def _problems(name: str, steps: Sequence[Step]) -> Iterator[Mistake]:
     """Yield why a workflow cannot check a change."""
+    if " (" in name:
+        yield f"the path of validator {quoted(name)} contains ' ('", "rename it: in labels, options begin with '('"
     if not _ends_with_review(steps):
         yield f"the last step of validator {quoted(name)} is not a review", "end it with a step with 'output: review'"
     for names, step in iter_steps(steps):

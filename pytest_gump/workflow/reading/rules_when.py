@@ -97,7 +97,7 @@ def _branch_of(step: PlacedStep, policy: Policy) -> str:
 
 
 def most_attempts(on_failure: OnFailure) -> int:
-    """Return the number of attempts after which no failure has another one, counted since the step was entered."""
+    """Return the highest number of attempts that a step can have after it was entered."""
     if on_failure.flat is not None:
         return _retries(on_failure.flat, first=2) + 1
     return sum(_retries(policy, first=keys.MAX_ATTEMPTS) for policy in on_failure.policies) + 1
@@ -106,8 +106,8 @@ def most_attempts(on_failure: OnFailure) -> int:
 def _retries(policy: Policy, *, first: int) -> int:
     """Return how many failures the entries of a policy can answer.
 
-    `first` is the number of the attempt before which the first failure can occur: in a branch it is not known, because
-    the other branches have answers of their own.
+    `first` is the number of the attempt that follows the first of these failures. In a branch, it can be any number:
+    the failures before it may have been those of other branches.
     """
     most = policy.retry - 1
     if policy.last is not None and policy.restart_from is None:

@@ -171,8 +171,8 @@ def test_the_text_of_a_prompt_file_is_translated(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{spce}", "{spce} is no name of Gump 0.0.4, so it is an input of this workflow"),
-        ("{deep.output}", "{deep.output} is empty in Gump 0.0.4 here; it has the value of that step"),
+        ("{spce}", "{spce} is not a name of Gump 0.0.4, so it is an input of this workflow"),
+        ("{deep.output}", "{deep.output} is empty in Gump 0.0.4; here it has the value of that step"),
     ],
 )
 def test_a_doubtful_name_has_a_note(text: str, message: str) -> None:

@@ -71,6 +71,14 @@ def test_a_wrong_validator_has_the_expected_message(project: Path, case: Wrong) 
     assert refusal(with_gates(gate), project=project) == case.message.replace("{project}", str(project))
 
 
+def test_the_path_of_a_validator_cannot_look_like_options(project: Path) -> None:
+    (project / ".gump" / "workflows" / "a (b).yaml").write_text(
+        "name: b\nsteps: [{name: j, agent: codex, output: review}]\n"
+    )
+    refused = refusal(with_gates("{validate: ./.gump/workflows/a (b).yaml}"), project=project)
+    assert "contains ' ('\n  hint: rename it: in labels, options begin with '('" in refused
+
+
 def paths(workflow: Workflow) -> list[str]:
     return ["::".join(names) for names, _ in iter_steps(workflow.steps)]
 
