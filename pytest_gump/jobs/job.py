@@ -12,7 +12,7 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
 from pytest_gump.jobs.files import job_sources, project_root, read_spec, refuse_odd_name
 from pytest_gump.jobs.hooks import hook_answers
-from pytest_gump.jobs.overrides import override_workflow, read_inputs
+from pytest_gump.jobs.overrides import check_agents, override_workflow, read_inputs, written_inputs
 from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.system.environment import home
@@ -103,15 +103,19 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
         refuse_odd_name(file, config.rootpath)
         _load_conftests(config, spec)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
+        agent_error = partial(registry.problem, extra=agents, replayed=replay is not None)
+        given = written_inputs(config)
         loaded = load_workflow(
             source.workflow,
             gates=tuple(gates),
-            agents=partial(registry.problem, extra=agents, replayed=replay is not None),
+            agents=agent_error,
             same_cli=partial(registry.same_cli, extra=agents),
             models_of=partial(registry.models_of, extra=agents),
             project=project,
             home=home(),
+            inputs=given,
         )
+        check_agents(loaded.agent_inputs, given, agent_error)
         workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
         inputs = read_inputs(config, workflow)
         yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay, project, settings)

@@ -10,7 +10,7 @@ from pytest_gump.errors import AgentError, ConfigError
 from pytest_gump.workflow.edit import override_agents, pause_after
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import pytest
 
@@ -39,6 +39,23 @@ def override_workflow(
     if not 0 < usd < float("inf"):
         raise ConfigError(f"--gump-max-budget must be an amount in dollars above zero, not {budget!r}")
     return replace(workflow, max_budget=usd)
+
+
+def written_inputs(config: pytest.Config) -> dict[str, str]:
+    """Return the values of `--gump-input`, unchecked."""
+    options = (str(option).partition("=") for option in config.getoption("gump_input"))
+    return {key: value for key, equals, value in options if equals}
+
+
+def check_agents(names: Sequence[str], given: Mapping[str, str], agent_error: Callable[[str], str | None]) -> None:
+    """Check the inputs that are agents.
+
+    Raises:
+        AgentError: `--gump-input` gives one of them an unknown agent.
+    """
+    for name in names:
+        if name in given and (problem := agent_error(given[name])):
+            raise AgentError(f"--gump-input: input '{name}': {problem}")
 
 
 def read_inputs(config: pytest.Config, workflow: Workflow) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pytest_gump.text import quoted
 from pytest_gump.workflow.find import WORKFLOW_SUFFIXES, exists, find_workflow, workflow_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.loaded import Loaded
@@ -24,14 +24,18 @@ Chain = tuple["Found", ...]
 
 
 class CalledWorkflows:
-    def __init__(self, load: Callable[[Found, Chain, bool], Loaded], *, project: Path, home: Path | None) -> None:
+    def __init__(
+        self, load: Callable[[Found, Chain, Mapping[str, str], bool], Loaded], *, project: Path, home: Path | None
+    ) -> None:
         self._load = load
         self._project, self._home = project, home
         self._found: dict[tuple[Path | None, str], Found] = {}
-        self._loaded: dict[tuple[Path | str, bool], Loaded | WorkflowError] = {}
+        self._loaded: dict[tuple[object, ...], Loaded | WorkflowError] = {}
+        self._agents: dict[Path | str, tuple[str, ...]] = {}
+        """The inputs of a file that are agents of its steps."""
 
-    def load(self, name: str, chain: Chain, *, in_foreach: bool) -> Loaded:
-        """Return the workflow that the last file of the chain calls by this name.
+    def load(self, name: str, chain: Chain, given: Mapping[str, str], *, in_foreach: bool) -> Loaded:
+        """Return the workflow that the last file of the chain calls by this name, with these inputs.
 
         Raises:
             ConfigError: There is no such workflow, or it must not be called here.
@@ -39,17 +43,28 @@ class CalledWorkflows:
         """
         found = self._find(name, chain[-1])
         self._refuse_circle(found, chain)
-        key = identity(found), in_foreach
-        if key not in self._loaded:
-            try:
-                self._loaded[key] = self._load(found, chain, in_foreach)
-            except WorkflowError as error:
-                self._loaded[key] = error
-        loaded = self._loaded[key]
+        loaded = self._loaded.get(self._key(found, given, in_foreach=in_foreach))
+        if loaded is None:
+            loaded = self._loaded_with(found, chain, given, in_foreach=in_foreach)
+            self._loaded[self._key(found, given, in_foreach=in_foreach)] = loaded
         if isinstance(loaded, WorkflowError):
             raise loaded
         self._refuse_depth(len(chain) + loaded.depth, (*chain, found))
         return loaded
+
+    def _loaded_with(
+        self, found: Found, chain: Chain, given: Mapping[str, str], *, in_foreach: bool
+    ) -> Loaded | WorkflowError:
+        try:
+            loaded = self._load(found, chain, given, in_foreach)
+        except WorkflowError as error:
+            return error
+        self._agents[identity(found)] = loaded.agent_inputs
+        return loaded
+
+    def _key(self, found: Found, given: Mapping[str, str], *, in_foreach: bool) -> tuple[object, ...]:
+        own = identity(found)
+        return own, in_foreach, *(given.get(name) for name in self._agents.get(own, ()))
 
     def _find(self, name: str, caller: Found) -> Found:
         key = caller.path, name

@@ -218,7 +218,7 @@ class StepKeys(Written):
     name: Name
     """Letters, digits, `_` and `-`; unique among its siblings."""
     agent: Words | None = None
-    """The agent: `claude-opus`, `claude-sonnet`, ...; `{steps.STEP.agent}`: that of an earlier step that passed."""
+    """The agent: `claude-opus`, `claude-sonnet`, ...; `{steps.STEP.agent}`: that of an earlier step; `{INPUT}`."""
     prompt: Prompt | None = None
     """The task: text or a prompt file. `{spec}`, `{item.description}`, `{steps.NAME.output}` are replaced."""
     output: OutputMode = "diff"

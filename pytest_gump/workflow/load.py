@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache, cached_property
 from itertools import chain as joined
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.workflow.dialect import dialect_of
 from pytest_gump.workflow.loaded import Loaded
@@ -20,13 +21,16 @@ from pytest_gump.workflow.reading.rules_templates import check_templates
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from pytest_gump.workflow.called import CalledWorkflows, Chain
     from pytest_gump.workflow.find import Found
     from pytest_gump.workflow.reading.located import PlacedWorkflow
     from pytest_gump.workflow.reading.yaml_nodes import Node
+
+
+NO_INPUTS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ParsedWorkflow(NamedTuple):
@@ -55,6 +59,7 @@ def load_workflow(
     same_cli: Callable[[str, str], bool] | None = None,
     models_of: Callable[[str], str | None] | None = None,
     home: Path | None = None,
+    inputs: Mapping[str, str] = NO_INPUTS,
 ) -> Loaded:
     """Read a workflow and those that it calls, and check every rule of the language.
 
@@ -64,12 +69,13 @@ def load_workflow(
         same_cli: Returns True if two agents run the same CLI, so that each can resume conversations of the other.
         models_of: Returns the family of an agent's models; None if it is not known.
         home: The user's home folder, for the workflows that are called.
+        inputs: Values of inputs, as far as they are known. A step can have an agent from an input only with its value.
 
     Raises:
         WorkflowError: A file has mistakes; the error lists all of them.
     """
     rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli, models_of)
-    return _Loader(project, home, rules).load(workflow, (), in_foreach=False)
+    return _Loader(project, home, rules).load(workflow, (), inputs, in_foreach=False)
 
 
 class _Rules(NamedTuple):
@@ -93,17 +99,19 @@ class _Loader:
 
         return CalledWorkflows(self._load_called, project=self._project, home=self._home)
 
-    def _load_called(self, found: Found, chain: Chain, in_foreach: bool) -> Loaded:  # noqa: FBT001
-        return self.load(found, chain, in_foreach=in_foreach)
+    def _load_called(self, found: Found, chain: Chain, given: Mapping[str, str], in_foreach: bool) -> Loaded:  # noqa: FBT001
+        return self.load(found, chain, given, in_foreach=in_foreach)
 
-    def load(self, workflow: Found | ParsedWorkflow, chain: Chain, *, in_foreach: bool) -> Loaded:
-        """Read a workflow that the files of `chain` call."""
+    def load(
+        self, workflow: Found | ParsedWorkflow, chain: Chain, given: Mapping[str, str], *, in_foreach: bool
+    ) -> Loaded:
+        """Read a workflow that the files of `chain` call, with the inputs in `given`."""
         parsed = workflow if isinstance(workflow, ParsedWorkflow) else parse_workflow(workflow, self._project)
         found, root, problems = parsed.found, parsed.root, parsed.problems
         chain = (*chain, found)
 
-        def load_called(name: str, in_foreach: bool) -> Loaded:  # noqa: FBT001
-            return self._called.load(name, chain, in_foreach=in_foreach)
+        def load_called(name: str, given: Mapping[str, str], in_foreach: bool) -> Loaded:  # noqa: FBT001
+            return self._called.load(name, chain, given, in_foreach=in_foreach)
 
         around = Surroundings(
             problems=problems,
@@ -116,16 +124,18 @@ class _Loader:
             models_of=self._rules.models_of,
             load_called=load_called,
             in_foreach=in_foreach,
+            given=given,
         )
         if root is not None:
             root, around = _present_form(root, around)
         placed = None if root is None else read_workflow(root, around)
+        agent_inputs = () if placed is None else _agent_inputs(placed)
         if placed is not None:
             placed = _with_agents(placed, around)
             _check(placed, around)
         if placed is None or problems.found:
             raise problems.error()
-        return _loaded(placed, parsed, is_called=len(chain) > 1)
+        return _loaded(placed, parsed, is_called=len(chain) > 1)._replace(agent_inputs=agent_inputs)
 
 
 def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) -> Loaded:
@@ -167,12 +177,17 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
     return translation and translation.root, around._replace(is_translated=True)
 
 
+def _agent_inputs(placed: PlacedWorkflow) -> tuple[str, ...]:
+    names = (step.step.agent_of.input for step in placed.walk() if step.step.agent_of is not None)
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 def _with_agents(placed: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
     if all(step.step.agent_of is None for step in placed.walk()):
         return placed
-    from pytest_gump.workflow.reading.rules_agents import fill_agents  # few steps use the agent of another step
+    from pytest_gump.workflow.reading.rules_agents import fill_agents, fill_inputs  # few steps use another agent
 
-    return fill_agents(placed, around)
+    return fill_agents(fill_inputs(placed, around), around)
 
 
 def _check(placed: PlacedWorkflow, around: Surroundings) -> None:

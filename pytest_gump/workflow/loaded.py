@@ -29,6 +29,8 @@ class Loaded(NamedTuple):
     """The name or file under which the workflow was found."""
     depth: int = 0
     """How deep its calls are nested; 0 without calls."""
+    agent_inputs: tuple[str, ...] = ()
+    """The inputs that are agents of its steps. With other values, it is another workflow."""
 
     def location(self, static: str) -> tuple[Path | None, int | None]:
         """Return the file and the line of a step; of a step of a called workflow, those in its own file."""

@@ -267,6 +267,8 @@ class AgentOf(NamedTuple):
     """Reference to an earlier agent step: a name or a path."""
     others: tuple[str, ...] = ()
     """Agents that this step can be escalated to."""
+    input: str = ""
+    """With `agent: "{reviewer}"`, the input, and no step. A run has its value, so its steps have none of these."""
 
 
 @dataclass(frozen=True, slots=True)

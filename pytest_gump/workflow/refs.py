@@ -249,7 +249,7 @@ def iter_own_steps(steps: Iterable[Step], above: tuple[str, ...] = ()) -> Iterat
 
 def templated(step: Step) -> Iterator[tuple[str, str]]:
     """Yield the templates of a step, each as key and text."""
-    if step.agent_of is not None:
+    if step.agent_of is not None and step.agent_of.step:
         yield "agent", f"{{steps.{step.agent_of.step}.agent}}"
     yield "prompt", step.prompt
     for entry in step.context:

@@ -216,3 +216,40 @@ def test_notes_of_a_called_file_are_notes_of_the_workflow(project: Path) -> None
     text = "".join(f"  - {{name: {name}, workflow: ./inner.yaml}}\n" for name in "xy")
     (note,) = load(f"name: flow\nsteps:\n{text}", project=project).notes
     assert note.path == "inner.yaml"
+
+
+JUDGE = """\
+name: judge
+inputs: {who: {default: codex}, what: {}}
+steps:
+  - {name: look, agent: "{who}", output: artifact}
+  - {name: say, agent: "{who}", output: review, prompt: "{what}", session: {reuse: look}}
+"""
+
+
+def test_an_agent_that_is_an_input_is_that_of_the_call(project: Path) -> None:
+    write(project, {".gump/workflows/judge.yaml": JUDGE})
+    calls = (
+        "name: flow\nsteps:\n"
+        "  - {name: one, workflow: judge}\n"
+        "  - {name: two, workflow: judge, with: {who: claude-opus, what: a}}\n"
+        "  - {name: three, workflow: judge, with: {who: claude-opus, what: b}}\n"
+        "  - {name: four, workflow: judge, with: {who: claude-haiku}}\n"
+        "  - name: checked\n    agent: claude-opus\n    gate:\n"
+        "      - {validate: judge, independent: true, with: {who: codex}}\n"
+    )
+    loaded = load(calls, project=project)
+    with pytest.raises(WorkflowError, match="claude-haiku and the author, claude-opus, are Claude models"):
+        load(calls.replace("{who: codex}", "{who: claude-haiku}"), project=project)
+    agents = [step.agent for _, step in iter_steps(loaded.workflow.steps) if step.kind == "agent"]
+    assert agents == [*["codex"] * 2, *["claude-opus"] * 4, *["claude-haiku"] * 2, "claude-opus", *["codex"] * 2]
+    assert loaded.calls["two"] is loaded.calls["three"] is not loaded.calls["four"]
+
+
+def test_an_agent_that_is_an_input_of_the_run_has_its_value(project: Path) -> None:
+    text = JUDGE.replace("default: codex", "required: true")
+    assert [step.first_agents for step in load(text, project=project).workflow.steps] == [()] * 2
+    assert load(text, project=project).agent_inputs == ("who",)
+    found = Found(project / "flow.yaml", "file", "flow", text)
+    given = load_workflow(found, project=project, inputs={"who": "claude-haiku"}).workflow
+    assert [step.first_agents for step in given.steps] == [("claude-haiku",)] * 2

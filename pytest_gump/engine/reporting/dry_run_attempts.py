@@ -41,7 +41,9 @@ def describe_attempts(step: Step) -> Iterator[tuple[str, str]]:
 
 def agent_text(step: Step) -> str:
     """Return the declared agent, or the step whose agent is used."""
-    return f"the agent of {step.agent_of.step}" if step.agent_of is not None else step.agent or ""
+    if step.agent_of is None:
+        return step.agent or ""
+    return f"the agent of {step.agent_of.step}" if step.agent_of.step else f"the agent in input {step.agent_of.input}"
 
 
 def _attempts(step: Step, on_failure: OnFailure, source: FailureSource) -> str:

@@ -10,7 +10,10 @@ from pytest_gump.workflow.former.gates import gate_names, translate_gates
 from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
 from pytest_gump.workflow.former.retry import RetryReader
 from pytest_gump.workflow.former.strategy import to_failure
+from pytest_gump.workflow.former.texts import PLAIN_NAMES
+from pytest_gump.workflow.reading.fields import Fields
 from pytest_gump.workflow.reading.prompt_text import read_prompt_file
+from pytest_gump.workflow.reading.read_step import name_error
 from pytest_gump.workflow.reading.yaml_nodes import ListNode, MapNode, ScalarNode
 
 if TYPE_CHECKING:
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.former.retry import Retry
     from pytest_gump.workflow.former.texts import Texts, Where
     from pytest_gump.workflow.problems import Problems
-    from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.located import WorkflowFile
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
@@ -84,16 +86,20 @@ class AgentStep:
         if node is None:
             block.step.refuse("the step has no agent", "write 'agent: NAME', or 'agent: pass' for gates only")
         elif isinstance(node, ScalarNode) and isinstance(node.value, str) and "{" in node.value:
-            yield Pair("agent", block.key("agent"), self._agent_of_step(node))
+            yield Pair("agent", block.key("agent"), self._templated_agent(node))
         else:
             yield Pair("agent", block.key("agent"), node)
 
-    def _agent_of_step(self, node: ScalarNode) -> ScalarNode:
-        """Translate `{STEP.agent}`. Nothing else can name an agent, because agents are checked before a run starts."""
+    def _templated_agent(self, node: ScalarNode) -> ScalarNode:
+        """Translate `{STEP.agent}` and `{INPUT}`. No other template has a value that is known before a run starts."""
         if re.fullmatch(r"\{[^{}]+\.agent\}", node.text):
             return self._tools.texts.text(node, self._where)
+        name = node.text.removeprefix("{").removesuffix("}")
+        if node.text == f"{{{name}}}" and name not in PLAIN_NAMES and name_error(name) is None:
+            self._tools.texts.agents.add(name)
+            return self._tools.texts.text(node, self._where)
         what = f"'agent' cannot be {quoted(node.text)}"
-        self._problems.add(node.position, what, "write the name of an agent, or {STEP.agent}")
+        self._problems.add(node.position, what, "write the name of an agent, {STEP.agent} or {INPUT}")
         return node
 
     def _output(self) -> Iterator[Pair]:
@@ -138,8 +144,10 @@ class AgentStep:
             yield Pair("context", block.key("context"), node)
 
     def _context_entry(self, node: Node) -> Node:
-        path = node.values.get("file") if isinstance(node, MapNode) else None
-        if not isinstance(node, MapNode) or not isinstance(path, ScalarNode) or not isinstance(path.value, str):
+        if not isinstance(node, MapNode):
+            return node
+        path = Fields(node, ("file", "bash"), self._problems).get("file")
+        if not isinstance(path, ScalarNode) or not isinstance(path.value, str):
             return node
         new = {"file": self._tools.texts.text(path, self._where)}
         return mapping((Pair(key, node.key(key), new.get(key, value)) for key, value in node.values.items()), node)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from pytest_gump.text import quoted
+from pytest_gump.workflow.find import exists
 from pytest_gump.workflow.former.agent_step import AgentStep, translate_hitl
 from pytest_gump.workflow.former.blocks import GET, read_blocks
 from pytest_gump.workflow.former.gates import translate_gates, translate_inputs
@@ -110,7 +112,7 @@ class Steps:
 
     def _call(self, block: Block, where: Where) -> MapNode:
         fields = block.step
-        pairs = [_name(block), Pair("workflow", fields.node.key("workflow"), fields.values["workflow"])]
+        pairs = [_name(block), Pair("workflow", fields.node.key("workflow"), self._called(fields.values["workflow"]))]
         given = fields.get("with")
         if isinstance(given, MapNode):
             inputs = translate_inputs(given, (), self._tools.texts, where)
@@ -139,13 +141,22 @@ class Steps:
         if outline.is_taken(where.scope, name):
             what = f"'get' calls {quoted(written)}, but another step here has the name {quoted(name)}"
             self._problems.add(node.position, what, "rename the step")
-        pairs = [Pair("name", key, scalar(name, node)), Pair("workflow", key, node)]
+        pairs = [Pair("name", key, scalar(name, node)), Pair("workflow", key, self._called(node))]
         inputs = translate_inputs(get.node, ("workflow", *GET), self._tools.texts, where)
         if inputs.values:
             pairs.append(Pair("with", key, inputs))
         call = mapping(pairs, get.node)
         self._tools.decisions.comment(call, f"'get: {{workflow: {written}}}' of step {where.scope[-1]}")
         return [call]
+
+    def _called(self, node: Node) -> Node:
+        """Return the path of a workflow in a folder below `.gump/workflows`; other names are the same here."""
+        around = self._tools.around
+        written = node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
+        path = around.project / ".gump" / "workflows" / f"{written}.yaml"
+        if "/" not in written or around.folder is None or not exists(path):
+            return node
+        return scalar(f"./{os.path.relpath(path, around.folder)}", node)
 
     def _each(self, block: Block, where: Where, retry: Retry | None) -> MapNode:
         fields = block.step

@@ -69,6 +69,8 @@ class Texts:
     problems: Problems
     source: str
     inputs: dict[str, None] = field(default_factory=dict)
+    agents: set[str] = field(default_factory=set)
+    """The inputs that are agents. An agent has no default."""
 
     def text(self, node: ScalarNode, where: Where, file: Templated | None = None) -> ScalarNode:
         """Return the text of a node, or of the prompt file that it names, with today's names."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from pytest_gump.workflow.former.agent_step import Tools
 from pytest_gump.workflow.former.decisions import Decisions
-from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping
+from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
 from pytest_gump.workflow.former.outline import Outline
 from pytest_gump.workflow.former.steps import Steps
 from pytest_gump.workflow.former.texts import Texts
@@ -78,5 +78,6 @@ def _inputs(root: MapNode, texts: Texts) -> Iterator[Pair]:
     if not texts.inputs:
         return
     at = root.key("steps")
-    names = [Pair(name, at, mapping((), at)) for name in texts.inputs]
+    required = [Pair("required", at, scalar(value=True, at=at))]
+    names = [Pair(name, at, mapping(required if name in texts.agents else (), at)) for name in texts.inputs]
     yield Pair("inputs", at, mapping(names, at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from pytest_gump.text import quoted
@@ -10,7 +11,7 @@ from pytest_gump.workflow.refs import part_name
 from pytest_gump.workflow.template import ATTEMPT_NAMES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_gump.workflow.loaded import Loaded
@@ -52,8 +53,8 @@ class Surroundings(NamedTuple):
     """Names of custom gates."""
     agent_error: Callable[[str], str | None]
     same_cli: Callable[[str, str], bool] | None
-    load_called: Callable[[str, bool], Loaded]
-    """Loads a called workflow by its name; True if its steps run once for each plan item.
+    load_called: Callable[[str, Mapping[str, str], bool], Loaded]
+    """Loads a called workflow by its name, with the inputs of the call; True if it runs once for each plan item.
 
     Raises ConfigError if there is no such workflow, and WorkflowError if its file has mistakes.
     """
@@ -61,6 +62,8 @@ class Surroundings(NamedTuple):
     """Returns the family of an agent's models."""
     in_foreach: bool = False
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
+    given: Mapping[str, str] = MappingProxyType({})
+    """Values of the inputs of the file, as written: those of the call or of the command line."""
     is_translated: bool = False
     """True if the file is one of Gump 0.0.4, so that its nodes come from the translation."""
 

@@ -43,7 +43,7 @@ def call_of(
 
     `names` are the names that the inputs may use, besides those of inputs, plan items, steps and the run.
     """
-    loaded = _load(name, at, around)
+    loaded = _load(name, at, _written(given), around)
     if loaded is None:
         return None
     values = dict(_values(given, loaded.workflow, around))
@@ -51,13 +51,21 @@ def call_of(
         hint = input_hint(loaded.workflow.inputs[absent]) or f"add it to 'with': {{{absent}: ...}}"
         where = given.position if isinstance(given, MapNode) else at
         around.problems.add(where, f"workflow {quoted(name)} requires input '{absent}'", hint)
+    for agent in loaded.agent_inputs:
+        if agent in values:
+            around.check_agent(values[agent].text, values[agent])
     texts = tuple(Templated(node.text, node, base=names) for node in values.values())
     return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)
 
 
-def _load(name: str, position: Position, around: Surroundings) -> Loaded | None:
+def _written(given: Node | None) -> dict[str, str]:
+    values = given.values if isinstance(given, MapNode) else {}
+    return {name: value.text for name, value in values.items() if isinstance(value, ScalarNode)}
+
+
+def _load(name: str, position: Position, given: dict[str, str], around: Surroundings) -> Loaded | None:
     try:
-        return around.load_called(name, around.in_foreach)
+        return around.load_called(name, given, around.in_foreach)
     except WorkflowError as error:
         around.problems.include(error.problems)
     except ConfigError as error:

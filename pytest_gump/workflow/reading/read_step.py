@@ -16,7 +16,7 @@ from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import split_state
-from pytest_gump.workflow.template import written_names
+from pytest_gump.workflow.template import BASE_NAMES, written_names
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.read_call import CalledWorkflow
@@ -257,15 +257,18 @@ class _Reader:
         return name
 
     def _agent_of(self) -> AgentOf | None:
-        """Return the step that `agent` refers to; None if it is the name of an agent."""
+        """Return the step or the input that `agent` refers to; None if it is the name of an agent."""
         node = self._fields.get("agent")
         text = node.value if isinstance(node, ScalarNode) else None
         if not isinstance(text, str) or "{" not in text:
             return None
-        names = written_names(text)
-        split = split_state(names[0][0]) if len(names) == 1 and text.strip() == f"{{{names[0][0]}}}" else None
+        names = [name for name, _ in written_names(text)]
+        name = names[0] if len(names) == 1 and text.strip() == f"{{{names[0]}}}" else ""
+        split = split_state(name)
+        if name not in BASE_NAMES and name_error(name) is None:
+            return AgentOf("", input=name)
         if split is None or split[1] != "agent":
-            hint = "write the name of an agent, or exactly '{steps.STEP.agent}'"
+            hint = "write the name of an agent, or exactly '{steps.STEP.agent}' or '{INPUT}'"
             self._fields.refuse_value("agent", f"'agent' cannot be {quoted(text)}", hint)
         return AgentOf(split[0] if split is not None else "")
 

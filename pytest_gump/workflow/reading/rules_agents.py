@@ -1,4 +1,4 @@
-"""Rules for agents: those of another step (`agent: "{steps.converge.agent}"`), and those of independent validators."""
+"""Rules for agents: those of another step (`agent: "{steps.converge.agent}"`), of an input, and of validators."""
 
 from __future__ import annotations
 
@@ -17,15 +17,39 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Mistake
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings
 
-    Agents = dict[tuple[str, ...], tuple[str, AgentOf]]
+    Agents = dict[tuple[str, ...], tuple[str, AgentOf | None]]
     """Declared agent and escalations, by the path of the step that uses them."""
+
+
+def fill_inputs(workflow: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
+    """Give each step whose agent is an input the value of the input, if it is known before the run."""
+    agents: Agents = {}
+    for step in workflow.walk():
+        if step.step.agent_of is not None and (name := step.step.agent_of.input):
+            value = _agent_of_input(name, step, workflow, around)
+            if value is not None:
+                agents[step.names] = value, None
+    return _with(agents, workflow)
+
+
+def _agent_of_input(name: str, step: PlacedStep, workflow: PlacedWorkflow, around: Surroundings) -> str | None:
+    declared = workflow.workflow.inputs.get(name)
+    if declared is None:
+        hint = around.problems.suggest(name, workflow.workflow.inputs, label="inputs") or "declare it in 'inputs'"
+        step.fields.refuse_value("agent", f"'agent' names {quoted(name)}, which is not an input", hint)
+        return None
+    if not declared.required and declared.default is None:
+        what = f"'agent' names input '{name}', which has neither 'required: true' nor a default"
+        step.fields.refuse_value("agent", what, "an agent must be known before the run")
+    if name not in around.given and declared.default is not None and (message := around.agent_error(declared.default)):
+        what, _, hint = message.partition("\n  hint: ")
+        step.fields.refuse_value("agent", f"the default of input '{name}' is not valid: {what}", hint or None)
+    return around.given.get(name, declared.default)
 
 
 def fill_agents(workflow: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
     """Give each step whose agent is that of another step the declared agent and the escalations of that step."""
     using = [step for step in workflow.walk() if step.step.agent_of is not None and step.step.agent_of.step]
-    if not using:
-        return workflow
     index = Index.from_workflow(workflow)
     agents: Agents = {}
     for step in using:
@@ -37,6 +61,12 @@ def fill_agents(workflow: PlacedWorkflow, around: Surroundings) -> PlacedWorkflo
         if not isinstance(target, NotFound) and target.step.agent is not None:
             others = dict.fromkeys(_escalations((target, *index.above(target))))
             agents[step.names] = target.step.agent, AgentOf(ref, tuple(others))
+    return _with(agents, workflow)
+
+
+def _with(agents: Agents, workflow: PlacedWorkflow) -> PlacedWorkflow:
+    if not agents:
+        return workflow
     steps = tuple(_filled(step, agents) for step in workflow.steps)
     return workflow._replace(workflow=replace(workflow.workflow, steps=tuple(step.step for step in steps)), steps=steps)
 

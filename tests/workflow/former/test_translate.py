@@ -125,6 +125,18 @@ def test_calls_become_calls_with_inputs(tmp_path: Path) -> None:
     assert [step.name for step in load(CALLS, project=tmp_path).workflow.steps] == ["look", "notes", "impl"]
 
 
+def test_a_call_of_a_workflow_in_a_folder_becomes_a_path(tmp_path: Path) -> None:
+    folder = tmp_path / ".gump" / "workflows"
+    (folder / "team").mkdir(parents=True)
+    (folder / "team" / "notes.yaml").write_text(RESEARCH)
+    text = CALLS.replace("workflow: research", "workflow: team/notes").replace(
+        "workflow: notes", "workflow: team/notes"
+    )
+    converted = convert(text, tmp_path)
+    assert converted.count("workflow: ./.gump/workflows/team/notes.yaml\n") == 2
+    assert [step.name for step in load(text, project=tmp_path).workflow.steps] == ["look", "notes", "impl"]
+
+
 def test_the_old_name_of_a_call_means_the_same(tmp_path: Path) -> None:
     (tmp_path / "part.yaml").write_text("name: part\nsteps:\n  - {name: check, gate: [test]}\n")
     text = "name: flow\nsteps:\n  - {name: part, workflow: ./part.yaml}\n"
