@@ -238,7 +238,7 @@ def to_look_at(record: RunRecord) -> list[str]:
 def mark_of(attempt: AttemptRecord, marks: Marks) -> str:
     known = {"passed": marks.passed, "approved": marks.passed, "failed": marks.failed, "": marks.failed}
     known |= {"awaiting": marks.running, "judged": marks.arrow}
-    return known.get(attempt.verdict, marks.retried)
+    return marks.failed if attempt.ended_validator else known.get(attempt.verdict, marks.retried)
 
 
 def _cost(result: AttemptResult) -> str:

@@ -128,7 +128,7 @@ class StepReports:
         elif verdict == "judged":
             active.judged[report.nodeid] = _final(report, "call")
         if verdict != "failed" or replanned:
-            category = "" if settled.validated is not None else _CATEGORIES.get(verdict, verdict)
+            category = "" if record.ended_validator else _CATEGORIES.get(verdict, verdict)
             make_setup(report, "retried" if replanned else category)
         self._report.live.ended(in_flight.ticket)
         self._report.attempt_finished(order.run_id, record, result)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
 import pytest
+from pytest_gump.engine.reporting.progress import where
 
 from tests.kits.commands import gump
 
@@ -51,6 +52,7 @@ def test_a_verdict_fails_the_attempt_and_its_comment_is_in_the_next_prompt(valid
     validated.review(f"{PART}::verdict", passes=True, attempt=2)
     result = validated.run("main", "-o", "junit_family=xunit1", "--junitxml=out.xml")
     result.assert_outcomes(passed=4)
+    result.stdout.fnmatch_lines(["→ impl *", "  ✓ look *", "  ✗ verdict *", "⟳ impl *", "*4 passed, 1 retried in *"])
     record = validated.record()
     assert [(attempt.step, attempt.attempt, attempt.verdict) for attempt in record.attempts] == [
         ("impl", 1, "retried"), (f"{PART}::look", 1, "passed"), (f"{PART}::verdict", 1, "again"),
@@ -76,7 +78,9 @@ def test_a_resumed_run_runs_only_the_step_without_a_verdict_again(validated: Gum
     result = validated.run("main")
     result.assert_outcomes(failed=1, passed=1, skipped=1)
     result.stdout.fnmatch_lines(["impl: validator arch gave no verdict: *::verdict: the CLI crashed"])
-    assert validated.record().steps["impl"].outcome == "gate_error"
+    failed = {path: step.outcome for path, step in validated.record().steps.items() if step.status == "failed"}
+    assert failed == {"impl": "gate_error", f"{PART}::verdict": "agent_error"}
+    assert [attempt.step for attempt in where(validated.record())] == ["impl"], "the step that ended the run"
     validated.review(f"{PART}::verdict", passes=True, attempt=2)
     dry = validated.pytester.runpytest_inprocess("--gump-resume", "--gump-dry-run")
     dry.stdout.fnmatch_lines(["→ impl * to check by arch", "→ end * to do"])

@@ -146,6 +146,8 @@ def _settle(record: RunRecord, event: Event) -> None:
     outcome, reason = _end_of(event, whole.path)
     if attempt.verdict in {"passed", "failed"}:
         step.status = attempt.verdict
+    elif attempt.ended_validator:
+        step.status = "failed"
     elif step.status == "awaiting":
         step.status, step.reason, step.ended = "running", "", ""
     if attempt.verdict in {"passed", "failed", "again"}:

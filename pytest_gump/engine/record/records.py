@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.agents.usage import NOTHING, Tokens, Total, Usage, is_unknown
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import VALIDATE, StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -68,6 +68,11 @@ class AttemptRecord:
         """True if it failed and another attempt followed: of the same step, or of another one after a restart."""
         is_group = self.verdict == "again" and self.decided in {"retry", "restart"}
         return is_group or self.verdict in {"retried", "escalated"}
+
+    @property
+    def ended_validator(self) -> bool:
+        """True if it failed in a validator, and no other attempt followed in it: it had no verdict, or no pass."""
+        return self.verdict == "again" and not self.is_retried and VALIDATE in self.step
 
     @property
     def is_repeated(self) -> bool:

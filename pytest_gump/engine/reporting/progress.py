@@ -25,7 +25,7 @@ def where(record: RunRecord) -> list[AttemptRecord]:
     """
     steps = record.steps.values() if record.status in {"failed", "awaiting"} else ()
     ended = (step for step in steps if step.status == record.status and not step.is_question)
-    failed = [step.attempts[-1] for step in ended if step.attempts]
+    failed = [last for step in ended for last in step.attempts[-1:] if not last.ended_validator]
     return _undecided(record) or record.waiting or failed or record.attempts[-1:]
 
 
