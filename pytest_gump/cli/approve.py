@@ -63,7 +63,7 @@ def execute(arguments: argparse.Namespace, out: Out) -> int:
         with closing(now.ledger()) as ledger:
             answer(ledger, question, given)
     for line in lines[1:]:
-        out.line(line)
+        out.text(line)
     done = "approved" if given.approved else "rejected"
     out.line(f"{out.marks.passed} {done} {question.about} at {question.commit[:10]} as {given.by}", "green")
     out.line(f"{out.marks.arrow} pytest --gump-resume={now.id}  continues the run")

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 MOST_FAILED = 10
 """Limit of steps that a summary lists."""
-_WITHOUT_FAILURE = {"passed", "skipped", "running"}
+_WITHOUT_FAILURE = {"passed", "skipped", "running", "awaiting"}
+_WITHOUT_DIFF: Final = {"plan", "review", "artifact"}
+"""Modes of steps whose result is not a change of files."""
 
 
 class Columns(NamedTuple):
@@ -174,13 +176,15 @@ def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
 
     `several` is the run's id after a space if the session had several runs, otherwise empty.
     """
-    waiting = [shlex.quote(question.about) for question in record.open_questions]
+    waiting = [question.about for question in record.open_questions]
     resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
     commands = []
     for step in waiting[:MOST_FAILED]:
-        which = f" {step}" if waiting[1:] else ""
+        quoted = shlex.quote(step)
+        which = f" {quoted}" if waiting[1:] else ""
+        show = "log" if record.steps[step].mode in _WITHOUT_DIFF else "diff"
         commands += [
-            (f"gump diff{several} {step}", "what to approve"),
+            (f"gump {show}{several} {quoted}", "what to approve"),
             (f"gump approve{several}{which}", 'approve it, or add --reject "why"'),
         ]
     return [*commands, (resume, "then continue the run")]
@@ -201,23 +205,28 @@ def command_lines(commands: Sequence[tuple[str, str]], marks: Marks) -> list[str
 
 def failed_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
     """Lines of steps that neither passed nor were skipped, each with its outcome."""
-    steps = record.steps.values()
-    failed = [step for step in steps if step.outcome not in _WITHOUT_FAILURE and not step.is_question]
+    failed = [step for step in record.steps.values() if step.outcome not in _WITHOUT_FAILURE]
+    return _end_lines(failed, marks.failed, columns)
+
+
+def waiting_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:
+    """Lines of steps that wait for a person."""
+    waiting = [step for step in record.steps.values() if step.outcome == "awaiting" and not step.is_question]
+    return _end_lines(waiting, marks.running, columns)
+
+
+def _end_lines(steps: Sequence[StepRecord], mark: str, columns: int) -> list[str]:
     lines = [
-        fit(f"{_end_mark(step, marks)} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
-        for step in failed[:MOST_FAILED]
+        fit(f"{mark} {step.path}: {step.outcome}{f': {step.reason}' if step.reason else ''}", columns)
+        for step in steps[:MOST_FAILED]
     ]
-    rest = len(failed) - MOST_FAILED
+    rest = len(steps) - MOST_FAILED
     return [*lines, f"and {plural(rest, 'more step')}"] if rest > 0 else lines
 
 
 def validator_gates(result: AttemptResult) -> list[GateResult]:
     """Return what the validators found in an attempt."""
     return [gate for gate in result.gates if gate.name.startswith(f"{VALIDATE}:")]
-
-
-def _end_mark(step: StepRecord, marks: Marks) -> str:
-    return marks.running if step.status == "awaiting" else marks.failed
 
 
 def named_lines(result: AttemptResult) -> list[str]:

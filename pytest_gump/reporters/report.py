@@ -33,6 +33,7 @@ from pytest_gump.reporters.lines import (
     step_line,
     to_look_at,
     validator_gates,
+    waiting_lines,
 )
 from pytest_gump.reporters.live import Live
 from pytest_gump.reporters.screen import Screen
@@ -278,6 +279,8 @@ class Report:
                 terminalreporter.write_line(clean_text(record.reason))
             for line in failed_lines(record, self._marks, self.columns):
                 terminalreporter.write_line(clean_text(line), red=True)
+            for line in waiting_lines(record, self._marks, self.columns):
+                terminalreporter.write_line(clean_text(line), yellow=True)
             for line in (*reservation_lines(record, self._marks, self.columns), *to_look_at(record)):
                 terminalreporter.write_line(clean_text(line), yellow=True)
             for line in notices(record):

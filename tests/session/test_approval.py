@@ -250,7 +250,8 @@ def test_a_plan_and_a_group_are_approved(project: GumpProject) -> None:
     for name in ("a", "b"):
         project.answer(f"build::impl[{name}]", writes={f"{name}.py": "x = 1\n"})
     project.run("planned")
-    assert gump("approve", "split", "--by", "Ada").returncode == 0
+    assert "\n  - a: do a\n  - b: do b\n" in gump("log", "split").stdout
+    assert gump("approve", "split", "--by", "Ada").stdout.startswith("- a: do a\n- b: do b\n")
     assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
     assert project.record().steps["build::gate"].outcome == "awaiting"
     assert gump("approve", "build::gate", "--by", "Ada").returncode == 0

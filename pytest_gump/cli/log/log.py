@@ -9,6 +9,7 @@ from pytest_gump.cli.command import add_command
 from pytest_gump.cli.log.follow import files_of_running, follow, mask_secrets, running_attempt
 from pytest_gump.cli.log.stream import read_stream
 from pytest_gump.cli.runs import find, find_attempt, find_step
+from pytest_gump.engine.reporting.approval_text import handed_over
 from pytest_gump.errors import ConfigError, GumpError
 from pytest_gump.system.processes.output import bounded_output
 from pytest_gump.units import format_duration
@@ -133,7 +134,8 @@ def _attempt_title(attempt: AttemptRecord, count: int, out: Out) -> None:
 def _title(attempt: AttemptRecord, count: int, outcome: str, out: Out) -> None:
     colour = "green" if attempt.verdict == "passed" else "red" if attempt.usage is not None else "bold"
     total = f" of {count}" if count > 1 else ""
-    who = f"{attempt.agent}, {attempt.mode}" if attempt.agent else "gates only"
+    without_agent = "approval" if attempt.mode == "approve" else "gates only"
+    who = f"{attempt.agent}, {attempt.mode}" if attempt.agent else without_agent
     out.line(f"{attempt.step} attempt {attempt.attempt}{total}, {who}: {outcome}", colour)
 
 
@@ -158,6 +160,9 @@ def _attempt(attempt: AttemptRecord, count: int, run: StoredRun, out: Out, *, pr
             _work(attempt, folder, out, clean)
         _file(folder / "stderr.txt", "stderr", out, clean)
     if result is not None:
+        if lines := [*handed_over(result)]:
+            out.heading("result")
+            out.text("\n".join(lines), indent="  ")
         _gates(result, folder, out)
         _files(result, out)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.engine.record.approvals import Question
     from pytest_gump.engine.record.records import RunRecord
+    from pytest_gump.order import AttemptResult
     from pytest_gump.system.git.changes import ChangedFile
     from pytest_gump.system.git.repository import Repository
 
@@ -30,7 +31,7 @@ def describe_question(question: Question, record: RunRecord, repository: Reposit
         WorktreeError: git can no longer compare the commits.
     """
     changed = repository.changed(question.base, question.commit)
-    lines = [f"{question.about} waits for approval of {question.commit[:10]}"]
+    lines = [f"{question.about} waits for approval of {question.commit[:10]}", *_handed_over(question, record)]
     if "diff" in question.show:
         lines += _files(changed)
     if "changed_config" in question.show and (read := gate_config(file.path for file in changed)):
@@ -43,7 +44,7 @@ def describe_question(question: Question, record: RunRecord, repository: Reposit
 def diff_lines(question: Question, repository: Repository) -> list[str]:
     """Return the start of the diff to approve."""
     lines = visible_diff(repository, question.base, question.commit)
-    shown, rest = [*islice(lines, MOST_LINES)], sum(1 for _ in lines)
+    shown, rest = [*islice(lines, MOST_LINES)] or ["no changed files"], sum(1 for _ in lines)
     return [*shown, f"... {plural(rest, 'more line')}: gump diff shows all of them ..."] if rest else shown
 
 
@@ -60,6 +61,24 @@ def person(repository: Repository) -> str:
     """Return the user's name and email from git; empty if git has none."""
     identity = repository.identity()
     return "" if identity is None else identity.author.rpartition(">")[0] + ">"
+
+
+def _handed_over(question: Question, record: RunRecord) -> Iterator[str]:
+    step = record.steps.get(question.about)
+    attempt = None if step is None else step.newest_valid
+    if attempt is not None and attempt.result is not None:
+        yield from handed_over(attempt.result)
+
+
+def handed_over(result: AttemptResult) -> Iterator[str]:
+    """Yield lines with the plan, the verdict or the text of an attempt."""
+    for item in result.plan or ():
+        files = f" ({listed(item.files)})" if item.files else ""
+        yield visible(f"- {item.name}{files}: {item.description}".removesuffix(": "))
+    if result.verdict is not None:
+        yield visible(f"{'pass' if result.verdict.passed else 'no pass'}: {result.verdict.comment}")
+    if result.artifact is not None:
+        yield visible(result.artifact)
 
 
 def _files(changed: Sequence[ChangedFile]) -> Iterator[str]:

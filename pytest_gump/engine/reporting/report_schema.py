@@ -262,7 +262,7 @@ APPROVAL: Final = Shape(
     "Approval",
     "The answer of a person about an attempt that needed an approval.",
     step=(str, "Address of its step."),
-    number=(int, "Number of the attempt in the run."),
+    number=(int, "Number of the attempt in the run, or in the one whose results are reused."),
     commit=(str, "Commit with the files."),
     approved=(bool, "False if the person rejected them."),
     text=(str, "Reason of a rejection."),
