@@ -57,7 +57,7 @@ class PreparedJob:
         inputs = RunInputs(
             run_id=run_id,
             workflow=job.workflow,
-            workflow_text=job.loaded.text,
+            workflow_texts=job.loaded.copies(),
             spec_name=job.spec.name if spec_name.startswith("..") else spec_name,
             spec_bytes=job.spec_bytes,
             base=base.commit,

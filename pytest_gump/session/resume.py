@@ -85,7 +85,7 @@ def resume(context: RunContext, previous: PreviousRun, owned: ExitStack, options
         run.resume(stored.events, recovered, replayed, options=options, **this_process())
         remove_scratch(tools)
         run_scratch(tools)
-        folder.keep_versions(workflow=prepared.inputs.workflow_text, spec=prepared.inputs.spec_bytes)
+        folder.keep_versions(prepared.inputs.copies)
     except OSError as error:
         raise RunError(f"cannot write {error.filename}: {error.strerror}") from error
     return run

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from pytest_gump.errors import Problem
@@ -40,3 +41,23 @@ class Loaded(NamedTuple):
             if called is not None:
                 return called.location("::".join(names[depth:]))
         return self.path, self.lines.get(static)
+
+    def copies(self) -> dict[str, str]:
+        """Return the texts of this and all called workflows, by the names of their copies in a run's folder."""
+        files: set[Path | str] = set()
+        copies: dict[str, str] = {}
+        waiting = [self]
+        for loaded in waiting:
+            file = loaded.path or loaded.name
+            if file not in files:
+                files.add(file)
+                stem = "workflow" if loaded is self else f"called-{loaded.name.replace('/', '-')}"
+                name = next(name for name in _numbered(stem) if name not in copies)
+                copies[name] = loaded.text
+                waiting += {id(called): called for called in loaded.calls.values()}.values()
+        return copies
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield f"{stem}.yaml"
+    yield from (f"{stem}-{number}.yaml" for number in count(2))

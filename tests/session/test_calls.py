@@ -192,6 +192,8 @@ def test_an_edited_called_workflow_is_run_again_on_resume(called: GumpProject) -
         ["* look * reused", "* review::look * re-run: prompt changed", "* review::correctness * re-run: it follows*"]
     )
     assert called.record().status == "passed"
+    copies = [(called.folders()[0].path / f"called-review{version}.yaml").read_text() for version in (".1", "")]
+    assert ["Look well" in copy for copy in copies] == [False, True]
 
 
 @pytest.mark.parametrize("value", ["many", "1.5"])

@@ -210,6 +210,20 @@ def test_setup_and_blast_radius_of_a_call(project: Path) -> None:
     assert [step.call and step.call.blast_radius for step in workflow.steps] == ["off", "warn"]
 
 
+def test_all_files_are_copied_once_under_names_of_their_own(project: Path) -> None:
+    inner = "name: inner\nsteps:\n  - {name: b, workflow: review, with: {change: x}}\n"
+    write(project, {"inner.yaml": inner, "parts/review.yaml": FLOW})
+    names = ("./inner.yaml", "parts/review.yaml", "inner.yaml")
+    calls = "".join(f"  - {{name: s{number}, workflow: {name}}}\n" for number, name in enumerate(names))
+    text = f"name: flow\nsteps:\n{calls}"
+    assert load(text, project=project).copies() == {
+        "workflow.yaml": text,
+        "called-inner.yaml": inner,
+        "called-review.yaml": FLOW,
+        "called-review-2.yaml": REVIEW,
+    }
+
+
 def test_notes_of_a_called_file_are_notes_of_the_workflow(project: Path) -> None:
     policy = 'on_failure: {retry: 1, strategy: [same, "escalate: codex"]}'
     write(project, {"inner.yaml": f"name: inner\nsteps:\n  - {{name: b, agent: codex, gate: [test], {policy}}}\n"})

@@ -40,7 +40,7 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
     except WorktreeError:
         return  # reported by the check of the repository
     slots = Slots.default_root(repository, names.settings.worktrees)
-    inputs = RunInputs("doctor", workflow, "", "", b"", base, tuple(commands.items()), names.settings, str, {})
+    inputs = RunInputs("doctor", workflow, {}, "", b"", base, tuple(commands.items()), names.settings, str, {})
     with temporary_slot(repository, slots) as slot:
         order = preflight_order(inputs, lambda: slot.name)
         if order is None:

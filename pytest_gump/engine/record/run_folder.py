@@ -23,7 +23,7 @@ from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 RUNS = Path(".gump") / "runs"
 NAMED = 3
@@ -117,18 +117,14 @@ class RunFolder:
         except RunError:
             return False
 
-    def write_header(self, header: dict[str, Any], *, workflow: str, spec: bytes) -> None:
-        """Write the header, the workflow and the spec of the run.
+    def write_header(self, header: dict[str, Any], copies: Mapping[str, bytes]) -> None:
+        """Write the header of the run, and copies of its spec and its workflows, by file name.
 
         Raises:
             RunError: A file cannot be written, for example on a full disk.
         """
         text = json.dumps(header, indent=2, ensure_ascii=False) + "\n"
-        contents = {
-            "workflow.yaml": workflow.encode(),
-            "spec.md": spec,
-            "run.json": text.encode("utf-8", "surrogateescape"),
-        }
+        contents = {**copies, "run.json": text.encode("utf-8", "surrogateescape")}
         try:
             for name, content in contents.items():
                 Directory.open(self.path).write(name, content)
@@ -158,14 +154,14 @@ class RunFolder:
                     path.rename(path.with_name(f"{name}.{os.urandom(4).hex()}"))
                 Directory.open(self.path).write(name, content)
 
-    def keep_versions(self, *, workflow: str, spec: bytes) -> None:
-        """Write the new workflow and spec, and keep them in memory for `restore`.
+    def keep_versions(self, copies: Mapping[str, bytes]) -> None:
+        """Write new copies of the spec and the workflows, and keep them in memory for `restore`.
 
         Earlier versions are kept as `workflow.1.yaml`, `spec.1.md` and so on.
         """
         header = self.path / "run.json"
         self._written = {header.name: header.read_bytes()} if header.is_file() else {}
-        for name, content in (("workflow.yaml", workflow.encode()), ("spec.md", spec)):
+        for name, content in copies.items():
             path = self.path / name
             self._written[name] = content
             if path.is_file() and path.read_bytes() == content:

@@ -48,7 +48,8 @@ class RunInputs:
     run_id: str
     workflow: Workflow
     """After the overrides of the command line."""
-    workflow_text: str
+    workflow_texts: Mapping[str, str]
+    """Texts of the workflow and of all that it calls, by the names of their copies in the run's folder."""
     spec_name: str
     spec_bytes: bytes
     base: str
@@ -69,6 +70,11 @@ class RunInputs:
     def setup(self) -> tuple[str, ...]:
         """The commands that prepare a worktree: those of the project, then those of the workflow."""
         return (*self.settings.setup, *self.workflow.setup)
+
+    @property
+    def copies(self) -> dict[str, bytes]:
+        """The copies of the spec and the workflows in the run's folder, by file name."""
+        return {**{name: text.encode() for name, text in self.workflow_texts.items()}, "spec.md": self.spec_bytes}
 
     @property
     def spec_text(self) -> str:

@@ -94,7 +94,7 @@ class Run:
     def start(self, *, header: dict[str, Any], pid: int, pid_created: float, origin: str | None = None) -> None:
         """Write the header and the first event, and create the run's branch at its base."""
         inputs = self.inputs
-        self.folder.write_header({"format": FORMAT, **header}, workflow=inputs.workflow_text, spec=inputs.spec_bytes)
+        self.folder.write_header({"format": FORMAT, **header}, inputs.copies)
         self._branch = ResultBranch.begin(self._repository, inputs.run_id, inputs.base)
         self._append_start(pid=pid, pid_created=pid_created, origin=origin)
 

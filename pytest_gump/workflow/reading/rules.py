@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.text import quoted
@@ -59,11 +60,24 @@ class Index(NamedTuple):
         try:
             return self.outline.resolve(step.names, ref)
         except UnknownStepError:
+            unread = self._unread_call(step, ref)
+            if unread is not None:
+                return unread
             hint = around.problems.suggest(ref, self.outline.by_name, label="steps")
             return NotFound(f"names {quoted(ref)}, which does not exist", hint)
         except AmbiguousStepError as error:
             hint = f"write the qualified name: {' or '.join(error.candidates[:5])}"
             return NotFound(f"names {quoted(ref)}, which is ambiguous", hint)
+
+    def _unread_call(self, step: PlacedStep, ref: str) -> tuple[str, ...] | None:
+        """Return the path of the call that a reference leads into if its workflow has mistakes, which are reported."""
+        parts = ref.replace("::", ".").split(".")
+        for count in range(len(parts) - 1, 0, -1):
+            with suppress(LookupError):
+                path = self.outline.resolve(step.names, ".".join(parts[:count]))
+                if path in self.steps and self.steps[path].kind == "call" and self.steps[path].called is None:
+                    return path
+        return None
 
     def foreach_around(self, step: PlacedStep) -> PlacedStep | None:
         """Return the innermost enclosing group that has `foreach`."""

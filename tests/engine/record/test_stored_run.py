@@ -26,7 +26,7 @@ DEAD: dict[str, Any] = {"pid": 99999999, "pid_created": 1.0}
 def folder(tmp_path: Path) -> RunFolder:
     """A run with a header and an empty ledger."""
     made = RunFolder.create(tmp_path, "20261122-061512-tdd-7f3a0c")
-    made.write_header({"format": 1}, workflow="name: tdd\n", spec=b"# Spec\n")
+    made.write_header({"format": 1}, {"workflow.yaml": b"name: tdd\n", "spec.md": b"# Spec\n"})
     made.ledger.touch()
     return made
 

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+COPIES: Final = {"workflow.yaml": b"name: tdd\n", "spec.md": b"# Spec\n"}
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> RunFolder:
     folder = RunFolder.create(tmp_path, "20261122-061512-tdd-7f3a0c")
-    folder.write_header({"format": 1}, workflow="name: tdd\n", spec=b"# Spec\n")
+    folder.write_header({"format": 1}, COPIES)
     return folder
 
 
@@ -138,7 +140,7 @@ def test_restored_ledger_has_the_events_of_earlier_sessions(folder: RunFolder) -
     first = Journal(folder, lambda: 1.0)
     first.append("one")
     first.close()
-    folder.keep_versions(workflow="name: tdd\n", spec=b"# Spec\n")
+    folder.keep_versions(COPIES)
     second = Journal(folder, lambda: 2.0)
     folder_removed(folder)
     second.append("two")

@@ -179,7 +179,7 @@ def ready(agent: str | None = "claude-x") -> Ready:
     return Ready(StepPath(("a",)), Step("a"), 3, agent, "diff", "base", "base")
 
 
-INPUTS = RunInputs("r1", Workflow("w", ()), "", "s", b"", "base", (), Settings(), lambda name: f"cli of {name}", {})
+INPUTS = RunInputs("r1", Workflow("w", ()), {}, "s", b"", "base", (), Settings(), lambda name: f"cli of {name}", {})
 
 
 @pytest.mark.parametrize(("stated", "resets_at"), [(0, None), (NOW + 600, NOW + 600), (NOW + 1e9, None)])
