@@ -49,7 +49,7 @@ Duration = Annotated[str, _text(r"^(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?$", "90s", 
 Age = Annotated[str, _text(r"^([1-9]\d{0,2}[dw]|(?=.)(\d+h)?(\d+m)?(\d+(\.\d+)?s)?)$", "3d", "1w", "12h")]
 NOT_EMPTY = Rule({"minItems": 1})
 SessionWord = Literal["fresh", "reuse", "reuse-on-retry"]
-GateArgument: TypeAlias = str | float
+GateArgument: TypeAlias = str | float | bool
 InputValue: TypeAlias = str | float | bool
 GateWithArgument = Annotated[dict[str, GateArgument | None], Rule({"minProperties": 1, "maxProperties": 1})]
 

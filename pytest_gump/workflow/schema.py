@@ -13,7 +13,8 @@ from pydantic import ConfigDict, TypeAdapter, with_config
 from pydantic.json_schema import GenerateJsonSchema
 
 from pytest_gump.workflow.find import builtin_folder
-from pytest_gump.workflow.keys import WorkflowKeys, Written, key_of
+from pytest_gump.workflow.keys import StepKeys, WorkflowKeys, Written, key_of
+from pytest_gump.workflow.reading.original import RECIPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,14 +30,11 @@ _STRICT: Final = ConfigDict(extra="forbid", use_attribute_docstrings=True, alias
 class _Generator(GenerateJsonSchema):
     """Gives optional keys the schema of their value, because `null` is not the same as an absent key."""
 
-    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])
-
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        inner = super().default_schema(schema)
-        if schema.get("default") is None:
-            inner.pop("default", None)
-        return inner
+        value = schema["schema"]
+        if schema.get("default") is None and value["type"] == "nullable":
+            return self.generate_inner(value["schema"])
+        return super().default_schema(schema)
 
 
 def json_schema(
@@ -47,13 +45,19 @@ def json_schema(
     Args:
         agents: Names that editors propose for an agent. Other names are also valid: `CLI:MODEL`.
         gates: Names that editors propose for a gate. Other names are also valid.
-        workflows: Names that editors propose for a call. Files are also valid.
+        workflows: Names that editors propose for a call or a validator. Files are also valid.
     """
     for keys in Written.__subclasses__():
         with_config(_STRICT)(dataclass(init=False, eq=False, repr=False)(keys))
     schema = TypeAdapter(WorkflowKeys).json_schema(schema_generator=_Generator)
     whole = {"$schema": GenerateJsonSchema.schema_dialect, **_without_titles(schema)}
-    named: dict[str, Any] = _with_names(whole, {"agent": agents, "gate": gates, "workflow": workflows})
+    step = whole["$defs"][StepKeys.__name__]["properties"]
+    step[RECIPE] = {**step["workflow"], "description": "The old name of `workflow`.", "deprecated": True}
+    names = {"agent": agents, "escalate": agents, "replan": agents, "gate": gates}
+    names |= {"workflow": workflows, RECIPE: workflows, "validate": workflows}
+    if agents:
+        names["strategy"] = ["same", *(f"escalate: {agent}" for agent in agents)]
+    named: dict[str, Any] = _with_names(whole, names)
     return named
 
 

@@ -86,5 +86,36 @@ def test_the_schema_describes_calls_and_inputs() -> None:
     assert mistakes({"name": "flow", "inputs": {"x": {"type": "list"}}, "steps": [step]})
 
 
+def test_the_schema_accepts_the_short_forms() -> None:
+    gates = [{"compile": None}, {"bash": True}, "test"]
+    strategy = [{"same": None}, {"same": None, "session": "fresh"}]
+    steps = [
+        {"name": "a", "agent": "codex", "gate": gates, "on_failure": {"retry": 2, "strategy": strategy}},
+        {"name": "b", "recipe": "./part.yaml"},
+    ]
+    assert mistakes({"name": "flow", "inputs": {"plain": None}, "steps": steps}) == []
+    assert mistakes({"name": "flow", "inputs": None, "steps": steps})
+    assert mistakes({"name": "flow", "steps": [{"name": "a", "gate": None}]})
+
+
+def test_the_schema_proposes_names_wherever_they_are_written() -> None:
+    made = schema.json_schema(agents=("fast",), gates=("no_todo",), workflows=("acme/tdd",))
+    parts = made["$defs"]
+    step, policy = parts["StepKeys"]["properties"], parts["PolicyKeys"]["properties"]
+    for part in (step["agent"], parts["Escalate"]["properties"]["escalate"], parts["Replan"]["properties"]["replan"]):
+        assert part["anyOf"][0] == {"enum": ["fast"]}
+    for part in (
+        step["workflow"],
+        step["recipe"],
+        *(parts[name]["properties"]["validate"] for name in ("ValidateKeys", "WhenKeys")),
+    ):
+        assert part["anyOf"][0] == {"enum": ["acme/tdd"]}
+    assert policy["strategy"]["items"]["anyOf"][0]["anyOf"][0] == {"enum": ["same", "escalate: fast"]}
+    Draft202012Validator.check_schema(made)
+    named = {"retry": 2, "strategy": ["same: 2", "escalate: other", {"replan": "other"}]}
+    step = {"name": "a", "agent": "other", "gate": ["x", {"validate": "./y.yaml"}], "on_failure": named}
+    assert [*Draft202012Validator(made).iter_errors({"name": "flow", "steps": [step]})] == []
+
+
 def test_the_schema_is_written_for_editors(tmp_path: Path) -> None:
     assert schema.write(tmp_path).read_text(encoding="utf-8") == schema.text()
