@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 
 NO_INPUTS: Final[Mapping[str, str]] = MappingProxyType({})
+MAX_STEPS: Final = 100_000
+"""Most steps of a workflow with those of all its calls. Pytest collects as many in about twenty seconds."""
 
 
 class ParsedWorkflow(NamedTuple):
@@ -163,6 +165,7 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         calls,
         found.name,
         max((1 + each.depth for each in called), default=0),
+        size=_count(placed),
     )
 
 
@@ -204,3 +207,14 @@ def _check(placed: PlacedWorkflow, around: Surroundings) -> None:
 
         check_independence(placed, around)
     check_reach(placed, around)
+    if (count := _count(placed)) > MAX_STEPS:
+        what = f"the workflow has {count:,} steps with those of its calls, and at most {MAX_STEPS:,} are allowed"
+        placed.fields.refuse_value("steps", what, "a call runs all steps of the called workflow again")
+
+
+def _count(placed: PlacedWorkflow) -> int:
+    """Return the number of steps, including those of called workflows and validators."""
+    steps = [*placed.walk()]
+    called = [step.called for step in steps if step.called is not None]
+    called += (validator.loaded for step in steps for validator in step.validators)
+    return len(steps) + sum(loaded.size for loaded in called)

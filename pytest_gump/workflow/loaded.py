@@ -32,6 +32,8 @@ class Loaded(NamedTuple):
     """How deep its calls are nested; 0 without calls."""
     agent_inputs: tuple[str, ...] = ()
     """The inputs that are agents of its steps. With other values, it is another workflow."""
+    size: int = 0
+    """Number of steps, including those of calls and validators."""
 
     def location(self, static: str) -> tuple[Path | None, int | None]:
         """Return the file and the line of a step; of a step of a called workflow, those in its own file."""

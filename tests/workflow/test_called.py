@@ -134,6 +134,18 @@ def test_a_call_of_a_file_with_deep_calls_is_refused_where_it_is_too_deep(projec
     )
 
 
+def test_a_workflow_with_more_steps_than_can_be_collected_is_refused(project: Path) -> None:
+    for number in range(7):
+        called = f"workflow: ./c{number + 1}.yaml" if number < 6 else "gate: [test]"
+        steps = "".join(f"  - {{name: s{each}, {called}}}\n" for each in range(10))
+        write(project, {f"c{number}.yaml": f"name: c{number}\nsteps:\n{steps}"})
+    assert load_workflow(workflow_file(project / "c3.yaml"), project=project).size == 11_110
+    assert refusal(project / "c0.yaml", project).splitlines()[:2] == [
+        "c2.yaml:3:3: the workflow has 111,110 steps with those of its calls, and at most 100,000 are allowed",
+        "  hint: a call runs all steps of the called workflow again",
+    ]
+
+
 CALLS = st.lists(st.lists(st.integers(0, 12), max_size=3), min_size=1, max_size=13)
 """For each file, the files that it calls. Numbers above the last file stand for gate-only steps."""
 

@@ -47,14 +47,14 @@ def describe(
         source: Origin of the workflow (`project`, `user`, `built-in`, `file`).
         commands: Gate commands by kind; a missing kind was neither set nor detected.
         location: Returns file and line of a step by its static path.
-        inputs: Values of the workflow's inputs.
+        inputs: Values of the workflow's inputs that have one.
         columns: Width at which lines are wrapped; commands are never wrapped.
     """
     view = _View(workflow, commands, location, CallScope(workflow, inputs or {}), columns)
     text = [f"{workflow.name} on {spec_name} ({source} workflow)"]
     if workflow.description:
         text += view.wrapped(workflow.description, "  ")
-    text += view.block(list(_run_rows(workflow)), indent=2)
+    text += view.block(list(_run_rows(workflow, inputs or {})), indent=2)
     for path, step in iter_steps(workflow.steps):
         text += ["", *view.step(path, step)]
     return text
@@ -268,12 +268,10 @@ def _limits(limited: Workflow | Call) -> Iterator[str]:
         yield format_duration(limited.max_time)
 
 
-def _run_rows(workflow: Workflow) -> Iterator[tuple[str, str]]:
+def _run_rows(workflow: Workflow, inputs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     limits = list(_limits(workflow))
     yield "budget", f"{', '.join(limits)} for the whole run" if limits else "none"
     yield "blast radius", workflow.blast_radius
     for number, command in enumerate(workflow.setup):
         yield "" if number else "setup", command
-    for number, (name, declared) in enumerate(workflow.inputs.items()):
-        value = "required" if declared.default is None else f"default {declared.default!r}"
-        yield "" if number else "inputs", f"{name}: {value if declared.required or declared.default else 'optional'}"
+    yield from _input_rows({name: inputs.get(name, "") for name in workflow.inputs})

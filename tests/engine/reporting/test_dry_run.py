@@ -242,6 +242,7 @@ def test_called_steps_are_indented_with_the_inputs_filled_in(tmp_path: Path) -> 
         loaded.workflow, source="file", spec_name="s.md", commands={}, location=loaded.location,
         inputs={"strictness": "high"},
     )  # fmt: skip
+    assert "  inputs        strictness: high" in rows
     assert rows[rows.index("a           call of ./inner.yaml, its steps in order  line 5") :] == [
         "a           call of ./inner.yaml, its steps in order  line 5",
         "    inputs  level: high",
