@@ -62,7 +62,7 @@ def test_a_verdict_fails_the_attempt_and_its_comment_is_in_the_next_prompt(valid
     assert "Look at errors: diff --git" in validated.prompt(f"{PART}::look")
     assert "+first = 1" in validated.prompt(f"{PART}::look")
     assert "Judge this: look 1" in validated.prompt(f"{PART}::verdict")
-    assert "Use the\nsecond name." in validated.prompt("impl", 2)
+    assert "### Comment of `arch`\n\n```\nUse the\nsecond name.\n```\n" in validated.prompt("impl", 2)
     failed = record.attempts[0].result
     assert failed is not None
     assert (failed.outcome, [gate.status for gate in failed.gates]) == ("review_failed", ["passed", "failed"])

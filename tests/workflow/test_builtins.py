@@ -79,6 +79,7 @@ def test_the_change_of_a_step_is_marked_as_a_diff(found: Found) -> None:
     steps = dict(iter_steps(load(found).workflow.steps))
     for step in steps.values():
         outside = re.sub(r"```diff\n.*?\n```", "", step.prompt or "", flags=re.DOTALL)
+        assert "{diff}" not in outside
         names = [name.split(".")[-1] for name in re.findall(r"\{steps\.([\w.]+)\.output\}", outside)]
         assert not [other.name for other in steps.values() if other.name in names and other.output == "diff"]
 

@@ -10,6 +10,7 @@ from pytest_gump.order import Outcome
 from pytest_gump.system.secrets import MASKED_NOTE
 from pytest_gump.text import bounded_text
 from pytest_gump.units import plural
+from pytest_gump.workflow.model import validator_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,7 +62,7 @@ def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
     seen: dict[str, str] = {}
     parts = []
     for gate, share in zip(failing, shares, strict=True):
-        lines = [f"### Gate `{gate.name}`: {gate.summary or gate.status}"]
+        lines = [_heading(gate)]
         if gate.command:
             ended = "" if gate.exit_code is None else f" (exit code {gate.exit_code})"
             lines.append(f"Command: `{gate.command}`{ended}")
@@ -75,6 +76,14 @@ def _gates(failing: list[GateResult], error_chars: int) -> list[str]:
     if len(failing) > 1:
         parts.insert(0, f"{plural(len(failing), 'gate')} failed.")
     return parts
+
+
+def _heading(gate: GateResult) -> str:
+    """Return the heading of a gate's output. That of a validator is its comment, and its inputs may be templates."""
+    validator = validator_name(gate.name)
+    if validator is not None and gate.output:
+        return f"### Comment of `{validator}`"
+    return f"### Gate `{gate.name}`: {gate.summary or gate.status}"
 
 
 def _shares(sizes: list[int], total: int) -> list[int]:
