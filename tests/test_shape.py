@@ -35,7 +35,7 @@ WITHOUT_A_MODULE = {
     "conformance/test_tdd", "conformance/test_workflows",
     # whole attempts, random schedules, random and wrong workflows, a process that replaces folders
     "engine/attempt/test_attempt_checks", "engine/attempt/test_attempt_replay",
-    "engine/schedule/test_builtins", "engine/schedule/test_schedule_properties",
+    "engine/schedule/test_builtins", "engine/schedule/test_former", "engine/schedule/test_schedule_properties",
     "system/worktrees/test_swapped_folders", "workflow/test_builtins", "workflow/test_load_properties",
     "workflow/test_load_wrong",
     # whole sessions

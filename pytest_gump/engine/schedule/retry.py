@@ -23,6 +23,8 @@ class Count:
     failures: int = 0
     used: set[int] = field(default_factory=set)
     """0-based indexes of the strategy entries that failures have used up, without the first entry."""
+    newest: Entry | None = None
+    """The entry that answered the last failure; None for the first attempt."""
 
 
 @dataclass(slots=True)
@@ -114,23 +116,31 @@ def fits(when: When | None, failure: Failure, attempt: int) -> bool:
 def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_stuck: bool) -> tuple[Decision, str]:
     """Use up the first unused entry that fits. If there is none, restart, repeat the last one, or stop.
 
-    Without progress, `same` entries before it are used up too. If only `same` is left, the step stops. Return the
-    decision, and the reason if it depends on conditions.
+    Without progress, entries before it that repeat the attempt are used up too. If only these are left, the step
+    stops. Return the decision, and the reason if it depends on conditions.
     """
-    has_skipped = False
+    has_skipped, made = False, count.newest or policy.strategy[0]
     for index, entry in enumerate(policy.strategy[1:], start=1):
         if index in count.used or not fits(entry.when, failure, attempt):
             continue
         count.used.add(index)
-        if not is_stuck or entry.kind != "same":
+        if not is_stuck or not _repeats(entry, made):
+            count.newest = entry
             return to_decision(entry), "" if entry.when is None else f"strategy: {entry.name} {entry.when}"
         has_skipped = True
     if policy.restart_from is not None:
         return Restart(policy.restart_from), ""
     last = policy.last
-    if is_stuck and (has_skipped if last is None else last.kind == "same"):
+    if is_stuck and (has_skipped if last is None else _repeats(last, made)):
         return _NO_PROGRESS, ""
+    count.newest = last
     return (Stop(), "no entry of the strategy fits this failure") if last is None else (to_decision(last), "")
+
+
+def _repeats(entry: Entry, made: Entry) -> bool:
+    """True if an entry repeats the attempt that `made` stands for: with the same prompt, conversation and files."""
+    changes = made.prompt, made.session, made.worktree
+    return entry.kind == "same" and (entry.prompt, entry.session, entry.worktree) == changes
 
 
 def to_decision(entry: Entry) -> Decision:

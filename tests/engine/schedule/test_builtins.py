@@ -28,12 +28,12 @@ NOWHERE: Final = Path("/nowhere/project")
 TABLE: Final = Path(__file__).with_name("builtins.txt").read_text(encoding="utf-8")
 CASES: Final = [case.split("\n>>>\n") for case in re.split(r"^=== ", TABLE, flags=re.MULTILINE)[1:]]
 BUILTINS: Final = {found.name: found for found in list_workflows(NOWHERE, None)}
-PLANS: Final = ("decompose", "split", "survey")
+PLANS: Final = {**dict.fromkeys(("decompose", "split", "survey", "plan"), plan("one")), "nothing": ()}
 
 
 def attempts(workflow: Workflow, fails: dict[str, list[str]]) -> list[str]:
     """Return a line for each attempt of a run with one plan item: step, number, agent, conversation, files."""
-    run = Reviews(workflow.steps, fails=fails, plans=dict.fromkeys(PLANS, plan("one")))
+    run = Reviews(workflow.steps, fails=fails, plans=PLANS)
     record = RunRecord()
     lines: list[str] = []
     while not run.schedule.done:
@@ -45,7 +45,8 @@ def attempts(workflow: Workflow, fails: dict[str, list[str]]) -> list[str]:
         attempt.finish(to_wire(replace(run.dones[-1].result, session=begun)))
         record.attempts.append(attempt)
         begins = "" if ready.agent is None else f", continues {session.id}" if session else ", new"
-        lines.append(f"{own} {ready.agent or '-'}{begins}, {files(ready)}")
+        said = "" if ready.prompt is None else f", {ready.prompt}"
+        lines.append(f"{own} {ready.agent or '-'}{begins}, {files(ready)}{said}")
     return lines
 
 

@@ -89,6 +89,15 @@ def test_no_progress_skips_to_the_next_different_entry() -> None:
     assert decisions(on_failure, ["gate_fail"] * 3, same_tree=True) == ["same", "sonnet", "no_progress"]
 
 
+def test_no_progress_skips_only_entries_that_repeat_the_attempt() -> None:
+    changed = Entry(prompt="Try something else", session="fresh")
+    on_failure = OnFailure(flat=Policy(retry=9, strategy=(Entry(), Entry(), Entry(), changed, changed)))
+    tally = Tally()
+    found = [decide(on_failure, tally, FAILED, compare_trees=True) for _ in range(3)]
+    assert found[:2] == [Retry(), Retry(session="fresh", prompt="Try something else")]
+    assert isinstance(found[2], Stop)
+
+
 def test_last_entry_repeats_without_progress_unless_it_is_same() -> None:
     on_failure = flat(9, "same", "escalate: sonnet", "escalate: opus", "replan: haiku")
     found = decisions(on_failure, ["gate_fail"] * 5, same_tree=True)
