@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final, Literal, NamedTuple
 
+from pytest_gump.text import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
@@ -47,6 +49,10 @@ class Guard:
     no_write: bool | None = None
 
 
+SHOWN_CHARS: Final = 40
+"""Maximum length of the text of an option in the label of a gate."""
+
+
 @dataclass(frozen=True, slots=True)
 class ValidatorOptions:
     """Options of the gate `{validate: NAME, with: {...}, independent: true}`."""
@@ -54,14 +60,14 @@ class ValidatorOptions:
     needs_side: ClassVar = False
     """True if the gate uses a side slot."""
     inputs: tuple[tuple[str, str], ...] = ()
-    """Inputs of the validator, by name; templates are not filled in."""
+    """Inputs that differ from the defaults of the validator, by name; templates are not filled in."""
     independent: bool = False
     """True if the validator's agents must use a different model family from the author of the change."""
 
     @property
     def shown(self) -> Iterator[str]:
-        """The options that differ from their defaults."""
-        yield from (f"{name}: {text}" for name, text in self.inputs)
+        """The options that differ from their defaults; long texts are cut."""
+        yield from (f"{name}: {one_line(text, SHOWN_CHARS)}" for name, text in self.inputs)
         if self.independent:
             yield "independent"
 

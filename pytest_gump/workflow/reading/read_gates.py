@@ -196,7 +196,9 @@ def _validator(  # noqa: PLR0917
     steps = called.loaded.workflow.steps
     for problem in _problems(name, steps):
         around.problems.add(at.position, *problem)
-    options = replace(options, inputs=tuple(called.call.values.items()))
+    values, inputs_of = called.call.values, called.call.inputs
+    given = tuple((input_, text) for input_, text in values.items() if text != inputs_of[input_].default)
+    options = replace(options, inputs=given)
     step = Step(_free_name(name, taken), steps=steps, call=called.call)
     return PlacedValidator(GateSpec(VALIDATE, name, options), step, called.loaded, called.texts, at)
 

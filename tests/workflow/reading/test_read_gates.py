@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 CASES: Final = read_table(Path(__file__).with_name("wrong_validators.txt"))
 REVIEW: Final = "{name: judge, agent: claude-opus, output: review, prompt: Judge it.}"
 CALLED: Final = {
-    "check": f"inputs: {{focus: {{}}, depth: {{type: integer}}}}\nsteps: [{REVIEW}]",
+    "check": f"inputs: {{focus: {{}}, depth: {{type: integer, default: 1}}}}\nsteps: [{REVIEW}]",
     "strict": f"inputs: {{change: {{required: true}}}}\nsteps: [{REVIEW}]",
     "notes": "steps: [{name: note, agent: claude-opus, output: artifact, prompt: Note it.}]",
     "parallel": f"steps:\n  - {{name: all, parallel: true, steps: [{REVIEW}]}}",
@@ -43,6 +43,8 @@ def test_the_label_of_a_gate_shows_what_differs_from_the_defaults() -> None:
     options = ValidatorOptions((("focus", "errors"), ("change", "{diff}")), independent=True)
     label = "validate: arch-review (focus: errors, change: {diff}, independent)"
     assert GateSpec("validate", "arch-review", options).label == label
+    long = GateSpec("validate", "check", ValidatorOptions((("focus", "first line\nsecond " + "x" * 100),))).label
+    assert long == f"validate: check (focus: first line second {'x' * 21}…)"
 
 
 def test_a_gate_with_options_survives_a_message() -> None:
@@ -84,11 +86,11 @@ def paths(workflow: Workflow) -> list[str]:
 
 
 def test_a_validator_is_a_part_of_its_step(project: Path) -> None:
-    gates = ("compile", "{validate: check, with: {focus: '{diff}', depth: 3}}", "'validate: check'", "test")
+    gates = ("compile", "{validate: check, with: {focus: '{diff}', depth: 3}}", "{validate: check, with: {depth: 1}}")
     loaded = load(with_gates(*gates), project=project)
     (step,) = loaded.workflow.steps
     assert [gate.label for gate in step.gate] == [
-        "compile", "validate: check (focus: {diff}, depth: 3)", "validate: check", "test",
+        "compile", "validate: check (focus: {diff}, depth: 3)", "validate: check",
     ]  # fmt: skip
     assert paths(loaded.workflow) == [
         "work",
