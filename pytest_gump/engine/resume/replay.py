@@ -179,7 +179,7 @@ class Replay:
             self.schedule.split(attempt.path, attempt.commit or ready.base)
         elif result.outcome is Outcome.QUOTA:
             self.schedule.repeat(attempt.path, decided.get("agent"))
-            if decided["verdict"] == "failed" or decided.get("validated") is not None:
+            if decided["verdict"] == "failed":
                 self._not_reused(ready.path, "it reached a usage limit", is_first=False)
         else:
             settled = self.schedule.replay(ready.path, result, attempt.commit, self._decide(attempt), counts=counts)

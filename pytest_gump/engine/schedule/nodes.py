@@ -28,8 +28,10 @@ if TYPE_CHECKING:
 
 Cause = Literal["first", "restart", "group"]
 ENDS_RUN: Final = frozenset({Outcome.GATE_ERROR, Outcome.CANCELLED, Outcome.QUOTA})
-"""Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish. In a
-validator, they are final only for the step."""
+"""Outcomes that end the run, because all other steps would fail for the same reason. Running attempts may finish.
+
+In a validator, only a usage limit ends the run; the others are final for the step.
+"""
 NEVER_RETRIED: Final = ENDS_RUN | {Outcome.BUDGET, Outcome.CRASHED}
 """Outcomes that are final without a policy; `crashed` only after it was repeated once."""
 

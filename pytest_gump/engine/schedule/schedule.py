@@ -255,15 +255,16 @@ class Schedule(StepTree):
         if leaf.role != "merge":
             leaf.left, leaf.case, leaf.replanning = where_left(leaf, ready, result, commit), case, None
         verdict: AttemptVerdict = "failed"
-        if result.outcome in ENDS_RUN and judged_by(leaf) is None:
-            leaf.status = "failed"
+        owner = judged_by(leaf)
+        if result.outcome in ENDS_RUN and (owner is None or result.outcome is Outcome.QUOTA):
+            leaf.status, owner = "failed", None
             self._fail_run([case])
         else:
             verdict = self._conflict(leaf, case) if leaf.role == "merge" else self._follow(leaf, case)
         if ready.path != leaf.path:
             self._settled.step = leaf.path
             verdict = "failed" if verdict == "failed" else "again"
-        if judged_by(leaf) is not None and verdict == "failed":
+        if owner is not None and verdict == "failed":
             verdict = "again"  # the attempt that the validator checks decides
         self._settled.fail(case.failure, verdict)
 
@@ -355,8 +356,8 @@ class Schedule(StepTree):
         self._enter(group.member(first, target.lane))
 
     def _fail_run(self, cases: Sequence[FailureCase]) -> None:
+        self.reason = self.reason or f"{cases[0].path} failed: {cases[0].outcome}"
         self._has_failed = True
-        self.reason = f"{cases[0].path} failed: {cases[0].outcome}"
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:
         self._has_failed = True

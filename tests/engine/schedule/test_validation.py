@@ -136,7 +136,7 @@ def test_all_validators_run_and_each_failed_one_is_a_reason() -> None:
     assert run.schedule.reason == "impl failed: review_failed"
 
 
-@pytest.mark.parametrize("outcome", ["agent_error", "budget", "output_invalid", "guard", "gate_error", "quota"])
+@pytest.mark.parametrize("outcome", ["agent_error", "budget", "output_invalid", "guard", "gate_error"])
 def test_a_validator_without_a_verdict_is_a_gate_error_and_costs_the_author_nothing(outcome: str) -> None:
     run = drive(impl(on_failure=flat(5)), gate("after"), fails={PART: [outcome]})
     assert run.log == ["impl 1 haiku", f"{PART} 1 opus"]
@@ -144,6 +144,14 @@ def test_a_validator_without_a_verdict_is_a_gate_error_and_costs_the_author_noth
     assert validated_of(run) == [f"impl 1 failed: gate_error {reason}"]
     assert run.settled[-1].verdict == "again"
     assert run.statuses == {"impl": "failed", "after": "skipped"}
+
+
+def test_a_usage_limit_in_a_validator_ends_the_run_and_leaves_the_attempt_open() -> None:
+    """No other validator runs, because a resumed run repeats the attempt that reached the limit."""
+    run = drive(impl(validator("arch"), validator("next"), on_failure=flat(5)), gate("after"), fails={PART: ["quota"]})
+    assert run.log == ["impl 1 haiku", f"{PART} 1 opus"]
+    assert (run.settled[-1].verdict, run.settled[-1].outcome, validated_of(run)) == ("failed", "quota", [])
+    assert (run.statuses, run.schedule.reason) == ({"impl": "skipped", "after": "skipped"}, f"{PART} failed: quota")
 
 
 def test_a_lost_worker_repeats_the_part_once() -> None:
@@ -292,7 +300,7 @@ def test_a_resumed_run_that_gets_the_missing_verdict_continues_with_the_author()
     assert (str(ready.path), ready.attempt, ready.base) == ("impl", 2, "impl#1")
 
 
-@pytest.mark.parametrize("outcome", ["gate_error", "quota", "budget", "output_invalid"])
+@pytest.mark.parametrize("outcome", ["gate_error", "budget", "output_invalid"])
 def test_a_validator_ends_when_its_parallel_steps_have_ended(outcome: str) -> None:
     """No step of it is left when the next validator starts, and the attempt is settled once."""
     look = group("look", review("one"), review("two"), review("three"), parallel=True)
