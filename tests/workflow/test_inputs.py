@@ -19,6 +19,7 @@ LEVEL = Input(type="choice", choices=("low", "high"), description="How strict")
         (Input(type="number"), "1e3"),
         (Input(type="number"), ".5"),
         (Input(type="boolean"), "true"),
+        (Input(type="boolean"), "false"),
         (LEVEL, "high"),
         (Input(type="path"), "src/a b.py"),
         (Input(type="path"), "."),

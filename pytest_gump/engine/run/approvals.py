@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.attempt.judge import REASON_CHARS
-from pytest_gump.engine.record.approvals import Answer, Question
+from pytest_gump.engine.record.approvals import Question
 from pytest_gump.engine.run.fingerprint import hashed
 from pytest_gump.gates.base import Verdict
 from pytest_gump.order import AttemptResult, Outcome, Timings
@@ -20,6 +20,7 @@ from pytest_gump.workflow.model import Approval
 if TYPE_CHECKING:
     from typing import Any
 
+    from pytest_gump.engine.record.approvals import Answer
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.order import Order
@@ -89,29 +90,23 @@ def reviewed(
     asked = record.approvals.questions.get(question.number, question)
     question = question._replace(since=asked.since, expires=asked.expires)
     answer = record.approvals.answer_to(question)
-    if answer is None and question.expires is not None and now >= question.expires:
-        about = (question.number, question.step, question.commit, question.subject)
-        answer = Answer(*about, approved=False, text=EXPIRED, by="", at=now)
-    if answer is None:
+    if answer is not None and answer.approved:
+        return None, result, {"approval": {"by": answer.by, "at": answer.at}}
+    if answer is None and (question.expires is None or now < question.expires):
         return question, result, {}
-    after = result if answer.approved else rejected(result, answer)
-    approval = {"approval": {"by": answer.by, "at": answer.at}} if answer.approved else {}
-    return None, after, {**review_of(result, after), **approval}
+    after = rejected(result, answer)
+    return None, after, {"review": {name: dump(getattr(after, name)) for name in ("outcome", "reason", "verdict")}}
 
 
-def rejected(result: AttemptResult, answer: Answer) -> AttemptResult:
-    """Return the result of a rejected attempt: a review that did not pass, with the person's text."""
-    text = answer.text.strip()
-    reason = f"rejected by {answer.by}: {text}" if answer.by else f"no approval in time: {text}"
+def rejected(result: AttemptResult, answer: Answer | None) -> AttemptResult:
+    """Return the result of a rejected attempt: a review that did not pass, with the person's text.
+
+    `answer` is None if the time for an answer is over.
+    """
+    text = EXPIRED if answer is None else answer.text.strip()
+    reason = f"no approval in time: {text}" if answer is None else f"rejected by {answer.by}: {text}"
     verdict = Verdict(passed=False, comment=text)
     return replace(result, outcome=Outcome.REVIEW_FAILED, reason=one_line(reason, REASON_CHARS), verdict=verdict)
-
-
-def review_of(recorded: AttemptResult, result: AttemptResult) -> dict[str, Any]:
-    """Return the field of the event `decided` that changes the recorded result; empty if nothing has changed it."""
-    if recorded.outcome is result.outcome:
-        return {}
-    return {"review": {name: dump(getattr(result, name)) for name in ("outcome", "reason", "verdict")}}
 
 
 def nothing_to_do(order: Order, repository: Repository, now: float) -> AttemptResult:

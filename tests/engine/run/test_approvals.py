@@ -92,10 +92,19 @@ def test_a_question_about_a_step_names_its_change() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(("mode", "base"), [("gate", "run base"), ("plan", "step base")])
+def test_gates_are_approved_with_the_change_of_the_run(mode: Any, base: str) -> None:
+    question = ask(replace(ready_of(agent("impl", hitl="after_gate")), mode=mode), ended())
+    assert question is not None
+    assert question.base == base
+
+
 def test_an_approval_step_asks_about_the_change_of_the_run() -> None:
     ready = ready_of(SHIP)
-    result = nothing_to_do(order_of(ready), TREES, 5.0)
-    assert (result.outcome, result.tree, result.timings) == (Outcome.PASSED, "tree of base", Timings(5.0, 0.0))
+    order = order_of(ready)
+    result = nothing_to_do(order, TREES, 5.0)
+    made = AttemptResult("ship", 1, Outcome.PASSED, "", None, Timings(5.0, 0.0), tree="tree of base", made=order.made)
+    assert result == made
     question = ask(ready, result)
     assert question is not None
     assert question._asdict() == {
@@ -115,6 +124,9 @@ def test_an_approval_applies_to_what_the_agent_hands_over(handed: dict[str, Any]
     assert plain.subject == "tree of base"
     assert question.subject.startswith("tree of base:")
     assert question == same
+    [name] = handed
+    others: dict[str, Any] = {"plan": (), "verdict": Verdict(passed=False), "artifact": "other"}
+    assert ask(ready, ended(**{name: others[name]})) not in (question, plain)
 
 
 @pytest.mark.parametrize(("mode", "base"), [("diff", "its base"), ("gate", "run base")])
@@ -139,7 +151,7 @@ class Reviewed:
         self.record, self.step = RunRecord(), step
 
     def ask(
-        self, attempt: int = 1, *, now: float = 100.0, tree: str = "tree"
+        self, attempt: int = 1, *, now: float = 100.0, tree: str | None = "tree"
     ) -> tuple[Question | None, AttemptResult, dict[str, Any]]:
         """Start the attempt if it is new, and return what `reviewed` returns about it."""
         known = self.record.steps.get(self.step.name)
@@ -209,6 +221,12 @@ def test_the_newest_answer_applies() -> None:
     assert run.ask()[1].outcome is Outcome.REVIEW_FAILED
     run.answer(approved=True)
     assert run.ask()[1].passed
+
+
+def test_an_attempt_without_files_of_its_own_is_about_those_at_its_start() -> None:
+    question, *_ = Reviewed(SHIP).ask(tree=None)
+    assert question is not None
+    assert question.subject == "tree of base"
 
 
 def test_an_answer_of_another_step_does_not_apply() -> None:
