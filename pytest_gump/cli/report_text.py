@@ -347,12 +347,12 @@ def _read_by_gates(attempt: Data) -> Iterator[str]:
 
 def _notes(data: Data, out: Out) -> None:
     """Write the notes of attempts, for example about a lost conversation."""
-    notes = [
-        (attempt["number"], f"{path} attempt {attempt['attempt']}: {note}")
+    notes = {
+        f"{path} attempt {attempt['attempt']}: {note}": attempt["number"]
         for path, attempt in _attempts(data)
         for note in (*attempt.get("notes", ()), *_read_by_gates(attempt))
-    ]
+    }
     if notes:
         out.heading("notes")
-    for _, line in sorted(notes):
+    for line in sorted(notes, key=lambda line: (notes[line], line)):
         out.text(line, indent="  ")

@@ -185,7 +185,7 @@ class Report:
             show(why)
         for note in result.notes:
             show(f"note: {note}")
-        for named in named_lines(result):
+        for named in named_lines(result) if record.entry != "gates" else ():  # shown for the agent's part
             show(named, yellow=True)
 
     def _open_groups(self, label: str, path: StepPath) -> None:

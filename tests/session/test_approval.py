@@ -80,6 +80,11 @@ def test_nothing_waits_without_a_terminal(waiting: GumpProject) -> None:
         "after": "skipped",
     }
 
+    first = record.approvals.questions
+    assert resume(waiting).ret == pytest.ExitCode.TESTS_FAILED
+    assert (waiting.record().status, waiting.record().approvals.questions) == ("awaiting", first)
+    assert len(events(waiting, "attempt_started")) == 2
+
 
 def test_an_approved_run_continues(waiting: GumpProject) -> None:
     assert gump("approve", "--by", "Ada").returncode == 0
@@ -106,15 +111,6 @@ def test_a_new_run_from_the_step_asks_again_and_can_be_resumed(waiting: GumpProj
     assert gump("approve", "--by", "Ada", "--reject", "no").returncode == 0
     resume(waiting).stdout.fnmatch_lines(["*ship: review_failed: rejected by Ada: no*"])
     assert [event["attempt"] for event in events(waiting, "attempt_started")] == [1, 1]
-
-
-def test_a_resume_without_an_answer_still_waits(waiting: GumpProject) -> None:
-    first = waiting.record().approvals.questions
-    result = resume(waiting)
-    assert result.ret == pytest.ExitCode.TESTS_FAILED
-    assert waiting.record().status == "awaiting"
-    assert waiting.record().approvals.questions == first
-    assert len(events(waiting, "attempt_started")) == 2
 
 
 @pytest.mark.parametrize("hitl", ["before_gate", "after_gate"])
