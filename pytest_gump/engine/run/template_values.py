@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from pytest_gump.workflow.model import VALIDATE, gate_name, template_name
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -120,6 +120,13 @@ class TemplateValues:
         if result.artifact is not None:
             return result.artifact
         return self._diff(attempt)
+
+
+def newest_path(step: StepPath, failed: StepPath | None) -> StepPath:
+    """Return the path of the attempt before: that of the step, or of the part with which its last replan failed."""
+    replan = StepPath((*step.names[:-1], f"{step.name}{REPLAN}"))
+    is_part = failed is not None and StepPath(failed.names[:-1]) == replan
+    return failed if failed is not None and is_part else step
 
 
 def comment_of(result: AttemptResult) -> str:

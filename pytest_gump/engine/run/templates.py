@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.attempt.feedback import describe_failures
 from pytest_gump.engine.record.records import results
 from pytest_gump.engine.run.call_scope import is_input
-from pytest_gump.engine.run.template_values import TemplateValues, comment_of
+from pytest_gump.engine.run.template_values import TemplateValues, comment_of, newest_path
 from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import parse, varies
 
@@ -52,11 +52,11 @@ class Templates:
             case "diff" if not rest:
                 return self._diff(ready)
             case "output" if not rest:
-                return self._values.previous(ready.step_path, "output")
+                return self._values.previous(newest_path(ready.step_path, ready.failed), "output")
             case "prev" if rest:
                 return self._previous(rest, ready)
             case "gate" if rest:
-                return self._values.gate(ready.step_path, rest)
+                return self._values.gate(newest_path(ready.step_path, ready.failed), rest)
             case "item" | "task" if item is not None and rest:
                 return {"name": item.name, "description": item.description, "files": ", ".join(item.files)}[rest]
             case "run" if rest:
@@ -117,5 +117,6 @@ class Templates:
         failed = results(self.failed(ready))
         if field == "comment" and failed and (comment := comment_of(failed[-1])):
             return comment
-        attempt = ready.attempt if ready.role in {"step", "gate"} else None
-        return self._values.previous(ready.step_path, field, attempt=attempt)
+        newest = newest_path(ready.step_path, ready.failed)
+        attempt = ready.attempt if newest == ready.path else None
+        return self._values.previous(newest, field, attempt=attempt)

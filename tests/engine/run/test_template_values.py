@@ -8,7 +8,7 @@ import pytest
 from pytest_gump.agents.base import SessionRef
 from pytest_gump.agents.usage import Tokens, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-from pytest_gump.engine.run.template_values import TemplateValues
+from pytest_gump.engine.run.template_values import TemplateValues, newest_path
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, PlanItem, Timings, Verdict
 from pytest_gump.system.git.changes import ChangedFile
@@ -232,6 +232,23 @@ def test_previous_attempt_is_the_newest_valid_one_before_this_number() -> None:
     assert values.previous(path, "diff", attempt=3) == "diff of a 1"
     assert values.previous(path, "output", attempt=1) == ""
     assert values.previous(StepPath(("b",)), "output") == ""
+
+
+@pytest.mark.parametrize(
+    ("failed", "newest"),
+    [
+        (None, "g::a[x]"),
+        ("g::a[x]", "g::a[x]"),
+        ("g::b[x]", "g::a[x]"),
+        ("g::a--replan::plan[x]", "g::a--replan::plan[x]"),
+        ("g::a--replan::item[x--part]", "g::a--replan::item[x--part]"),
+        ("g::b--replan::item[x--part]", "g::a[x]"),
+        ("h::a--replan::plan[x]", "g::a[x]"),
+    ],
+)
+def test_attempt_before_is_the_part_with_which_a_replan_of_the_step_failed(failed: str | None, newest: str) -> None:
+    path = None if failed is None else StepPath.parse(failed)
+    assert str(newest_path(StepPath.parse("g::a[x]"), path)) == newest
 
 
 def test_comment_of_the_previous_attempt_is_that_of_its_verdict() -> None:
