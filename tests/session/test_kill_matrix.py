@@ -26,7 +26,7 @@ ALL: Final = os.environ.get("GUMP_KILL_MATRIX") == "all"
 CONTROLLER: Final = range(1, EVENTS + 1) if ALL else (1, 2, 10, 13, 26, 28, 51)
 WORKER: Final = range(1, EVENTS + 1) if ALL else (9,)
 WITH_WORKERS: Final = (
-    [*itertools.product(("controller", "group"), range(1, EVENTS + 1))] if ALL else [("controller", 7), ("group", 12)]
+    [*itertools.product(("controller", "group"), range(1, EVENTS + 1))] if ALL else [("controller", 7), ("group", 31)]
 )
 TAIL: Final = 4096
 
