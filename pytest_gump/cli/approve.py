@@ -124,10 +124,13 @@ def _question(run: StoredRun, step: str | None) -> Question:
     questions = run.record.open_questions
     if not questions:
         raise RunError(f"no step of run {run.id} waits for approval", hint="gump status lists the runs")
-    wanted = [question for question in questions if step is None or is_named(question.about, step)]
+    if step is None:
+        wanted = [each for each in questions if run.record.approvals.answer_to(each) is None] or questions
+    else:
+        wanted = [question for question in questions if is_named(question.about, step)]
     if len(wanted) == 1:
         return wanted[0]
-    waiting = ", ".join(question.about for question in questions)
+    waiting = ", ".join(question.about for question in wanted or questions)
     if wanted:
         raise ConfigError("several steps wait for approval", hint=f"name one: {waiting}")
     raise ConfigError(f"step {step!r} does not wait for approval", hint=f"these wait: {waiting}")

@@ -89,7 +89,7 @@ def _work(attempt: AttemptRecord, result: AttemptResult, layout: Columns) -> tup
         return [f"{pad('approval', layout.agent)} {done}", done], ""
     if attempt.agent is None:
         gates = " + ".join(gate.name for gate in result.gates if gate.status != "skipped")
-        done = f"{gates}  pass" if gates and result.passed else gates or result.outcome
+        done = f"{gates}  pass" if gates and result.passed else gates or ("" if result.gates_due else result.outcome)
         return [f"{pad('gate', layout.agent)} {done}", done], ""
     done = f"{pad(attempt.mode, 6)} {pad(_detail(result), 9)}"
     time = format_duration(result.timings.total_s)

@@ -58,6 +58,8 @@ def test_an_answer_names_the_person_and_the_commit(waiting: Gump) -> None:
     assert waiting.project.tree(answer.commit)["two.py"] == "x = 2"
     assert "both::one and 1 more" in waiting.good("status")
     assert f"both::two approved at {answer.commit[:10]} by Ada, 20" in waiting.good("report")
+    assert "approved both::one at" in waiting.good("approve", "--by", "Bob\n<b@example.org>\x1b[31m")
+    assert waiting.project.record().approvals.answers[-1].by == "Bob <b@example.org>"
 
 
 def test_another_answer_replaces_the_first(waiting: Gump) -> None:
@@ -76,7 +78,8 @@ WRONG: Final = [
     (["ship", "--by", "Ada"], 2, "step 'ship' does not wait for approval\n  hint: these wait: both::one, both::two"),
     (["one"], 1, "without a terminal, --by must name the person who answers\n  hint: gump approve --by NAME"),
     (["one", "--by", " "], 1, "without a terminal, --by must name the person who answers"),
-    (["one", "--by", "Ada", "--reject", " "], 2, "--reject needs a reason"),
+    (["one", "--by", "\x1b[31m"], 1, "without a terminal, --by must name the person who answers"),
+    (["one", "--by", "Ada", "--reject", " \x1b[31m"], 2, "--reject needs a reason"),
     (["a", "b", "c"], 2, "gump approve takes at most a run and a step"),
     (["nope", "one", "--by", "Ada"], 2, "no run 'nope' in "),
 ]
