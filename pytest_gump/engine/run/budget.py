@@ -131,9 +131,8 @@ def shared_limits(workflow: Workflow, path: StepPath) -> Iterator[SharedLimits]:
         if step.max_budget is not None:
             yield SharedLimits(scope, "step", step.max_budget)
     for around in calls_around(workflow, path.names):
-        own = around.call.max_budget, around.call.max_tokens, around.call.max_time
-        if any(limit is not None for limit in own):
-            yield SharedLimits(StepPath(around.names, path.items[: around.items]), "call", *own)
+        scope, call = StepPath(around.names, path.items[: around.items]), around.call
+        yield SharedLimits(scope, "call", call.max_budget, call.max_tokens, call.max_time)
 
 
 def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, Step]]:

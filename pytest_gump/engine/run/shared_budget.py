@@ -31,15 +31,18 @@ class SpentOut(NamedTuple):
         return self.scope is None or self.scope.contains(StepPath.parse(step))
 
 
+class _Reservation(NamedTuple):
+    usd: float
+    began: float
+
+
 class SharedBudget:
     """Reservations and usage of running attempts. An attempt reserves its own limit when it starts."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._begun: dict[str, float] = {}
-        """Time at which each running attempt began, by step."""
-        self._reserved: dict[str, float] = {}
-        """Reserved US dollars, by step."""
+        self._reserved: dict[str, _Reservation] = {}
+        """Reservations of running attempts, by step."""
         self._used: dict[str, Usage] = {}
         """Usage of running attempts so far, by step."""
         self._shared: dict[str, list[SharedLimits]] = {}
@@ -47,10 +50,10 @@ class SharedBudget:
 
     def begin(self, order: Order, step: Step) -> None:
         """Reserve the step's own limit. What an attempt spends of shared budgets is checked while it runs."""
-        self._begun[order.step] = self._clock()
         own = step.guard.max_budget or step.max_budget
         limit = order.limits.max_budget
-        self._reserved[order.step] = 0.0 if own is None else min(own, limit if limit is not None else own)
+        usd = 0.0 if own is None else min(own, limit if limit is not None else own)
+        self._reserved[order.step] = _Reservation(usd, self._clock())
 
     def on_usage(self, order: Order, usage: Usage) -> None:
         if order.step in self._reserved:
@@ -60,7 +63,6 @@ class SharedBudget:
         self._reserved.pop(order.step, None)
         self._used.pop(order.step, None)
         self._shared.pop(order.step, None)
-        self._begun.pop(order.step, None)
 
     def must_wait(self, workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> bool:
         """True if another attempt must wait until running attempts have released their reservations."""
@@ -98,7 +100,7 @@ class SharedBudget:
         now = self._clock()
         for step in steps:
             usage = self._used[step]
-            total = total.plus(usage, now - self._begun[step], unknown=is_unknown(usage))
+            total = total.plus(usage, now - self._reserved[step].began, unknown=is_unknown(usage))
         return total
 
     def _is_short(self, left: float, beside: list[str], wanted: float) -> bool:
@@ -107,4 +109,4 @@ class SharedBudget:
 
     def _committed(self, step: str) -> float:
         used = self._used.get(step)
-        return max(self._reserved[step], (used.cost_usd or 0.0) if used is not None else 0.0)
+        return max(self._reserved[step].usd, (used.cost_usd or 0.0) if used is not None else 0.0)

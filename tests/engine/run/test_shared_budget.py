@@ -204,11 +204,15 @@ def test_running_attempts_of_a_call_share_its_limits(limits: dict[str, Any], rea
         name="call", steps=(Step(name="g", steps=members, parallel=True),), call=Call("c", "c", {}, {}, **limits)
     )
     workflow = Workflow(name="w", steps=(call, STEP))
-    now = iter((0.0, 0.0, 1.0, 4.5, 4.5))
-    shared, record = SharedBudget(lambda: next(now)), record_of(("call::g::a", 1.0))
-    for name in ("call::g::a", "call::g::b"):
-        shared.begin(order(name), members[0])
-    shared.on_usage(order("call::g::a"), Usage(Tokens(output=80), 0.5))
-    assert shared.spent_out(workflow, order("call::g::a"), record) is None
-    shared.on_usage(order("call::g::b"), Usage(Tokens(output=80), 0.5))
+    now = [1.0]
+    shared, record = SharedBudget(lambda: now[0]), record_of(("call::g::a", 1.0))
+    shared.begin(order("call::g::a"), members[0])
+    now[0] = 2.0
+    shared.begin(order("call::g::b"), members[1])
+    now[0] = 5.875
+    for name in ("a", "b"):
+        shared.on_usage(order(f"call::g::{name}"), Usage(Tokens(output=70), 0.25))
+        assert shared.spent_out(workflow, order(f"call::g::{name}"), record) is None
+    now[0] = 6.0
+    shared.on_usage(order("call::g::b"), Usage(Tokens(output=90), 0.75))
     assert shared.spent_out(workflow, order("call::g::b"), record) == SpentOut(reason, StepPath(("call",)))
