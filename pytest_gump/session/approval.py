@@ -56,7 +56,7 @@ class Approver:
     def _talk(self, question: Question, record: RunRecord, repository: Repository) -> Given | None:
         self._show("", *_described(question, record, repository))
         while True:
-            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # what was typed before is no answer to this question
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)  # earlier input is not an answer
             answer = self._read(f"approve {question.about}? [y/n/d/q] ")
             word, _, rest = ("q" if answer is None else answer).partition(" ")
             match word.lower():

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 NO_INPUTS: Final[Mapping[str, str]] = MappingProxyType({})
 MAX_STEPS: Final = 100_000
-"""Most steps of a workflow with those of all its calls. Pytest collects as many in about twenty seconds."""
+"""Highest number of steps of a workflow and all its calls. pytest collects this many in about twenty seconds."""
 
 
 class ParsedWorkflow(NamedTuple):

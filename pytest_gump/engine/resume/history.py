@@ -155,7 +155,7 @@ class History:
     reused: list[frozenset[int]] = field(default_factory=list)
     """Numbers of the reused attempts at the start of each session except the first."""
     approvals: list[Event] = field(default_factory=list)
-    """The answers of persons that approved an attempt."""
+    """The answers that approved an attempt."""
     begun: list[int] = field(default_factory=list)
     """Number of attempts at the start of each session except the first."""
 

@@ -27,11 +27,11 @@ class Failure:
     gate: str | None = None
     """Name of the first failing gate, without argument."""
     failing: tuple[str, ...] = ()
-    """Labels of all failing gates, in a parallel group those of all members that failed; also `no_change` if an attempt
+    """Labels of all failing gates (of a parallel group: those of all failed members), and `no_change` if an attempt
     failed with that outcome."""
     guard: str | None = None
     tree: str | None = None
-    """Git tree after the attempt. If several members of a parallel group failed, the trees of all, with spaces."""
+    """Git tree after the attempt. Of several failed members of a parallel group: all trees, separated by spaces."""
     final: bool = False
     """True if no other attempt can succeed: the failure is final, even if the policy allows more attempts."""
 

@@ -110,7 +110,7 @@ def mark_of(pid: int) -> str:
 
 
 def inherited_mark(pid: int) -> str:
-    """Return the mark of a process, or of the nearest process above it that has one; empty without one."""
+    """Return the mark of a process, or of the nearest process above it that has one; empty if none has."""
     while pid > 1:
         if mark := mark_of(pid):
             return mark
