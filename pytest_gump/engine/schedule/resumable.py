@@ -127,10 +127,9 @@ class ResumableSchedule(ScheduleWithApprovals):
 
     def _begin_again(self, leaf: Leaf, case: FailureCase) -> None:
         if leaf.validation is not None:
-            from pytest_gump.engine.schedule.validation import forget_errors  # most steps have no validators
-
             leaf.status, leaf.tally = "running", Tally()
-            forget_errors(leaf.validation)
+            for index in leaf.validation.broken:
+                del leaf.validation.answers[index]
             self._validate(leaf, leaf.validation)
         elif case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
             leaf.tally = Tally()

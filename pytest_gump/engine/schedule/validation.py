@@ -45,27 +45,23 @@ def enter_validator(leaf: Leaf, validation: Validation, index: int) -> Group:
 def add_answer(validator: Group, leaf: Leaf, validation: Validation, cases: list[FailureCase]) -> None:
     """Add the answer of a validator. `cases` are the failures that ended it; empty if it passed.
 
-    Only a review that did not pass is an answer. After any other failure, there is none.
+    Only reviews that did not pass are an answer. After other failures alone, there is none.
     """
     name = [*(gate.label for gate in leaf.step.validator_gates), APPROVAL][validator.index]
-    verdicts = [*validation.verdicts.values()]
+    verdicts = validation.verdicts
+    refused = [case.path for case in cases if case.failure.outcome == Outcome.REVIEW_FAILED]
     if not cases:
-        comment = verdicts[-1].comment if verdicts else ""
+        comment = [*verdicts.values()][-1].comment if verdicts else ""
         answer = GateResult(name, "passed", one_line(comment, SUMMARY_CHARS))
-    elif (case := cases[0]).failure.outcome == Outcome.REVIEW_FAILED:
-        comment = validation.verdicts[case.path].comment.strip() if case.path in validation.verdicts else ""
+    elif refused:
+        comment = "\n\n".join(verdicts[path].comment.strip() for path in refused if path in verdicts)
         answer = GateResult(name, "failed", one_line(comment, SUMMARY_CHARS), comment)
     else:
         validation.broken[validator.index] = cases
-        why = one_line(f"{case.path}: {case.failure.reason or case.failure.outcome}", SUMMARY_CHARS)
+        why = one_line(f"{cases[0].path}: {cases[0].failure.reason or cases[0].failure.outcome}", SUMMARY_CHARS)
         answer = GateResult(name, "error", why)
     validation.answers[validator.index] = replace(answer, duration_s=validation.spent_s)
     validation.verdicts, validation.spent_s = {}, 0.0
-
-
-def forget_errors(validation: Validation) -> None:
-    """Let the validators without a verdict run again."""
-    validation.answers = {index: each for index, each in validation.answers.items() if each.status != "error"}
 
 
 def result_with_answers(validation: Validation) -> AttemptResult:

@@ -195,6 +195,19 @@ def test_a_validator_may_have_several_steps_groups_and_plan_items() -> None:
     ]
 
 
+def test_parallel_reviews_that_do_not_pass_are_one_answer() -> None:
+    """A review without a verdict does not hide them."""
+    look = group("look", review("one"), review("two"), review("three"), parallel=True)
+    names = {"one": "agent_error", "two": "review_failed", "three": "review_failed"}
+    fails = {f"impl--validate-arch::look::{name}": [outcome] for name, outcome in names.items()}
+    run = drive(impl(validator("arch", look, review()), on_failure=flat(2)), fails=fails)
+    assert validated_of(run)[0].startswith(
+        "impl 1 retried: review_failed validator arch did not pass: comment 1 of two"
+    )
+    first = next(settled.validated for settled in run.settled if settled.validated is not None)
+    assert first.result.gates[-1].output == "comment 1 of two\n\ncomment 1 of three"
+
+
 def test_a_gate_of_a_validator_that_fails_is_no_verdict() -> None:
     steps = (gate("tool"), review())
     run = drive(
