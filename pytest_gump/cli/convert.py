@@ -39,7 +39,7 @@ def add(commands: Commands) -> None:
 def _execute(arguments: argparse.Namespace, out: Out) -> int:
     path = Path(arguments.file)
     if not path.is_file():
-        raise ConfigError(f"workflow file {quoted(arguments.file)} does not exist")
+        raise ConfigError(f"workflow file {quoted(arguments.file)} does not exist", hint="write the path of a file")
     root = project_root()
     names = effective_names(root)
 

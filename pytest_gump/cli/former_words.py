@@ -34,6 +34,7 @@ _FORMER: Final[dict[tuple[str, ...], str]] = {
         "set",
     ): "edit gump.toml or pytest's configuration: gump config lists the settings; no data is sent",
     ("version",): "gump --version",
+    ("--log-level",): "gump run ... -v shows more; gump log [RUN] STEP shows the attempts of a step",
     ("cook",): "gump run SPEC --workflow NAME",
     ("replay",): "gump run --from STEP[@RUN] starts a new run at a step of an earlier run",
     ("resume",): "gump run --resume [RUN]",

@@ -1,116 +1,110 @@
-"""Whole runs of workflow files of Gump 0.0.4."""
+"""A whole run of a workflow file of Gump 0.0.4. tests/engine/schedule/former.txt has the attempts of other files."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING
+
+from pytest_gump.cli.program import main
 
 if TYPE_CHECKING:
     from pytest_gump.testing import GumpProject
 
 FLOW = """\
 name: flow
+max_timeout: 2h
 steps:
-  - name: plan
+  - {name: before, type: code, agent: pass, gate: ["bash:test -e spec.md"], retry: [{exit: 2}]}
+  - name: nothing
     type: split
     agent: claude-opus
-    prompt: "Split {spec}"
+    each: [{name: never, type: code, agent: claude-haiku}]
+  - name: plan
+    type: split
+    get: {prompt: "Split {spec}", worktree: read-only}
+    run: {agent: claude-opus}
+    gate: [schema]
+    parallel: true
+    retry: [{exit: 2}]
     each:
-      - name: converge
+      - name: impl
         type: code
-        agent: claude-haiku
-        prompt: "Do {task.description}"
-        gate: ["bash:test ! -e wrong.txt", {validate: validators/fits, change: "{diff}"}]
-        retry:
-          - attempt: 2
-            prompt: "The review says {gate.fits.comments}"
-          - attempt: 4
-            agent: claude-opus
-          - exit: 5
-      - name: smoke
+        get: {prompt: {file: impl.md}, workflow: notes, query: "{task.name}"}
+        run: {agent: "{author}"}
+        gate: ["bash:test ! -e wrong.txt"]
+        retry: [{attempt: 2, prompt: "Repair: {error}"}, {attempt: 3, agent: claude-opus}, {exit: 3}]
+      - name: polish
         type: code
-        agent: "{converge.agent}"
-        session: {from: converge}
-        prompt: "Try it"
-        gate: ["touched: *.md"]
+        agent: "{impl.agent}"
+        session: {from: impl}
+        gate: [{validate: validators/fits, change: "{diff}", agent: claude-haiku}]
+        retry: [{attempt: 2, prompt: "The review says {gate.fits.comments}"}, {exit: 3}]
+  - {name: ship, type: artifact, agent: claude-haiku, hitl: after_gate, prompt: "Say {plan.output}"}
+  - {name: quality, gate: ["bash:test -e one.py && test -e two.py"]}
 """
-FITS = """\
-name: fits
-steps:
-  - {name: judge, type: validate, agent: claude-sonnet, prompt: "Fits? {change}"}
-"""
-JUDGE = "plan-each::converge--validate-fits::judge[one]"
+FILES = {
+    ".gump/workflows/impl.md": "Do {task.description}: {notes.output}",
+    ".gump/workflows/notes.yaml": (
+        "name: notes\nsteps:\n  - {name: ask, type: artifact, agent: claude-haiku, prompt: 'Find {query}'}\n"
+    ),
+    ".gump/validators/fits.yaml": (
+        "name: fits\nsteps:\n  - {name: judge, type: validate, agent: '{agent}', prompt: 'Fits? {change}'}\n"
+    ),
+}
+JUDGE = "plan-each::polish--validate-fits::judge"
 
 
-def test_rules_stay_in_force_and_the_next_step_uses_the_last_agent(gump_project: GumpProject) -> None:
+def test_a_run_has_the_attempts_of_the_original_and_waits_for_a_person(gump_project: GumpProject) -> None:
     project = gump_project
+    project.write(FILES)
     project.workflow("flow", FLOW)
-    project.write({".gump/validators/fits.yaml": FITS})
-    project.commit()
-    project.plan("plan", "one")
-    step = "plan-each::converge[one]"
-    project.answer(step, writes={"wrong.txt": "", "a.py": "a = 1\n"})
-    project.answer(step, attempt=2, deletes=["wrong.txt"])
-    project.answer(JUDGE, out={"validate.json": '{"pass": false, "comments": "no layers"}'})
-    project.answer(step, attempt=3, writes={"wrong.txt": "again"})
-    project.answer(step, attempt=4, agent="claude-opus", deletes=["wrong.txt"], writes={"b.py": "b = 1\n"})
-    project.answer(JUDGE, attempt=2, out={"validate.json": '{"pass": true, "comments": ""}'})
-    project.answer("plan-each::smoke[one]", agent="claude-opus", writes={"a.md": "It works.\n"})
-    result = project.run("flow")
-    assert result.ret == 0
-    made = [
-        (attempt.step, attempt.attempt, attempt.result.agent) for attempt in project.record().attempts if attempt.result
-    ]
-    assert made == [
-        ("plan", 1, "claude-opus"),
-        (step, 1, "claude-haiku"),
-        (step, 2, "claude-haiku"),
-        (JUDGE, 1, "claude-sonnet"),
-        (step, 3, "claude-haiku"),
-        (step, 4, "claude-opus"),
-        (JUDGE, 2, "claude-sonnet"),
-        ("plan-each::smoke[one]", 1, "claude-opus"),
-    ]
-    assert project.prompt(step).startswith("## Your task\n\nDo ")
-    assert project.prompt(step, 3).startswith("## Your task\n\nThe review says no layers\n")
-    assert "a = 1" in project.prompt(JUDGE)
-    assert project.tree(f"gump/{project.record().run_id}").keys() >= {"a.py", "b.py", "a.md"}
+    project.plan("nothing")
+    project.answer("plan", out={"plan.json": "no plan"})
+    project.plan("plan", "one", "two", attempt=2)
+    for task in ("one", "two"):
+        project.answer(f"plan-each::notes::ask[{task}]", out={"artifact.txt": f"notes of {task}"})
+        project.answer(f"plan-each::impl[{task}]", writes={"wrong.txt": "", f"{task}.py": "a = 1\n"})
+        project.answer(f"plan-each::polish[{task}]", writes={f"{task}.md": "It works.\n"})
+    project.answer("plan-each::impl[one]", attempt=2, deletes=["wrong.txt"])
+    project.answer("plan-each::impl[two]", attempt=2, writes={"two.py": "a = 2\n"})
+    project.answer("plan-each::impl[two]", attempt=3, agent="claude-opus", deletes=["wrong.txt"])
+    project.answer(f"{JUDGE}[one]", out={"validate.json": '{"pass": true}'})
+    project.answer(f"{JUDGE}[two]", out={"validate.json": '{"pass": false, "comments": "no layers"}'})
+    project.answer("plan-each::polish[two]", attempt=2, writes={"two.md": "It fits.\n"})
+    project.answer(f"{JUDGE}[two]", attempt=2, out={"validate.json": '{"pass": true, "comments": ""}'})
+    project.answer("ship", out={"artifact.txt": "shipped"})
+    assert project.run("flow", "--gump-input=author=claude-sonnet").ret == 1
+    assert project.record().status == "awaiting"
+    sonnet, opus, haiku = "claude-sonnet", "claude-opus", "claude-haiku"
+    assert attempts(project) == {
+        "before": [None],
+        "nothing": [opus],
+        "plan": [opus, f"{opus} continues"],
+        "plan-each::notes::ask[one]": [haiku],
+        "plan-each::notes::ask[two]": [haiku],
+        "plan-each::impl[one]": [sonnet, f"{sonnet} continues"],
+        "plan-each::impl[two]": [sonnet, f"{sonnet} continues", opus],
+        "plan-each::polish[one]": [f"{sonnet} continues"],
+        f"{JUDGE}[one]": [haiku],
+        "plan-each::merge[one]": [None],
+        "plan-each::polish[two]": [f"{opus} continues"] * 2,
+        f"{JUDGE}[two]": [haiku] * 2,
+        "plan-each::merge[two]": [None],
+        "ship": [haiku],
+    }
+    assert "\n\nDo do one: notes of one\n" in project.prompt("plan-each::impl[one]")
+    assert "\n\nRepair: Attempt 2 of `plan-each::impl[two]`" in project.prompt("plan-each::impl[two]", 3)
+    assert "\n\nThe review says no layers\n" in project.prompt("plan-each::polish[two]", 2)
+    assert "It fits." in project.prompt(f"{JUDGE}[two]", 2)
+    assert main(["approve", "--by", "A Reviewer"]) == 0
+    assert project.run("flow", "--gump-input=author=claude-sonnet", "--lf").ret == 0
+    record = project.record()
+    assert [len(record.steps[step].attempts) for step in ("plan-each::impl[two]", "ship", "quality")] == [3, 1, 1]
+    assert project.tree(f"gump/{record.run_id}").keys() >= {"one.py", "one.md", "two.py", "two.md"}
 
 
-STICKY = """\
-name: flow
-steps:
-  - name: impl
-    type: code
-    agent: claude-haiku
-    prompt: {file: impl.md}
-    gate: ["bash:test -e a.txt", tests_found, {bash: "test -e b.txt"}]
-    retry:
-      - {not: gate.tests_found, agent: claude-opus, prompt: "Add tests, {who}"}
-      - {attempt: 3, session: new}
-      - {exit: 3}
-  - {name: last, gate: ["bash: test -e c.txt"]}
-"""
-
-
-def test_rules_about_a_gate_stay_in_force_and_a_failed_run_is_resumed(gump_project: GumpProject) -> None:
-    project = gump_project
-    project.workflow("flow", STICKY)
-    project.write({".gump/workflows/impl.md": "Do {spec} for {who}\n"})
-    project.commit()
-    project.answer("impl", writes={"tests/test_a.py": "def test_a():\n    assert True\n"})
-    project.answer("impl", attempt=2, deletes=["tests/test_a.py"], writes={"a.txt": "", "b.txt": ""})
-    project.answer(
-        "impl", attempt=3, agent="claude-opus", writes={"tests/test_b.py": "def test_b():\n    assert True\n"}
-    )
-    assert project.run("flow", "--gump-input=who=us").ret == 1
-    impl, last = project.record().steps["impl"], project.record().steps["last"]
-    assert [attempt.result.agent for attempt in impl.attempts if attempt.result] == ["claude-haiku"] * 2 + [
-        "claude-opus"
-    ]
-    assert (impl.status, last.status) == ("passed", "failed")
-    assert "\n\nDo " in project.prompt("impl", 2)
-    assert " for us\n" in project.prompt("impl", 2)
-    assert "\n\nAdd tests, us\n" in project.prompt("impl", 3)
-    assert project.run("flow", "--gump-input=who=us", "--lf").ret == 1
-    steps = project.record().steps
-    assert [len(steps[name].attempts) for name in ("impl", "last")] == [3, 2]
+def attempts(project: GumpProject) -> dict[str, list[str | None]]:
+    made = defaultdict(list)
+    for attempt in project.record().attempts:
+        made[attempt.step].append(f"{attempt.agent} continues" if attempt.session_resumed else attempt.agent)
+    return made

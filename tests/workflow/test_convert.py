@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
+from pytest_gump.workflow import keys
 from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.former.blocks import ALL
@@ -18,6 +21,8 @@ from tests.kits.examples import examples
 from tests.workflow.loading import NOWHERE, load
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from hypothesis.strategies import DrawFn
     from pytest_gump.workflow.model import Workflow
 
@@ -29,6 +34,12 @@ PARTS = [
 TEXT = st.lists(st.sampled_from(PARTS), min_size=1, max_size=5).map("".join).filter(str.strip)
 GATES = st.lists(
     st.sampled_from(["compile", "test", "lint", "bash: echo 'x: y'", "touched: *_test.*"]), max_size=3, unique=True
+)
+VALIDATORS = st.sampled_from(
+    [
+        "validate: validators/arch-review",
+        {"validate": "validators/arch-review", "agent": "claude-haiku", "diff": "{diff}"},
+    ]
 )
 
 
@@ -69,12 +80,19 @@ def step(draw: DrawFn, kind: str, depth: int, name: str, *, in_each: bool) -> di
         "prompt": prompt,
         **({"context": [{"file": "a.md"}, {"bash": "ls"}]} if draw(st.booleans()) else {}),
     }
-    run: dict[str, Any] = {"agent": draw(AGENTS)}
+    has_blocks = draw(st.booleans())
+    if has_blocks and name.endswith("1") and draw(st.booleans()):
+        get |= {"workflow": "validators/arch-review", "focus": draw(st.sampled_from(["{spec}", "a", 1]))}
+    if draw(st.booleans()):
+        get |= draw(st.sampled_from([{"session": {"from": "s0"}}, {"session": "new"}, {"worktree": "read-only"}]))
+    run: dict[str, Any] = {"agent": draw(AGENTS | st.sampled_from(["{s0.agent}", "{author}"]))}
     if draw(st.booleans()):
         run["guard"] = {"max_turns": draw(st.integers(1, 9)), "timeout": "5m"}
-    made = {"name": name, "type": kind, **({"get": get, "run": run} if draw(st.booleans()) else {**get, **run})}
+    made = {"name": name, "type": kind, **({"get": get, "run": run} if has_blocks else {**get, **run})}
     if gates and kind == "code":
-        made["gate"] = gates
+        made["gate"] = [*gates, *draw(st.lists(VALIDATORS, max_size=1))]
+        run |= draw(st.sampled_from([{}, {"hitl": True}, {"hitl": "after_gate"}]))
+        made |= {} if has_blocks else run
     if draw(st.booleans()):
         made["retry"] = draw(retries(gates if kind == "code" else []))
     if kind == "split":
@@ -113,6 +131,36 @@ def convert(text: str) -> tuple[str, list[str]]:
         return convert_workflow(found, project=NOWHERE, load=load_found), []
     except WorkflowError as error:
         return "", [problem.message for problem in error.problems]
+
+
+WORDS = sorted(
+    {*ALL, *KEYS, *CONDITIONS, *OVERRIDES, *keys.keys(keys.WorkflowKeys), *keys.keys(keys.StepKeys), "bogus", "green"}
+    | {*keys.keys(keys.GuardKeys), *keys.keys(keys.ValidateKeys), *keys.keys(keys.PolicyKeys), "file", "from"}
+)
+VALUES = st.sampled_from([True, 3, "x", ["test"], {"a": "b"}])
+"""None of them is the default of a key."""
+
+
+@examples(100)
+@given(steps(2, "s", in_each=False), st.data())
+def test_a_key_is_refused_or_changes_the_workflow(written: list[dict[str, Any]], data: st.DataObject) -> None:
+    file = deepcopy({"name": "flow", "steps": written})
+    before = load(dump(file))
+    assume(not any("is never used" in note.message for note in before.notes))
+    mapping = data.draw(st.sampled_from([*mappings(file)]))
+    key = data.draw(st.sampled_from([word for word in WORDS if word not in mapping]))
+    mapping[key] = data.draw(VALUES)
+    with suppress(WorkflowError):
+        after = load(dump(file))
+        assert (after.workflow, after.notes) != (before.workflow, before.notes)
+
+
+def mappings(node: object) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+    children = node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+    for child in children:
+        yield from mappings(child)
 
 
 def rules(written: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -139,8 +139,8 @@ class Steps:
         key, node = get.node.key("workflow"), get.values["workflow"]
         outline = self._tools.texts.outline
         if outline.is_taken(where.scope, name):
-            what = f"'get' calls {quoted(written)}, but another step here has the name {quoted(name)}"
-            self._problems.add(node.position, what, "rename the step")
+            what = f"'get' calls {quoted(written)}, but another step or 'get' here has the name {quoted(name)}"
+            self._problems.add(node.position, what, "rename the step, or call the workflow once, in a step before")
         pairs = [Pair("name", key, scalar(name, node)), Pair("workflow", key, self._called(node))]
         inputs = translate_inputs(get.node, ("workflow", *GET), self._tools.texts, where)
         if inputs.values:

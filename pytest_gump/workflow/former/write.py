@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 WIDTH: Final = 110
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_./$@(][A-Za-z0-9_./$@()=+ -]*", re.ASCII)
 _ESCAPED: Final = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ud800-\udfff\ufffe\uffff]")
-_BLOCK_TEXT: Final = re.compile("[\n\x20-\x7e\xa1-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]+")
+_BLOCK_TEXT: Final = re.compile(
+    "[\t\n\x20-\x7e\xa1-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]+"
+)
 
 
 def write_yaml(root: MapNode, comments: Mapping[int, Sequence[str]]) -> str:
@@ -73,7 +75,7 @@ class _Writer:
 
     def _scalar(self, start: str, node: ScalarNode, indent: str) -> Iterator[str]:
         text = node.value if isinstance(node.value, str) else None
-        if text is not None and "\n" in text.rstrip("\n") and _BLOCK_TEXT.fullmatch(text) and text[0] not in " \n":
+        if text is not None and "\n" in text and _BLOCK_TEXT.fullmatch(text) and text[0] not in " \n":
             body = text.rstrip("\n")
             ends = len(text) - len(body)
             yield f"{start} |{'-' if not ends else '+' if ends > 1 else ''}"
