@@ -164,7 +164,7 @@ class StepReports:
         """Return the report of a step that has passed without an attempt in this session."""
         item.order = item.result = None
         report = self._protocol.report_of(item, "call")
-        report.outcome, report.longrepr, report.duration = "passed", None, 0.0
+        report.outcome, report.longrepr, report.duration, report.gump_category = "passed", None, 0.0, None
         return report
 
     def _record(self, in_flight: StepInFlight, result: AttemptResult) -> AttemptRecord:
