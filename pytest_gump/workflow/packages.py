@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from contextlib import suppress
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from itertools import groupby
@@ -84,15 +85,27 @@ def _installed(point: EntryPoint) -> Package:
 
 
 def _folder(point: EntryPoint) -> Path | None:
-    """Return the folder of an entry point. `find_spec` imports nothing for a name without dots."""
+    """Return the folder of an entry point; None if its value does not name one."""
     try:
         top, *below = point.module.split(".")
-        spec = None if point.attr else find_spec(top)
-    except (ImportError, ValueError, AttributeError):  # AttributeError: the value is not a module
+    except AttributeError:  # the value is not written like a module
         return None
-    locations = (spec.submodule_search_locations if spec is not None else None) or ()
-    folders = (Path(location, *below) for location in locations)
+    if point.attr or not all((top, *below)):
+        return None
+    folders = (Path(location, *below) for location in _locations(top, point))
     return next((folder for folder in folders if folder.is_dir()), None)
+
+
+def _locations(top: str, point: EntryPoint) -> Iterator[str]:
+    """Yield the place beside the metadata, and where Python finds the module, as for an editable package.
+
+    The project is often on `sys.path` too. A folder there with the same name does not replace an installed package.
+    """
+    if point.dist is not None:
+        yield str(point.dist.locate_file(top))
+    with suppress(ImportError, ValueError):
+        spec = find_spec(top)  # imports nothing for a name without dots
+        yield from (spec.submodule_search_locations if spec is not None else None) or ()
 
 
 def _digest(folder: Path) -> str:

@@ -53,6 +53,24 @@ def test_the_code_of_a_package_does_not_run(site: Path) -> None:
     assert "acme_code" not in sys.modules
 
 
+def test_a_folder_of_the_project_does_not_replace_a_package(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = install(site, "acme", flow=FLOW)
+    (tmp_path / "project" / folder.name).mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path / "project"))
+    assert find_package("acme").folder == folder
+
+
+def test_an_editable_package_is_where_python_finds_it(
+    site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(site, "acme")
+    (tmp_path / "source" / "acme_flows").mkdir(parents=True)
+    monkeypatch.syspath_prepend(str(tmp_path / "source"))
+    assert find_package("acme").folder == tmp_path / "source" / "acme_flows"
+
+
 def test_two_packages_of_one_name_are_an_error(site: Path) -> None:
     install(site, "acme", "1.0", flow=FLOW)
     install(site, "acme", "2.0", folder="other_flows", distribution="other", flow=FLOW)
