@@ -267,6 +267,31 @@ def test_each_entry_answers_one_failure_that_it_fits_and_only_the_last_one_repea
         unused = [entry for entry in unused if entry is not fitting]
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from(["same", "escalate"]), st.sampled_from([None, TEST, LINT, When(attempt=3)]))),
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from(["test", "lint"]), st.booleans()), max_size=8),
+)
+def test_attempt_without_progress_is_never_repeated_and_progress_never_ends_a_step(
+    listed: list[tuple[Any, When | None]], adds_first: bool, failures: list[tuple[str, bool]]
+) -> None:
+    entries = [
+        Entry(kind, f"agent{place}" if kind == "escalate" else None, when=when)
+        for place, (kind, when) in enumerate(listed)
+    ]
+    own, tally, before = OnFailure(flat=conditional(9, *entries, adds_first=adds_first)), Tally(), None
+    for number, (gates, is_same_tree) in enumerate(failures, start=1):
+        failure = after(gates, number, tree="t" if is_same_tree else None)
+        is_stuck = before is not None and no_progress(before, failure)
+        decision = decide(own, tally, failure, compare_trees=True)
+        assert decision != Retry() or not is_stuck
+        if isinstance(decision, Retry):
+            before = failure
+            continue
+        assert decision is None or is_stuck or decision == Stop()
+        return
+
+
 @pytest.mark.parametrize(
     ("entry", "wanted"),
     [
