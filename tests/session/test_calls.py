@@ -196,12 +196,11 @@ def test_an_edited_called_workflow_is_run_again_on_resume(called: GumpProject) -
     assert ["Look well" in copy for copy in copies] == [False, True]
 
 
-@pytest.mark.parametrize("value", ["many", "1.5"])
-def test_an_input_of_the_command_line_is_checked(value: str, project: GumpProject) -> None:
+def test_an_input_of_the_command_line_is_checked(project: GumpProject) -> None:
     project.workflow("review", REVIEW)
-    result = project.run("review", f"--gump-input=count={value}")
+    result = project.run("review", "--gump-input=count=many")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"*--gump-input: input 'count' must be a whole number, not '{value}'"])
+    result.stderr.fnmatch_lines(["*--gump-input: input 'count' must be a whole number, not 'many'"])
 
 
 SUMMARY: Final = """\
@@ -357,11 +356,6 @@ def test_calls_of_items_in_parallel_are_merged(project: GumpProject) -> None:
         "decompose", "each::impl[alpha]", "each::impl[beta]", "each::merge[alpha]", "each::merge[beta]", "each::gate",
     ]  # fmt: skip
     assert {"alpha.py", "beta.py"} <= project.tree(project.record().branch).keys()
-
-
-def test_an_agent_is_replaced_in_called_workflows_too(called: GumpProject) -> None:
-    assert called.run("main", "--gump-agent=claude-haiku=claude-opus").ret == pytest.ExitCode.OK
-    assert {attempt.agent for attempt in called.record().attempts} == {"claude-opus"}
 
 
 PAIR: Final = """\

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
+from pytest_gump.workflow.edit import agents_of, override_agents
 from pytest_gump.workflow.find import Found, workflow_file
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.refs import iter_steps, resolve_step
@@ -83,6 +84,13 @@ def test_a_call_has_the_steps_of_the_called_workflow(project: Path) -> None:
     assert dict(step.call.values) == {"change": "{spec}", "count": "3"}
     assert [inner.name for inner in step.steps] == ["correctness"]
     assert (step.kind, step.steps[0].agent) == ("group", AGENTS[-1])
+
+
+def test_an_agent_is_replaced_in_called_workflows_too(project: Path) -> None:
+    write(project, {"inner.yaml": "name: inner\nsteps:\n  - {name: b, workflow: review, with: {change: x}}\n"})
+    text = "name: flow\nsteps:\n  - {name: a, workflow: ./inner.yaml}\n  - {name: c, agent: claude-haiku}\n"
+    workflow = override_agents(load(text, project=project).workflow, ["codex=claude-opus"])
+    assert list(agents_of(workflow)) == ["claude-opus", "claude-haiku"]
 
 
 def test_a_step_of_a_call_has_the_location_in_its_own_file(project: Path) -> None:
