@@ -1,12 +1,13 @@
 """Asks the person at the terminal about attempts that need an approval.
 
-Only a session that carries out its orders itself, on a real terminal and outside of CI, asks. In all other sessions
-the attempt waits for `gump approve`.
+Only a session on a real terminal and outside of CI asks, and only while no other attempt is running. In all other
+sessions the attempt waits for `gump approve`.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import termios
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.engine.record.approvals import Given
 from pytest_gump.engine.reporting.approval_text import describe_question, diff_lines, person
 from pytest_gump.errors import WorktreeError
+from pytest_gump.session.interrupts import terminable
 from pytest_gump.system.processes.process_table import inherited_mark
 from pytest_gump.text import clean_text
 
@@ -44,7 +46,7 @@ class Approver:
         Raises:
             KeyboardInterrupt: Ctrl-C.
         """
-        with self._outside_capture():
+        with self._outside_capture(), terminable(signal.SIGINT):
             return self._talk(question, record, repository) if self._has_terminal() else None
 
     def _has_terminal(self) -> bool:

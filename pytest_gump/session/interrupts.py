@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end the session like Ctrl-C: stop child processes, close the ledger, exit with 2."""
+def terminable(*more: signal.Signals) -> Iterator[None]:
+    """Let SIGTERM, SIGHUP and `more` end the session: stop child processes, close the ledger, exit with 2."""
 
     def interrupt(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    with _handling(interrupt, signal.SIGTERM, signal.SIGHUP):
+    with _handling(interrupt, signal.SIGTERM, signal.SIGHUP, *more):
         yield
 
 

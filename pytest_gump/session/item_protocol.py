@@ -41,7 +41,7 @@ class StepReports:
         self._config = config
         self._report = report
         self.may_ask = False
-        """True if the session may ask a person at the terminal for approvals."""
+        """True if the session may ask a person at the terminal while the run has no other attempt in flight."""
         self._protocol = StepProtocol()
         config.pluginmanager.register(self._protocol, "gump-steps")
 
@@ -91,7 +91,7 @@ class StepReports:
         with uninterrupted():  # record and show the attempt, or do neither
             record = self._record(in_flight, result)
             settled = run.settle(in_flight.order, result, decide)
-            if settled.verdict != "awaiting" or not self.may_ask:
+            if settled.verdict != "awaiting" or not self.may_ask or in_flight.active.in_flight:
                 self._show_settled(in_flight, record, settled, phases)
                 return
         from pytest_gump.session.approval import Approver  # late: most steps need no approval

@@ -62,6 +62,7 @@ class Runner:
         runs = [(replace(prepared, status=None), items) for prepared, items in self._prepare(selected)]
         workers.run_tests(self._session)
         stop_if_asked(self._session)
+        self._steps.may_ask = len(runs) == 1
         if workers.xdist.has_collection_errors:
             self._stop_at_collection_errors()
         self._conduct_all(workers, runs)

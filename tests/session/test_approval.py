@@ -333,12 +333,12 @@ def test_the_answers_at_a_terminal_decide(project: GumpProject) -> None:
     first, second = record.approvals.answers
     assert (first.approved, first.text, second.approved) == (False, "two is better", True)
     assert second.by == "A User <user@example.org>"
-    with on_terminal([*PYTEST, "--gump-resume"], project.path, environment) as terminal:
+    with on_terminal([*PYTEST, "--gump-resume", "-n1"], project.path, environment) as terminal:
         terminal.expect("approve ship?")
         terminal.process.send_signal(signal.SIGINT)
         assert terminal.end() == pytest.ExitCode.INTERRUPTED
     assert project.record().steps["ship"].outcome == "awaiting"
-    with on_terminal([*PYTEST, "--gump-resume"], project.path, environment) as terminal:
+    with on_terminal([*PYTEST, "--gump-resume", "-n1"], project.path, environment) as terminal:
         terminal.expect("approve ship?")
         terminal.type("y")
         assert terminal.end() == 0
