@@ -115,11 +115,10 @@ def _has_names(record: dict[str, Any]) -> bool:
             return _is_question(record)
         case "skipped" | "stalled":
             return _are_steps(record["steps" if record["event"] == "skipped" else "failed"])
-        case "run_resumed" | "reuse_refused":
-            is_numbered = _is_time(record.get("idle_s", 0)) and all(type(number) is int for number in record["reused"])
-            return is_numbered and _are_steps([*record["again"]])
-        case "session_copied":
-            return all(type(number) is int for number in record["reused"])
+        case "run_resumed" | "reuse_refused" | "session_copied":
+            numbers = record.get("validating", [])
+            is_numbered = isinstance(numbers, list) and all(type(each) is int for each in (*record["reused"], *numbers))
+            return is_numbered and _is_time(record.get("idle_s", 0)) and _are_steps([*record.get("again", ())])
         case "limit_recalled":
             return _is_time(record["until"])
         case "preflight" | "recheck":

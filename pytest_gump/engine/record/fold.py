@@ -8,7 +8,7 @@ from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepReco
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_gump.engine.record.ledger import Event
 
@@ -69,13 +69,28 @@ def _reuse(record: RunRecord, event: Event) -> None:
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
         valid = [attempt for attempt in step.attempts if not attempt.superseded]
-        if valid and valid[-1].lacks_answers and step.path not in event["again"]:
-            valid[-1].wait_for_answers()
-            step.status, step.reason, step.ended = "running", "", ""
-            continue
         is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
         why = event["again"].get(step.path, "")
         step.status, step.reason = ("passed", "") if is_passed else ("skipped", f"will run again: {why}" if why else "")
+        _open_validators(step, valid, event)
+
+
+def _session_copied(record: RunRecord, event: Event) -> None:
+    for step in record.steps.values():
+        _open_validators(step, step.attempts, event)
+
+
+def _open_validators(step: StepRecord, valid: Sequence[AttemptRecord], event: Event) -> None:
+    """Let the validators of the newest valid attempt run; without a validator left in the workflow, it has passed."""
+    last = valid[-1] if valid else None
+    if last is None or not last.lacks_answers or step.path in event.get("again", ()):
+        return
+    last.wait_for_answers()
+    if last.number in event.get("validating", ()):
+        step.status, step.reason, step.ended = "running", "", ""
+    else:
+        last.verdict = step.status = step.ended = "passed"
+        step.reason = ""
 
 
 def _limit_recalled(record: RunRecord, event: Event) -> None:
@@ -247,6 +262,7 @@ _APPLY = {
     "stalled": _stalled,
     "skipped": _skipped,
     "run_resumed": _run_resumed,
+    "session_copied": _session_copied,
     "reuse_refused": _reuse,
     "limit_recalled": _limit_recalled,
     "branch_left": _branch_left,

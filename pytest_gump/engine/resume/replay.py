@@ -48,14 +48,14 @@ class Replay:
         identify: Callable[[Ready], Identity],
         on_reuse: Callable[[HistoryAttempt], None],
         until: StepPath | None = None,
-        end_session: Callable[[], None] = lambda: None,
+        end_session: Callable[[ResumableSchedule], None] = lambda _: None,
     ) -> None:
         """Prepare the replay.
 
         Args:
             on_reuse: Called for each reused attempt, before the next attempt is checked.
             until: This step and all steps that depend on it run again.
-            end_session: Called after all attempts of a session have been checked.
+            end_session: Called with the schedule after all attempts of a session have been checked.
         """
         self.schedule = schedule
         """Continues the run after the replay."""
@@ -100,7 +100,7 @@ class Replay:
             if self._is_resumed:  # attempts that ended may be reused under their numbers
                 self._number_on([*seen, *self.history.cut_off(number)], settled=seen)
             self.schedule.resume()
-            self._end_session()
+            self._end_session(self.schedule)
         for attempt in self.history.open:
             self._check_open(attempt)
         reused = {attempt.path for attempt, _ in self.reused}
@@ -248,7 +248,7 @@ def replay(
     *,
     on_reuse: Callable[[HistoryAttempt], None] | None = None,
     until: StepPath | None = None,
-    end_session: Callable[[], None] = lambda: None,
+    end_session: Callable[[ResumableSchedule], None] = lambda _: None,
 ) -> Replay:
     """Replay a history into a new schedule.
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.resume.history import HistoryAttempt
     from pytest_gump.engine.resume.replay import Replay
     from pytest_gump.engine.schedule.records import Decide, Ready, Settled
+    from pytest_gump.engine.schedule.resumable import ResumableSchedule
     from pytest_gump.order import AttemptResult, Order
     from pytest_gump.workflow.path import StepPath
 
@@ -134,7 +135,17 @@ class ResumedRun(Run):
 
     def _reuse_fields(self) -> dict[str, Any]:
         again = {str(path): why for path, why in self._replayed.reruns.items()}
-        return {"reused": sorted(self._replayed.numbers), "again": again, "head": self.schedule.head}
+        validating = self._validating(self.schedule)
+        return {
+            "reused": sorted(self._replayed.numbers), "again": again, "validating": validating,
+            "head": self.schedule.head,
+        }  # fmt: skip
+
+    def _validating(self, schedule: ResumableSchedule) -> list[int]:
+        """Return the numbers of the reused attempts whose validators have not all ended."""
+        paths = (str(leaf.path) for leaf in schedule.leaves() if leaf.validators is not None)
+        valid = ([each for each in self.record.steps[path].attempts if not each.superseded] for path in paths)
+        return [attempts[-1].number for attempts in valid]
 
     # -- from a step ---------------------------------------------------------------------------------------------
 
@@ -175,13 +186,11 @@ class ResumedRun(Run):
         validated = decided.get("validated")
         if validated is None:
             return decided
-        if validated["outcome"] == Outcome.GATE_ERROR:  # the validators without a verdict run again
-            return {name: value for name, value in decided.items() if name != "validated"}
         return {**decided, "validated": {**validated, "number": self._copied_numbers[validated["number"]]}}
 
-    def _end_copied_session(self) -> None:
+    def _end_copied_session(self, schedule: ResumableSchedule) -> None:
         """Record the end of a session of the other run, so that a failure that ended it does not end this run."""
-        self._append("session_copied", reused=sorted(self._copied))
+        self._append("session_copied", reused=sorted(self._copied), validating=self._validating(schedule))
 
     def _append_as(self, event: Event, **changes: Any) -> None:
         fields = {name: value for name, value in event.items() if name not in {"event", "at"}}

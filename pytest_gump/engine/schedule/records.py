@@ -165,5 +165,5 @@ class LeafState(NamedTuple):
     attempts: int
     template: bool = False
     """A `foreach` whose plan is not known yet: the path ends in `[*]`."""
-    validators: tuple[str, ...] = ()
-    """Names of the validators that the latest attempt waits for."""
+    validators: tuple[str, ...] | None = None
+    """Names of the validators that the latest attempt waits for, if it waits for any, or for a person after them."""

@@ -123,11 +123,12 @@ class LeafList(NamedTuple):
         return self._unfinished if leaf.status == "pending" or is_cut_off else leaf.status
 
 
-def _unanswered(leaf: Leaf) -> tuple[str, ...]:
-    """Return the names of the validators of the latest attempt that have not answered."""
-    answers = leaf.validation.answers if leaf.validation is not None else {}
-    names = [gate.argument or "" for gate in leaf.step.validator_gates] if leaf.validation is not None else []
-    return tuple(name for index, name in enumerate(names) if index not in answers)
+def _unanswered(leaf: Leaf) -> tuple[str, ...] | None:
+    """Return the names of the validators of the latest attempt that have not answered, if it is validated now."""
+    if leaf.validation is None:
+        return None
+    names = enumerate(gate.argument or "" for gate in leaf.step.validator_gates)
+    return tuple(name for index, name in names if index not in leaf.validation.answers)
 
 
 def signature(node: StepNode | None) -> Hashable:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.agents.usage import NOTHING, Usage
-from pytest_gump.engine.record.records import AttemptRecord, RunRecord, add_up
+from pytest_gump.engine.record.fold import advance
+from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord, add_up
+from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.workflow.path import StepPath
 
 STEPS = ("plan", "build::impl[one]", "build::impl[two]", "build::impl--replan::part[one--sub]", "build::check[one]")
@@ -61,3 +64,21 @@ def test_sum_of_costs_has_no_error_of_binary_fractions() -> None:
     for cost_usd in (0.7, 0.2, 0.1):
         total = total.plus(Usage(cost_usd=cost_usd), 1.0, unknown=False)
     assert total.cost_usd == 1.0
+
+
+@pytest.mark.parametrize(("validating", "status"), [([1], "running"), ([], "passed")])
+def test_a_resumed_run_forgets_that_a_validator_gave_no_verdict(validating: list[int], status: str) -> None:
+    """Its validators run again; if the workflow has none any more, the attempt has passed."""
+    one = attempt(1)
+    record = RunRecord(attempts=[one], steps={"a": StepRecord("a", "diff", attempts=[one])})
+    gates = [{"name": "test", "status": "passed"}]
+    one.finish(to_wire(AttemptResult("a", 1, Outcome.PASSED, "", None, Timings(0.0, 0.0))) | {"gates": gates})
+    one.verdict = "failed"
+    answer = {"name": "validate: arch", "status": "error", "summary": "it crashed"}
+    one.add_answers({"outcome": "gate_error", "reason": "no verdict", "gates": [answer]})
+    assert one.result is not None
+    assert (one.result.outcome, [gate.status for gate in one.result.gates]) == ("gate_error", ["passed", "error"])
+    advance(record, {"event": "session_copied", "at": 1.0, "reused": [1], "validating": validating})
+    assert (record.steps["a"].status, one.verdict) == (status, {"running": "judged"}.get(status, status))
+    assert one.result is not None
+    assert (one.result.outcome, [gate.status for gate in one.result.gates]) == ("passed", ["passed"])

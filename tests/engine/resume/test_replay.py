@@ -181,7 +181,7 @@ def start_from(origin: RecordedRun, until: StepPath) -> RecordedRun:
             fields = {name: value for name, value in event.items() if name not in {"event", "at"}}
             run.append(event["event"], **{**fields, "number": number})
 
-    def end_session() -> None:
+    def end_session(_: ResumableSchedule) -> None:
         copied = [event["number"] for event in run.events if event["event"] == "attempt_started"]
         run.append("session_copied", reused=copied)
 
