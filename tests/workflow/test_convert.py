@@ -137,7 +137,7 @@ WORDS = sorted(
     {*ALL, *KEYS, *CONDITIONS, *OVERRIDES, *keys.keys(keys.WorkflowKeys), *keys.keys(keys.StepKeys), "bogus", "green"}
     | {*keys.keys(keys.GuardKeys), *keys.keys(keys.ValidateKeys), *keys.keys(keys.PolicyKeys), "file", "from"}
 )
-VALUES = st.sampled_from([True, 3, "x", ["test"], {"a": "b"}])
+VALUES = st.sampled_from([True, 3, "x", "claude-opus", ["test"], {"a": "b"}, {"agent": "codex"}, {"prompt": "y"}])
 """None of them is the default of a key."""
 
 

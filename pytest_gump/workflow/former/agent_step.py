@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from pytest_gump.text import quoted
 from pytest_gump.workflow.former.gates import gate_names, translate_gates
 from pytest_gump.workflow.former.new_nodes import Pair, listing, mapping, scalar
-from pytest_gump.workflow.former.retry import RetryReader
+from pytest_gump.workflow.former.retry import RetryReader, Values
 from pytest_gump.workflow.former.strategy import to_failure
 from pytest_gump.workflow.former.texts import PLAIN_NAMES
 from pytest_gump.workflow.reading.fields import Fields
@@ -240,7 +240,7 @@ class AgentStep:
         reader = RetryReader(self._problems, self._names, self.prompt_text)
         retry = reader.read(self._block.step) if "retry" in self._block.step else None
         for rule in retry.rules if retry is not None else ():
-            if agent == PASS and (rule.values.agent or rule.values.prompt):
+            if agent == PASS and rule.values != Values():
                 self._problems.add(rule.node.position, "this rule has no effect: 'agent: pass' starts no agent")
         return retry
 

@@ -21,7 +21,7 @@ _AGENT: Final = frozenset({"name", "type", *GET, *RUN, "gate", "retry", "get", "
 _TAKEN: Final = {
     **dict.fromkeys(("code", "validate", "artifact"), _AGENT),
     "split": _AGENT | {"each", "parallel"},
-    "gate": frozenset({"name", "gate", "run", "hitl"}),
+    "gate": frozenset({"name", "gate", "hitl"}),
     "group": frozenset({"name", "steps", "parallel"}),
     "call": frozenset({"name", "workflow", "with"}),
     "unclear": frozenset(ALL),

@@ -117,7 +117,7 @@ def kind_of(step: MapNode) -> Kind:
         return "group"
     if "workflow" in step.values:
         return "call"
-    return "gate" if "gate" in step.values and "agent" not in step.values else "unclear"
+    return "gate" if "gate" in step.values and not {"agent", "get", "run"} & step.values.keys() else "unclear"
 
 
 def _called(step: MapNode) -> str | None:

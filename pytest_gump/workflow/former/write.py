@@ -75,7 +75,7 @@ class _Writer:
 
     def _scalar(self, start: str, node: ScalarNode, indent: str) -> Iterator[str]:
         text = node.value if isinstance(node.value, str) else None
-        if text is not None and "\n" in text and _BLOCK_TEXT.fullmatch(text) and text[0] not in " \n":
+        if text is not None and "\n" in text and _BLOCK_TEXT.fullmatch(text) and text[0] not in " \t\n":
             body = text.rstrip("\n")
             ends = len(text) - len(body)
             yield f"{start} |{'-' if not ends else '+' if ends > 1 else ''}"
