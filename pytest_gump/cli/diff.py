@@ -84,8 +84,10 @@ def _commits(run: StoredRun, name: str | None, number: int | None) -> tuple[str,
         if number is not None:
             raise ConfigError("--attempt needs a step", hint="gump diff STEP --attempt N")
         return run.record.base, run.record.head
-    attempt = find_attempt(find_step(run, name), number)
-    if (question := run.record.approvals.questions.get(attempt.number)) is not None:
+    step, record = find_step(run, name), run.record
+    asked = next((each for each in record.open_questions if each.about == step.path and number is None), None)
+    attempt = find_attempt(step, number)
+    if (question := asked or record.approvals.questions.get(attempt.number)) is not None:
         return question.base, question.commit
     if attempt.result is None:
         raise ConfigError(

@@ -207,6 +207,7 @@ def test_pause_after_asks_about_a_step_also_in_a_resumed_run(project: GumpProjec
     assert resume(project).ret == pytest.ExitCode.OK
 
 
+LOOK: Final = "name: look\nsteps:\n  - {name: judge, agent: claude-opus, output: review, prompt: Judge it.}\n"
 PLANNED: Final = """\
 name: planned
 steps:
@@ -216,13 +217,15 @@ steps:
     hitl: after_gate
     steps:
       - {name: impl, agent: claude-haiku, prompt: "{item.name}", gate: [compile]}
-    gate: [compile]
+    gate: [compile, {validate: look}]
 """
 
 
 def test_a_plan_and_a_group_are_approved(project: GumpProject) -> None:
     project.workflow("planned", PLANNED)
+    project.workflow("look", LOOK)
     project.plan("split", "a", "b")
+    project.review("build::gate--validate-look::judge", passes=True)
     for name in ("a", "b"):
         project.answer(f"build::impl[{name}]", writes={f"{name}.py": "x = 1\n"})
     project.run("planned")
@@ -230,6 +233,7 @@ def test_a_plan_and_a_group_are_approved(project: GumpProject) -> None:
     assert gump("approve", "split", "--by", "Ada").stdout.startswith("- a: do a\n- b: do b\n")
     assert resume(project).ret == pytest.ExitCode.TESTS_FAILED
     assert project.record().steps["build::gate"].outcome == "awaiting"
+    assert "+++ b/b.py" in gump("diff", "build::gate").stdout
     assert gump("approve", "build::gate", "--by", "Ada").returncode == 0
     assert resume(project).ret == pytest.ExitCode.OK
     assert {"a.py", "b.py"} <= {*project.tree(project.record().branch)}
@@ -246,7 +250,6 @@ steps:
     on_failure: {retry: 2}
   - {name: after, gate: [compile]}
 """
-LOOK: Final = "name: look\nsteps:\n  - {name: judge, agent: claude-opus, output: review, prompt: Judge it.}\n"
 PERSON: Final = "impl--validate--approval::approve"
 
 

@@ -332,7 +332,7 @@ class RunRecord(_Attempts):
     def open_questions(self) -> list[Question]:
         """The questions about attempts that wait for a person, also those that have an answer already."""
         waiting = [attempt for attempt in self.attempts if attempt.verdict == "awaiting" and not attempt.superseded]
-        return [self.approvals.questions[attempt.number] for attempt in waiting]
+        return [question for each in waiting if (question := self.approvals.questions.get(each.number)) is not None]
 
     @property
     def has_started(self) -> bool:
