@@ -9,10 +9,10 @@ from pytest_gump.engine.reporting.notices import no_change, reservations, skippe
 from pytest_gump.text import fit, listed, one_line, pad, width
 from pytest_gump.units import format_duration, format_usd, plural
 from pytest_gump.workflow.model import VALIDATE
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
@@ -106,6 +106,21 @@ def failure_lines(name: str, reason: str, marks: Marks, columns: int) -> list[st
     head = f"{marks.failed} {name}"
     line = f"{pad(head, LAYOUT.name + 2)} {reason}"
     return [line] if width(line) <= columns else [fit(head, columns), fit(f"    {reason}", columns)]
+
+
+def groups_around(path: StepPath, foreach: Collection[str]) -> tuple[StepPath, ...]:
+    """Return the groups around a step, outermost first, each with its plan items.
+
+    `foreach` are the static paths of the groups that run once for each plan item. A replan does so too. The group of a
+    merge has the name of the merged member.
+    """
+    groups: list[StepPath] = []
+    items, innermost = 0, len(path.names) - 1
+    for depth in range(1, innermost + 1):
+        names = path.names[:depth]
+        items += "::".join(names) in foreach or names[-1].endswith(REPLAN)
+        groups.append(StepPath(names, path.items if depth == innermost else path.items[:items]))
+    return tuple(groups)
 
 
 def group_line(path: StepPath, marks: Marks, columns: int) -> str:

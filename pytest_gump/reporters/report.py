@@ -23,6 +23,7 @@ from pytest_gump.reporters.lines import (
     failed_lines,
     failure_lines,
     group_line,
+    groups_around,
     head_line,
     mark_of,
     more_money_text,
@@ -39,7 +40,7 @@ from pytest_gump.reporters.live import Live
 from pytest_gump.reporters.screen import Screen
 from pytest_gump.text import clean_text, fit, width
 from pytest_gump.units import format_duration, plural
-from pytest_gump.workflow.edit import agents_of, leaves
+from pytest_gump.workflow.edit import agents_of, foreach_groups, leaves
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Report:
         self._groups: tuple[str, tuple[StepPath, ...]] = "", ()
         self._labels: dict[str, str] = {}
         self._layouts: dict[str, Columns] = {}
+        self._foreach: dict[str, frozenset[str]] = {}
         self._logging = False
         self._said: set[str] = set()
 
@@ -94,6 +96,7 @@ class Report:
         workflow = run.inputs.workflow
         paths = [StepPath.parse(path) for path, _ in leaves(workflow.steps)]
         self._layouts[run.record.run_id] = columns_for(paths, agents_of(workflow))
+        self._foreach[run.record.run_id] = frozenset(foreach_groups(workflow.steps))
         record = run.record
         self._write("")
         self._write(fit(head_line(record, "resumes run" if record.resumed else "run"), self.columns))
@@ -159,7 +162,7 @@ class Report:
 
     def attempt_cancelled(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
         label = self.label_of(run_id)
-        self._open_groups(label, StepPath.parse(record.step))
+        self._open_groups(run_id, StepPath.parse(record.step))
         for line in self._attempt_lines(run_id, record, result):
             self._write(f"{label}{line}", red=True)
 
@@ -169,7 +172,7 @@ class Report:
 
     def attempt_finished(self, run_id: str, record: AttemptRecord, result: AttemptResult) -> None:
         label, path = self.label_of(run_id), StepPath.parse(record.step)
-        self._open_groups(label, path)
+        self._open_groups(run_id, path)
         colour = {"passed": "green", "failed": "red"}.get(record.verdict, "yellow")
         for line in self._attempt_lines(run_id, record, result):
             self._write(f"{label}{line}", **{colour: True})
@@ -188,9 +191,9 @@ class Report:
         for named in named_lines(result) if record.entry != "gates" else ():  # shown for the agent's part
             show(named, yellow=True)
 
-    def _open_groups(self, label: str, path: StepPath) -> None:
+    def _open_groups(self, run_id: str, path: StepPath) -> None:
         """Print headings of the step's groups that are not printed yet."""
-        chain = tuple(StepPath(path.names[:depth], path.items) for depth in range(1, len(path.names)))
+        label, chain = self.label_of(run_id), groups_around(path, self._foreach.get(run_id, ()))
         shown = self._groups[1] if self._groups[0] == label else ()
         for depth, group in enumerate(chain):
             if depth >= len(shown) or shown[: depth + 1] != chain[: depth + 1]:

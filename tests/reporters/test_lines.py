@@ -9,7 +9,14 @@ from pytest_gump.agents.usage import Total, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
-from pytest_gump.reporters.lines import attempt_lines, columns_for, command_lines, more_money_text, run_line
+from pytest_gump.reporters.lines import (
+    attempt_lines,
+    columns_for,
+    command_lines,
+    groups_around,
+    more_money_text,
+    run_line,
+)
 from pytest_gump.text import UNICODE, width
 from pytest_gump.workflow.path import StepPath
 
@@ -108,3 +115,19 @@ def test_each_retry_of_a_group_is_counted_once() -> None:
 )
 def test_the_hint_for_a_spent_budget_names_presumed_costs(total: Total, text: str) -> None:
     assert more_money_text(total) == text
+
+
+@pytest.mark.parametrize(
+    ("step", "groups"),
+    [
+        ("impl", []),
+        ("ways::each::rev::look[alpha]", ["ways", "ways::each[alpha]", "ways::each::rev[alpha]"]),
+        ("ways::merge[each]", ["ways[each]"]),
+        ("ways::each::merge[alpha]", ["ways", "ways::each[alpha]"]),
+        ("ways::each::inner::fix[alpha--one]", ["ways", "ways::each[alpha]", "ways::each::inner[alpha--one]"]),
+        ("ways::each::fix--replan::item[alpha--one]", ["ways", "ways::each[alpha]", "ways::each::fix--replan[alpha--one]"]),
+    ],
+)  # fmt: skip
+def test_the_groups_around_a_step_have_the_items_around_them(step: str, groups: list[str]) -> None:
+    foreach = {"ways::each", "ways::each::inner"}
+    assert [str(group) for group in groups_around(StepPath.parse(step), foreach)] == groups
