@@ -17,6 +17,7 @@ VALIDATE = "--validate-"
 CONTEXT = "--context-"
 """What separates the name of a step from that of a workflow for its context, in the name of the call."""
 
+_MOST_CHARS = 120
 _PATH = re.compile(r"(?P<names>[^\[\]]+)(?:\[(?P<items>[^\[\]]+)\])?")
 
 
@@ -57,8 +58,8 @@ class StepPath:
 
     @property
     def folder(self) -> str:
-        """The path as a file name: `build-impl-item-2`."""
-        return "-".join((*self.names, *self.items))
+        """The path as a file name: `build-impl-item-2`. See `shortened`."""
+        return shortened("-".join((*self.names, *self.items)))
 
     @property
     def outer(self) -> StepPath:
@@ -101,6 +102,15 @@ class StepPath:
 
     def __str__(self) -> str:
         return "::".join((*self.names[:-1], self.leaf))
+
+
+def shortened(name: str) -> str:
+    """Return an ASCII name that fits into a file name with a prefix. A long name is cut, and ends with its hash."""
+    if len(name) <= _MOST_CHARS:
+        return name
+    import hashlib  # few names are as long
+
+    return f"{name[: _MOST_CHARS - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
 
 def declared(name: str) -> str:

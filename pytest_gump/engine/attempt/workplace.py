@@ -18,12 +18,10 @@ if TYPE_CHECKING:
     from pytest_gump.order import Order
     from pytest_gump.system.worktrees.slot import Slot
 
-FOLDER_CHARS = 120
-
 
 def folder_prefix(step: str, attempt: int) -> str:
     """Return the prefix of the name of an attempt's scratch folder."""
-    return f"{StepPath.parse(step).folder[:FOLDER_CHARS]}-a{attempt}-"
+    return f"{StepPath.parse(step).folder}-a{attempt}-"
 
 
 @dataclass(frozen=True, slots=True)

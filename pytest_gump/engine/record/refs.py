@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from pytest_gump.system.git import ref_names
-from pytest_gump.workflow.path import StepPath
+from pytest_gump.workflow.path import StepPath, shortened
 
 _NUMBERED: Final = re.compile(r"(.+-[0-9a-f]{6})-\d{1,4}")
 
@@ -24,7 +24,7 @@ def commit_ref(run_id: str, step: str, attempt: int) -> str:
 def _name(step: str, attempt: int) -> str:
     path = StepPath.parse(step)
     name = ".".join((*path.names, *path.items))  # names contain no dots, so each step has its own ref
-    return f"{name}-a{attempt}"
+    return f"{shortened(name)}-a{attempt}"
 
 
 def run_of_branch(ref: str) -> str:

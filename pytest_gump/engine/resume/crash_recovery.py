@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from pytest_gump.agents.usage import Usage
 from pytest_gump.engine.attempt.recovery import recover
 from pytest_gump.engine.attempt.snapshots import stored_result
-from pytest_gump.engine.attempt.workplace import FOLDER_CHARS
 from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.refs import snapshot_ref
 from pytest_gump.order import AttemptResult, Order, Outcome, from_wire
@@ -136,8 +135,8 @@ def _last_sign(scratch: Path) -> float:
 
 def _files(attempt: HistoryAttempt, tools: Tools, folder: RunFolder) -> Path | None:
     """Return the folder with the attempt's files: in the scratch folder, or already moved to the run."""
-    name = f"{attempt.path.folder[:FOLDER_CHARS]}-a{attempt.attempt}"
+    name = f"{attempt.path.folder}-a{attempt.attempt}"
     pattern = f"{glob.escape(str(tools.scratch))}/*/{glob.escape(name)}-*"
     found = sorted(map(Path, glob.glob(pattern)), key=lambda path: path.stat().st_mtime)  # noqa: PTH207 - escaped
-    moved = folder.attempts / f"{attempt.number:04d}-{attempt.path.folder}-a{attempt.attempt}"
+    moved = folder.attempts / f"{attempt.number:04d}-{name}"
     return found[-1] if found else moved if moved.is_dir() else None
