@@ -222,18 +222,21 @@ def test_a_validator_at_its_usage_limit_is_repeated_and_the_author_is_not(valida
     assert result.gates[-1].summary == "As in the original."
 
 
-def test_a_validator_that_is_not_independent_after_an_escalation_is_noted(validated: GumpProject) -> None:
-    independent = MAIN.replace("claude-sonnet", "codex").replace(
-        "{validate: arch,", "{validate: arch, independent: true,"
-    )
-    validated.workflow("main", independent.replace("retry: 3", "retry: 2, strategy: [same, 'escalate: claude-sonnet']"))
+def test_arch_review_that_is_not_independent_after_an_escalation_is_noted(validated: GumpProject) -> None:
+    gate = "gate: [{validate: arch-review, with: {focus: names}, independent: true}, compile]"
+    policy = "on_failure: {retry: 2, strategy: [same, 'escalate: claude-sonnet']}"
+    step = f"  - name: impl\n    agent: codex\n    prompt: Do.\n    {gate}\n    {policy}\n"
+    validated.workflow("main", f"name: main\nsteps:\n{step}")
     validated.answer("impl", writes={"new.py": "def broken(:\n"})
-    validated.review(f"{PART}::verdict", passes=True)
+    review = "impl--validate-arch-review::review"
+    validated.review(review, passes=True)
     result = validated.run("main")
     assert result.ret == pytest.ExitCode.OK
-    note = "validator arch was not independent: claude-haiku, claude-opus and claude-sonnet are Claude models"
+    note = "validator arch-review was not independent: claude-opus and claude-sonnet are Claude models"
     assert validated.record().steps["impl"].attempts[1].why == note
-    result.stdout.fnmatch_lines(["*validator arch was not independent: claude-haiku, claude-opus and*"])
+    result.stdout.fnmatch_lines(["*validator arch-review was not independent: claude-opus and*"])
+    assert "Look in particular at: names" in validated.prompt(review)
+    assert "+second = 2" in validated.prompt(review)
 
 
 def test_validators_run_after_a_person_has_approved_the_work_of_the_agent(validated: GumpProject) -> None:
