@@ -138,7 +138,8 @@ def step_line(mark: str, step: str, text: str, columns: int) -> str:
 def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
     """A line for each step of a resumed run: `reused`, `re-run: <what changed>`, `to check by <validator>` or `to do`.
 
-    Lines are never cut.
+    A step that has `failed` can start again when the other members of its parallel group have ended. Lines are never
+    cut.
     """
     lines = []
     for leaf in leaves:
@@ -147,6 +148,8 @@ def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], mar
         mark, text = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, to_do)
         if why is None and leaf.status == "passed":
             mark, text = marks.passed, "reused"
+        elif why is None and leaf.status == "failed":
+            mark, text = marks.failed, "failed"
         lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {text}")
     return lines
 

@@ -205,13 +205,17 @@ class StepReports:
         self.notify(partial(self._config.hook.pytest_gump_run_finished, run=run.record))
 
     def _log_reused(self, active: ActiveRun, run: Run) -> None:
-        """Count the reused steps as passed, because their results are still valid at the end of the run."""
+        """Count the reused steps, because their results are still valid at the end of the run."""
         for step in run.record.steps.values():
             path = StepPath.parse(step.path)
-            if step.status != "passed" or step.attempts[-1].number not in run.reuse.numbers or REPLAN in step.path:
+            if not step.attempts or step.attempts[-1].number not in run.reuse.numbers or REPLAN in step.path:
                 continue
             item = active.item(active.root.session, path)
-            if item.nodeid not in active.closed:
+            if item.nodeid in active.closed:
+                continue
+            if step.status == "failed":
+                self._log_failed(active, path, step.attempts[-1].result)
+            elif step.status == "passed":
                 report = self._report_without_attempt(item)
                 report.gump_category = "reused"
                 self._report.log(report, item.ihook)

@@ -594,3 +594,22 @@ def test_a_planted_result_is_ignored_and_the_ledger_stays_readable(stuck: GumpPr
     no_traceback(result)
     assert result.ret in {pytest.ExitCode.OK, pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.TESTS_FAILED}
     assert {one.step for one in stuck.record().attempts} >= {"tests", "impl"}, "the ledger can still be read"
+
+
+# -- a failed member of a parallel group -------------------------------------------------------------------------
+
+
+def test_a_failed_member_stays_failed_until_the_other_members_have_ended(project: GumpProject) -> None:
+    steps = "agent: claude-haiku, prompt: Do it., gate: [compile]"
+    text = f"parallel: true, steps: [{{name: a, {steps}}}, {{name: b, {steps}}}]"
+    project.workflow("members", f"name: members\nsteps:\n  - {{name: all, {text}}}\n")
+    project.answer("all::a", writes={"a.py": BROKEN})
+    project.answer("all::b", writes={"b.py": "ok = 1\n"})
+    project.answer("all::a", attempt=2, writes={"a.py": "ok = 1\n"})
+    assert project.run("members", "-x", "-n0").ret == 1
+    result = resume(project)
+    result.stdout.fnmatch_lines(["✗ all::a * failed", "→ all::b * to do", "*✓ b *", "*✗ a * failed: compile failed*"])
+    result.assert_outcomes(passed=2, failed=1, skipped=1)
+    assert project.record().steps["all::a"].status == "failed"
+    assert resume(project).ret == 0
+    assert own_attempts(project)[-3:-1] == [("all::a", 2), ("all::merge[a]", 1)]

@@ -69,9 +69,11 @@ def _reuse(record: RunRecord, event: Event) -> None:
     record.steps = {path: step for path, step in record.steps.items() if step.attempts}
     for step in record.steps.values():
         valid = [attempt for attempt in step.attempts if not attempt.superseded]
-        is_passed = bool(valid) and valid[-1].verdict == "passed" and step.path not in event["again"]
-        why = event["again"].get(step.path, "")
-        step.status, step.reason = ("passed", "") if is_passed else ("skipped", f"will run again: {why}" if why else "")
+        why, verdict = event["again"].get(step.path, ""), valid[-1].verdict if valid else ""
+        if why or verdict not in {"passed", "failed"}:
+            step.status, step.reason = "skipped", f"will run again: {why}" if why else ""
+        elif verdict == "passed":
+            step.status, step.reason = "passed", ""
         _open_validators(step, valid, event)
 
 
