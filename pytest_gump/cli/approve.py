@@ -108,10 +108,21 @@ def _run_and_step(names: Sequence[str]) -> tuple[StoredRun, str | None]:
         run = None
     if run is not None:
         return run, None
-    for other in read_runs(all_runs(), results=False):
-        if not isinstance(other, Unreadable) and other.record.open_questions:
-            return other, names[0] if names else None
-    raise RunError("no step waits for approval", hint="gump status lists the runs")
+    return _newest_waiting(), names[0] if names else None
+
+
+def _newest_waiting() -> StoredRun:
+    """Return the newest run with a step that waits, if possible one that was neither applied nor discarded."""
+    closed = None
+    for run in read_runs(all_runs()):
+        if isinstance(run, Unreadable) or not run.record.open_questions:
+            continue
+        if not run.record.discarded and run.record.applied is None:
+            return run
+        closed = closed or run
+    if closed is None:
+        raise RunError("no step waits for approval", hint="gump status lists the runs")
+    return closed
 
 
 def _question(run: StoredRun, step: str | None) -> Question:

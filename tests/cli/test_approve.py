@@ -143,3 +143,10 @@ def test_nothing_is_approved_after_a_discard(waiting: Gump) -> None:
     run_id = waiting.project.folders()[0].run_id
     waiting.good("discard", run_id)
     assert f"run {run_id} was discarded" in waiting.bad("approve", "one", "--by", "Ada")
+
+
+def test_the_newest_run_that_can_be_approved_is_meant(waiting: Gump) -> None:
+    waiting.project.run("two")
+    newest, older = waiting.project.folders()
+    waiting.good("discard", newest.run_id)
+    assert f"pytest --gump-resume={older.run_id}" in waiting.good("approve", "one", "--by", "Ada")
