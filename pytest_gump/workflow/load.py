@@ -177,7 +177,9 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
     from pytest_gump.workflow.former.translate import translate  # most files are in the present form
 
     translation = translate(root, around) if dialect == "former" else None
-    return translation and translation.root, around._replace(is_translated=True)
+    if translation is None:
+        return None, around
+    return translation.root, around._replace(former_inputs=translation.inputs)
 
 
 def _agent_inputs(placed: PlacedWorkflow) -> tuple[str, ...]:

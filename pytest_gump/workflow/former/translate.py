@@ -42,6 +42,7 @@ class FormerFile(NamedTuple):
 class Translation(NamedTuple):
     root: MapNode
     decisions: Decisions
+    inputs: frozenset[str]
 
 
 def translate(root: Node, around: WorkflowFile) -> Translation | None:
@@ -61,7 +62,7 @@ def translate(root: Node, around: WorkflowFile) -> Translation | None:
     steps = Steps(Tools(around, texts, decisions)).translate(nodes or (), (), 0)
     if len(around.problems.found) > before:
         return None
-    return Translation(mapping(_pairs(root, steps, texts), root), decisions)
+    return Translation(mapping(_pairs(root, steps, texts), root), decisions, frozenset(texts.inputs))
 
 
 def _pairs(root: MapNode, steps: list[Node], texts: Texts) -> Iterator[Pair]:

@@ -64,8 +64,12 @@ class Surroundings(NamedTuple):
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
     given: Mapping[str, str] = MappingProxyType({})
     """Values of the inputs of the file, as written: those of the call or of the command line."""
-    is_translated: bool = False
-    """True if the file is one of Gump 0.0.4, so that its nodes come from the translation."""
+    former_inputs: frozenset[str] | None = None
+    """The inputs of a file of Gump 0.0.4, whose nodes come from the translation; None for other files."""
+
+    @property
+    def is_translated(self) -> bool:
+        return self.former_inputs is not None
 
     def check_agent(self, name: str, at: Node) -> None:
         """Report an unknown agent."""

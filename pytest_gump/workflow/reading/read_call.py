@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.text import quoted
 from pytest_gump.workflow.inputs import input_hint, missing, value_error
-from pytest_gump.workflow.model import Call
+from pytest_gump.workflow.model import Call, Input
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.template import VALUE_NAMES, parse, written_names
@@ -54,8 +54,20 @@ def call_of(
     for agent in loaded.agent_inputs:
         if agent in values:
             around.check_agent(values[agent].text, values[agent])
+    _check_former(name, at, values, loaded, around)
     texts = tuple(Templated(node.text, node, base=names) for node in values.values())
     return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)
+
+
+def _check_former(name: str, at: Position, values: dict[str, ScalarNode], loaded: Loaded, around: Surroundings) -> None:
+    """Report inputs that a call in a file of Gump 0.0.4 leaves out, because they are those of its caller there."""
+    absent = (key for key, declared in loaded.workflow.inputs.items() if key not in values and declared == Input())
+    for key in absent if around.former_inputs is not None else ():
+        what = f"workflow {quoted(name)} uses {{{key}}}, which this call does not give"
+        if key in (around.former_inputs or ()):
+            around.problems.add(at, what, f'add {key}: "{{{key}}}"')
+        else:
+            around.problems.note(at, what, "it is empty there")
 
 
 def _written(given: Node | None) -> dict[str, str]:

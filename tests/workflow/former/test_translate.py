@@ -137,6 +137,22 @@ def test_a_call_of_a_workflow_in_a_folder_becomes_a_path(tmp_path: Path) -> None
     assert [step.name for step in load(text, project=tmp_path).workflow.steps] == ["look", "notes", "impl"]
 
 
+def test_an_input_that_a_call_leaves_out_is_refused_or_has_a_note(tmp_path: Path) -> None:
+    (tmp_path / ".gump" / "workflows").mkdir(parents=True)
+    (tmp_path / ".gump" / "workflows" / "research.yaml").write_text(RESEARCH)
+    text = (
+        "name: flow\nsteps:\n  - {name: look, workflow: research}\n"
+        '  - {name: impl, type: code, agent: claude-opus, prompt: "{asked}"}\n'
+    )
+    what = "workflow 'research' uses {query}, which this call does not give"
+    assert [note.message for note in load(text, project=tmp_path).notes] == [what]
+    with pytest.raises(WorkflowError) as caught:
+        load(text.replace("asked", "query"), project=tmp_path)
+    assert str(caught.value) == f'flow.yaml:3:28: {what}\n  hint: add query: "{{query}}"'
+    given = text.replace("research}", "research, with: {query: '{query}'}}")
+    assert load(given, project=tmp_path).notes == ()
+
+
 def test_the_old_name_of_a_call_means_the_same(tmp_path: Path) -> None:
     (tmp_path / "part.yaml").write_text("name: part\nsteps:\n  - {name: check, gate: [test]}\n")
     text = "name: flow\nsteps:\n  - {name: part, workflow: ./part.yaml}\n"
