@@ -28,7 +28,7 @@ SUMMARIES: Final = {
     "discard": "remove the branch and the snapshots of a run",
     "gc": "remove unused worktrees, leftover files and old runs",
     "playbook": "list workflows, show a workflow, or print the JSON Schema",
-    "convert": "print a workflow of Gump 0.0.4 in the present form",
+    "convert": "print a workflow of Gump 0.0.4 in the current form",
     "models": "list agent names with their models and prices",
     "config": "show all settings and where each value comes from",
     "doctor": "check prerequisites: git, pytest, disk, worktrees, agent CLIs",

@@ -1,4 +1,4 @@
-"""`gump convert`: write a workflow of Gump 0.0.4 in the present form."""
+"""`gump convert`: write a workflow of Gump 0.0.4 in the current form."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
     parser = add_command(
         commands,
         "convert",
-        description="Print a workflow file of Gump 0.0.4 in the present form of the language. The file itself does not "
+        description="Print a workflow file of Gump 0.0.4 in the current form of the language. The file itself does not "
         "change. Comments of the file are not kept.",
         examples="  gump convert old.yaml > .gump/workflows/new.yaml",
         execute=_execute,

@@ -1,4 +1,4 @@
-"""Converts a file of Gump 0.0.4 to a file in the present form of the language."""
+"""Converts a file of Gump 0.0.4 to a file in the current form of the language."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def convert_workflow(found: Found, *, project: Path, load: Callable[[Found], Wor
         load: Loads a workflow with all checks.
 
     Raises:
-        ConfigError: The file is already in the present form.
+        ConfigError: The file is already in the current form.
         WorkflowError: The file has mistakes, or rules that have no form in the language.
     """
     workflow = load(found)
     parsed = parse_workflow(found, project)
     root, problems = parsed.root, parsed.problems
     if root is None or dialect_of(root, problems) == "present":
-        raise ConfigError(f"{quoted(problems.path)} is already in the present form", hint="it needs no conversion")
+        raise ConfigError(f"{quoted(problems.path)} is already in the current form", hint="it needs no conversion")
     folder = None if found.path is None else found.path.parent
     translation = translate(root, FormerFile(problems, parsed.text, folder, project))
     for problem in () if translation is None else translation.decisions.without_form:

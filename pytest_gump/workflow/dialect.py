@@ -1,4 +1,4 @@
-"""Recognizes the language of a workflow file: the present one, or that of Gump 0.0.4."""
+"""Recognizes the language of a workflow file: the current one, or that of Gump 0.0.4."""
 
 from __future__ import annotations
 

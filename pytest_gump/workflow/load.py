@@ -170,11 +170,11 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
 
 
 def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surroundings]:
-    """Return a file in the present form of the language, or None if it has mistakes, and what the reader needs."""
+    """Return a file in the current form of the language, or None if it has mistakes, and what the reader needs."""
     dialect = dialect_of(root, around.problems)
     if dialect == "present":
         return root, around
-    from pytest_gump.workflow.former.translate import translate  # most files are in the present form
+    from pytest_gump.workflow.former.translate import translate  # most files are in the current form
 
     translation = translate(root, around) if dialect == "former" else None
     if translation is None:

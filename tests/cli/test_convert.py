@@ -1,4 +1,4 @@
-"""`gump convert`: a workflow of Gump 0.0.4 in the present form."""
+"""`gump convert`: a workflow of Gump 0.0.4 in the current form."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_mistake_in_a_prompt_file_has_its_position_there(gump: Gump) -> None:
 
 def test_a_file_in_the_present_form_needs_no_conversion(gump: Gump) -> None:
     assert gump.bad("convert", ".gump/workflows/pair.yaml", code=2) == (
-        "gump: error: '.gump/workflows/pair.yaml' is already in the present form\n  hint: it needs no conversion\n"
+        "gump: error: '.gump/workflows/pair.yaml' is already in the current form\n  hint: it needs no conversion\n"
     )
 
 

@@ -1,1 +1,1 @@
-"""Files of Gump 0.0.4, translated to the present form of the language."""
+"""Files of Gump 0.0.4, translated to the current form of the language."""

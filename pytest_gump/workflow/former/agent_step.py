@@ -52,7 +52,7 @@ class AgentStep:
         self.retry = self._retry()
 
     def pairs(self) -> list[Pair]:
-        """Return the keys of the step in the present form."""
+        """Return the keys of the step in the current form."""
         block = self._block
         if block.text("agent") == PASS:
             return list(self._without_agent())

@@ -15,7 +15,7 @@ class Decisions:
     comments: dict[int, list[str]] = field(default_factory=dict)
     """Comments above a value of the converted file, by the identity of its node."""
     without_form: list[tuple[Position, str, str]] = field(default_factory=list)
-    """What the file means and no file of the present form can say, each with its position and a hint."""
+    """What the file means and no file in the current form can express, each with its position and a hint."""
     _nodes: list[Node] = field(default_factory=list)
 
     def comment(self, node: Node, text: str) -> None:

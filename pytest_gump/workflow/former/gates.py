@@ -62,7 +62,7 @@ def gate_names(node: Node | None) -> GateNames:
 
 
 def translate_gates(node: Node, texts: Texts, where: Where) -> Node:
-    """Return the list in the present form. What is wrong with a gate is left to the reader of that form."""
+    """Return the list in the current form. What is wrong with a gate is left to the reader of that form."""
     if not isinstance(node, ListNode):
         return node
     return listing((_translated(entry, texts, where) for entry in node.nodes), node)

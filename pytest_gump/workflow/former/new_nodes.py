@@ -1,4 +1,4 @@
-"""Creates nodes of the present form, each with the position of the node that it replaces."""
+"""Creates nodes of the current form, each with the position of the node that it replaces."""
 
 from __future__ import annotations
 

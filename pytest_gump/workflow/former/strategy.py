@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.former.retry import Retry, Rule
     from pytest_gump.workflow.reading.yaml_nodes import MapNode, Node
 
-_STICKY: Final = "these rules of 'retry' have no form in the present language"
+_STICKY: Final = "these rules of 'retry' cannot be expressed in the current language"
 _STICKY_HINT: Final = "the file runs as it is; to convert it, let only rules with 'attempt' change the attempts"
 
 

@@ -1,4 +1,4 @@
-"""Translates a file of Gump 0.0.4 to the present form. Every value keeps its position in the file."""
+"""Translates a file of Gump 0.0.4 to the current form. Every value keeps its position in the file."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Translation(NamedTuple):
 
 
 def translate(root: Node, around: WorkflowFile) -> Translation | None:
-    """Return a file of Gump 0.0.4 in the present form; None if it has mistakes, which are added to the problems."""
+    """Return a file of Gump 0.0.4 in the current form; None if it has mistakes, which are added to the problems."""
     before = len(around.problems.found)
     if not isinstance(root, MapNode):
         return None

@@ -46,7 +46,7 @@ def test_rules_without_a_form_are_not_converted() -> None:
     with pytest.raises(WorkflowError) as caught:
         convert_workflow(found, project=NOWHERE, load=lambda found: load(found.text).workflow)
     assert str(caught.value) == (
-        "flow.yaml:10:9: these rules of 'retry' have no form in the present language\n"
+        "flow.yaml:10:9: these rules of 'retry' cannot be expressed in the current language\n"
         "  hint: the file runs as it is; to convert it, let only rules with 'attempt' change the attempts"
     )
 
