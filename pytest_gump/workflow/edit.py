@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from pytest_gump.workflow.model import OnFailure, Package, Policy, Step, Workflow
+    from pytest_gump.workflow.refs import Scopes
 
 
 def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
@@ -133,6 +134,12 @@ def leaves(steps: Sequence[Step]) -> Iterator[tuple[str, Step]]:
 def foreach_groups(steps: Sequence[Step]) -> Iterator[str]:
     """Return the static paths of the groups that run once for each plan item."""
     return ("::".join(names) for names, step in iter_steps(steps) if step.foreach)
+
+
+def plan_steps(workflow: Workflow, scopes: Scopes) -> dict[str, str]:
+    """Return the static path of the plan step of each group that runs once for each plan item, by that of the group."""
+    groups = ((names, step.foreach) for names, step in iter_steps(workflow.steps) if step.foreach)
+    return {"::".join(names): "::".join(scopes.resolve(names, plan)) for names, plan in groups}
 
 
 def select(workflow: Workflow, wanted: Collection[str]) -> Workflow:

@@ -21,7 +21,7 @@ from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.templates import Templates
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
 from pytest_gump.order import Order
-from pytest_gump.workflow.edit import foreach_groups
+from pytest_gump.workflow.edit import plan_steps
 from pytest_gump.workflow.model import VALIDATE, GateSpec
 from pytest_gump.workflow.refs import Scopes
 from pytest_gump.workflow.template import parse
@@ -88,8 +88,8 @@ class OrderBuilder:
         self._inputs = inputs
         self._record = record
         self._known_tests = KnownTests(record, repository.tree_of)
-        self._foreach = frozenset(foreach_groups(inputs.workflow.steps))
         self._scopes = Scopes(inputs.workflow)
+        self._foreach = plan_steps(inputs.workflow, self._scopes)
         self._calls = CallScope(inputs.workflow, inputs.inputs)
         self._templates = Templates(
             record, repository, inputs.settings, base=inputs.base, spec=inputs.spec_text,

@@ -3,30 +3,32 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
+from pytest_gump.engine.schedule.plan_sort import in_order
 from pytest_gump.workflow.model import VALIDATE, gate_name, template_name
 from pytest_gump.workflow.path import REPLAN, StepPath
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
-    from pytest_gump.order import AttemptResult
+    from pytest_gump.order import AttemptResult, PlanItem
 
 
 class TemplateValues:
     """Values from the run record for the templates of a step.
 
-    `foreach` holds the static paths of the foreach groups. A step in such a group has an instance for each plan item. A
-    reference from the same group means the instance of the referring step's own item. A reference from outside means
-    all instances, in plan order.
+    `foreach` has the static path of each foreach group, and that of its plan step. A step in such a group has an
+    instance for each plan item. A reference from the same group means the instance of the referring step's own item. A
+    reference from outside means all instances, in plan order.
     """
 
-    def __init__(self, record: RunRecord, foreach: Collection[str], diff: Callable[[AttemptRecord], str]) -> None:
+    def __init__(self, record: RunRecord, foreach: Mapping[str, str], diff: Callable[[AttemptRecord], str]) -> None:
         self._record = record
-        self._foreach = frozenset(foreach)
+        self._foreach = foreach
         self._diff = diff
 
     def step(self, static: str, field: str, asker: StepPath) -> str:
@@ -82,10 +84,30 @@ class TemplateValues:
             "::".join(names[:depth]) in self._foreach and names[:depth] == asker.names[:depth]
             for depth in range(1, len(names))
         )
-        for text, record in self._record.steps.items():
-            path = StepPath.parse(text)
-            if path.names == names and path.items[:shared] == asker.items[:shared]:
-                yield record
+        paths = map(StepPath.parse, self._record.steps)
+        wanted = [path for path in paths if path.names == names and path.items[:shared] == asker.items[:shared]]
+        return (self._record.steps[str(path)] for path in self._in_plan_order(wanted))
+
+    def _in_plan_order(self, paths: list[StepPath]) -> list[StepPath]:
+        if len(paths) < 2:
+            return paths
+        positions = cache(lambda *key: {item.slug: index for index, item in enumerate(self._plan(*key))})
+
+        def position(path: StepPath) -> list[int]:
+            around = ("::".join(path.names[:depth]) for depth in range(1, len(path.names)))
+            plans = (self._foreach[group] for group in around if group in self._foreach)
+            items = enumerate(zip(plans, path.items, strict=False))
+            return [positions(static, path.items[:depth]).get(item, 0) for depth, (static, item) in items]
+
+        return sorted(paths, key=position)
+
+    def _plan(self, static: str, items: tuple[str, ...]) -> tuple[PlanItem, ...]:
+        """Return the plan of a step in these items, or in the innermost of them that has one; it may be empty."""
+        names = tuple(static.split("::"))
+        paths = (StepPath(names, items[:depth]) for depth in range(len(items), -1, -1))
+        newest = (self._newest(path, None) for path in paths)
+        results = (attempt.result for attempt in newest if attempt is not None)
+        return in_order(next((result.plan for result in results if result is not None and result.plan), ()))
 
     def _value(self, record: StepRecord, field: str) -> str:
         valid = (attempt for attempt in reversed(record.attempts) if not attempt.superseded)

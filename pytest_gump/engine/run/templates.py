@@ -12,7 +12,7 @@ from pytest_gump.workflow.refs import split_state
 from pytest_gump.workflow.template import parse, varies
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Mapping
 
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord
     from pytest_gump.engine.run.call_scope import CallScope
@@ -27,7 +27,7 @@ _VOLATILE: Final = {"session_id", "cost", "duration", "turns", "retries", "token
 class Templates:
     def __init__(
         self, record: RunRecord, repository: Repository, settings: Settings, *,
-        base: str, spec: str, calls: CallScope, scopes: Scopes, foreach: Collection[str],
+        base: str, spec: str, calls: CallScope, scopes: Scopes, foreach: Mapping[str, str],
     ) -> None:  # fmt: skip
         self._record, self._repository, self._settings = record, repository, settings
         self._base = base

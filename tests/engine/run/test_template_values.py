@@ -42,7 +42,9 @@ def record_of(attempts: Iterable[AttemptRecord]) -> RunRecord:
 
 
 def value(static: str, field: str, *attempts: AttemptRecord, asker: str = "end", foreach: Iterable[str] = ()) -> str:
-    values = TemplateValues(record_of(attempts), [*foreach], lambda one: f"diff of {one.step} {one.number}")
+    values = TemplateValues(
+        record_of(attempts), dict.fromkeys(foreach, "split"), lambda one: f"diff of {one.step} {one.number}"
+    )
     return values.step(static, field, StepPath.parse(asker))
 
 
@@ -69,7 +71,7 @@ def test_field_of_a_step_is_from_its_newest_attempt_and_figures_are_sums(field: 
 
 
 def test_every_field_of_the_language_has_a_value() -> None:
-    values = TemplateValues(record_of([attempt("a")]), (), lambda _: "diff")
+    values = TemplateValues(record_of([attempt("a")]), {}, lambda _: "diff")
     assert all(isinstance(values.step("a", field, StepPath(("end",))), str) for field in STATE_FIELDS)
     assert all(isinstance(values.run(field), str) for field in RUN_FIELDS)
 
@@ -183,6 +185,21 @@ def test_reference_in_a_nested_foreach_is_limited_to_shared_items(asker: str, me
     assert found == "\n\n".join(f"diff of build::parts::a[{items}] 1" for items in meant)
 
 
+def test_items_are_in_plan_order_although_parallel_items_begin_in_any_order() -> None:
+    plan = tuple(PlanItem(slug, slug, depends_on=needs) for slug, needs in (("x", ("y",)), ("y", ()), ("z", ())))
+    inner = {item: tuple(PlanItem(slug, slug) for slug in slugs) for item, slugs in {"x": "ab", "y": "ba"}.items()}
+    attempts = [
+        attempt("split", plan=plan),
+        *(attempt(f"build::split[{item}]", plan=items) for item, items in inner.items()),
+        *(attempt(f"build::parts::a[{items}]") for items in ("z", "x--b", "y--a", "x--a", "y--b")),
+    ]
+    values = TemplateValues(
+        record_of(attempts), {"build": "split", "build::parts": "build::split"}, lambda one: one.step
+    )
+    found = values.step("build::parts::a", "output", StepPath.parse("end"))
+    assert found.split() == [f"build::parts::a[{items}]" for items in ("y--b", "y--a", "x--a", "x--b", "z")]
+
+
 def test_group_without_foreach_does_not_limit_a_reference() -> None:
     attempts = [attempt("g::parts::a[x]"), attempt("g::parts::a[y]")]
     assert value("g::parts::a", "agent", *attempts, asker="g::b", foreach=["g::parts"]) == "haiku, haiku"
@@ -211,12 +228,12 @@ def test_empty_values_add_no_separator() -> None:
     ],
 )
 def test_field_of_the_run_counts_all_attempts(field: str, written: str) -> None:
-    values = TemplateValues(record_of([attempt("a", 1, "retried"), attempt("b", 2)]), (), lambda _: "")
+    values = TemplateValues(record_of([attempt("a", 1, "retried"), attempt("b", 2)]), {}, lambda _: "")
     assert values.run(field) == written
 
 
 def own(*attempts: AttemptRecord) -> TemplateValues:
-    return TemplateValues(record_of(attempts), (), lambda one: f"diff of {one.step} {one.number}")
+    return TemplateValues(record_of(attempts), {}, lambda one: f"diff of {one.step} {one.number}")
 
 
 def test_previous_attempt_is_the_newest_valid_one_before_this_number() -> None:
