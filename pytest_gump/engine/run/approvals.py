@@ -79,8 +79,8 @@ def reviewed(
 ) -> tuple[Question | None, AttemptResult, dict[str, Any]]:
     """Return an open question about an attempt that has ended; otherwise None, with the result after the answer.
 
-    The third value has the fields of the event `decided` with the answer. The time for an answer
-    counts from the first session in which the attempt waited.
+    The third value has the fields of the event `decided` with the answer. The time for an answer counts from the first
+    session in which the attempt waited.
     """
     parts = record.steps[order.step].attempts
     number = next(part.number for part in reversed(parts) if part.attempt == order.attempt)

@@ -4,7 +4,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pytest_gump.engine.record.approvals import Given
+from pytest_gump.engine.record.approvals import Given, Question
+from pytest_gump.engine.record.event_schema import is_event
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
 from pytest_gump.engine.run.approvals import nothing_to_do, question_about, reviewed
@@ -17,7 +18,6 @@ from pytest_gump.workflow.path import StepPath
 from tests.engine.schedule_kit import agent, group
 
 if TYPE_CHECKING:
-    from pytest_gump.engine.record.approvals import Question
     from pytest_gump.engine.schedule.records import Role
     from pytest_gump.system.git.repository import Repository
 
@@ -254,3 +254,31 @@ def test_an_answer_in_time_applies_after_the_time_is_over() -> None:
     run.ask(now=100.0)
     run.answer(approved=True)
     assert run.ask(now=500.0)[1].passed
+
+
+def test_an_answer_is_recorded_without_control_sequences_and_its_person_in_one_line() -> None:
+    run = Reviewed(SHIP)
+    run.ask()
+    run.answer(approved=False, by="Ada\nGump-Run: x\x1b[31m", text=" use B\x1b[2K\x9b1m\n{spec}\udcff\r\n")
+    (answer,) = run.record.approvals.answers
+    assert (answer.by, answer.text) == ("Ada Gump-Run: x", "use B\n{spec}\ufffd")
+
+
+def test_an_approval_of_another_run_keeps_its_time() -> None:
+    run = Reviewed(SHIP)
+    run.ask(tree="other")
+    about = Given(approved=True, by="Ada").about(run.record.approvals.questions[1])
+    carried = {"event": "approval", "at": 3.0, "answered": 2.0, **about, "subject": "tree", "commit": "0" * 40}
+    assert is_event(carried)
+    assert not is_event({**carried, "answered": "soon"})
+    advance(run.record, carried)
+    assert run.ask(2)[2] == {"approval": {"by": "Ada", "at": 2.0}}
+
+
+@pytest.mark.parametrize(
+    ("step", "about"),
+    [("impl", "impl"), ("build::impl--validate--approval::approve[a]", "build::impl[a]"), ("all::gate", "all::gate")],
+)
+def test_the_question_after_validators_is_about_their_step(step: str, about: str) -> None:
+    question = Question(1, step, "base", "commit", "tree", 0.0, None, ())
+    assert question.about == about
