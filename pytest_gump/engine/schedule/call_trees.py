@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.nodes import top_of
+from pytest_gump.engine.schedule.nodes import groups_above, top_of
 from pytest_gump.engine.schedule.records import CallTrees
 
 if TYPE_CHECKING:
@@ -31,7 +31,5 @@ def _trees(call: Group) -> CallTrees:
     top = top_of(call)
     if top.owner is not None and top.owner.validation is not None:
         return CallTrees(top.owner.begin, top.owner.validation.checked.commit)
-    around = call.parent
-    while around is not None and around.kind != "scope" and around.parent is not None:
-        around = around.parent
-    return CallTrees(top.begin if around is None else around.begin, call.began)
+    around = next((group for group in groups_above(call) if group.kind == "scope"), top)
+    return CallTrees(around.begin, call.began)

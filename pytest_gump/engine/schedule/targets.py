@@ -55,8 +55,7 @@ def restart_target(node: StepNode, name: str) -> tuple[Group, StepNode]:
 
 def first_before(group: Group, target: StepNode) -> int:
     """Return the index of the first call for the context of a step: they run again before it; or its own index."""
-    names = [step.name for step in group.steps[: target.index]] if group.kind != "foreach" else []
     index = target.index
-    while index and names[index - 1 : index] and names[index - 1].startswith(f"{target.step.name}{CONTEXT}"):
+    while index and group.steps[index - 1].name.startswith(f"{target.step.name}{CONTEXT}"):
         index -= 1
     return index

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.engine.schedule.approvals import ScheduleWithApprovals
+from pytest_gump.engine.schedule.records import Settled
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
 from pytest_gump.order import Outcome
-from pytest_gump.workflow.model import Approval, Step, Workflow
+from pytest_gump.workflow.model import Approval, GateSpec, Step, Workflow
+from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule.test_schedule_properties import FAILURES, workflows
 from tests.engine.schedule_kit import Drive, agent, ended, flat, gate, group, own_policy, plan
@@ -45,14 +47,16 @@ def statuses(drive: Asked) -> list[str]:
 
 def test_a_held_attempt_stops_the_steps_after_it() -> None:
     drive = Asked((agent("impl"), SHIP, agent("after")))
+    assert not drive.waits.is_awaiting
+    assert drive.waits.end_if_stalled() is None
     drive.step()
     ready = start(drive)
+    assert drive.waits.end_if_stalled() is None
     assert (ready.mode, ready.agent, ready.base) == ("approve", None, "impl#1")
-    assert drive.waits.hold(ready.path).verdict == "awaiting"
+    assert drive.waits.hold(ready.path) == Settled("awaiting", Outcome.AWAITING)
     assert drive.waits.ready() == []
-    stalled = drive.waits.end_if_stalled()
-    assert stalled is not None
-    assert [str(path) for path in stalled.skipped] == ["after"]
+    assert drive.waits.end_if_stalled() == Settled("awaiting", Outcome.AWAITING, skipped=(StepPath(("after",)),))
+    assert drive.waits.reason == "ship must be approved first"
     assert (drive.waits.done, drive.waits.is_awaiting) == (True, True)
     assert not drive.waits.passed
     assert statuses(drive) == ["passed", "awaiting", "skipped"]
@@ -64,6 +68,7 @@ def test_a_released_attempt_settles_as_usual() -> None:
     ready = start(drive)
     drive.waits.hold(ready.path)
     drive.waits.release(ready.path)
+    assert statuses(drive) == ["passed", "running"]
     assert drive.waits.complete(*drive.done(ready), own_policy).verdict == "passed"
     assert drive.waits.passed
 
@@ -133,9 +138,31 @@ def test_the_gates_do_not_start_after_the_run_has_failed() -> None:
     drive = Asked((group("all", agent("a"), agent("b"), parallel=True),), fails={"all::b": ["gate_error"]})
     held = start(drive)
     drive.step()
-    settled = drive.waits.split(held.path, "snapshot")
-    assert [str(path) for path in settled.skipped] == ["all::a"]
+    assert drive.waits.split(held.path, "snapshot") == Settled("approved", skipped=(StepPath(("all", "a")),))
     assert drive.waits.ready() == []
+    assert drive.statuses["all::a"] == "skipped"
+
+
+def test_a_run_with_members_to_start_is_not_stalled() -> None:
+    drive = Asked((group("all", agent("a"), agent("b"), parallel=True),))
+    drive.waits.hold(start(drive).path)
+    assert drive.waits.end_if_stalled() is None
+
+
+def test_a_person_is_asked_after_the_validators_about_the_step() -> None:
+    judge = group("validate-v", agent("judge", output="review"))
+    step = agent("impl", hitl="after_gate", gate=(GateSpec("validate", "v"),), validators=(judge,), on_failure=flat(2))
+    drive = Asked((step,), fails={"impl--validate-v::judge": ["review_failed"]})
+    for _ in range(4):
+        drive.step()
+    held = start(drive)
+    assert [*map(str, (ready.path for ready in drive.orders)), str(held.path)] == [
+        *("impl", "impl--validate-v::judge") * 2, "impl--validate--approval::approve",
+    ]  # fmt: skip
+    drive.waits.hold(held.path)
+    assert drive.statuses == {"impl": "awaiting"}
+    assert drive.waits.end_if_stalled() is not None
+    assert drive.waits.reason == "impl must be approved first"
 
 
 def test_a_group_is_approved_after_its_members() -> None:

@@ -54,6 +54,13 @@ def decisions(rules: Sequence[StickyRule], failures: Sequence[Failure], retry: i
     return [decide(on_failure, tally, failure, compare_trees=True) for failure in failures]
 
 
+def test_a_rule_for_the_next_attempt_that_changes_nothing_is_no_progress() -> None:
+    rules = (StickyRule(attempt=3, agent="haiku"),)
+    last = decisions(rules, [failed(1, "test", tree="a"), failed(2, "test", tree="a")])[-1]
+    assert isinstance(last, Stop)
+    assert last.outcome is Outcome.NO_PROGRESS
+
+
 def test_the_last_attempt_is_final() -> None:
     assert decisions(RULES[:1], [failed(1, "test"), failed(2, "test", tree="b")], retry=2) == [
         Retry(prompt="fix it"),

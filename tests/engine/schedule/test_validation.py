@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from pytest_gump.engine.schedule.resumable import ResumableSchedule
-from pytest_gump.order import Verdict
+from pytest_gump.order import Timings, Verdict
 from pytest_gump.workflow.model import Call, GateSpec, Step, ValidatorOptions, Workflow
 
 from tests.engine.schedule_kit import Done, Drive, agent, ended, flat, gate, group, own_policy, plan
@@ -355,3 +356,52 @@ def test_the_last_validator_settles_the_attempt_after_the_run_has_failed(outcome
     schedule.resume()
     offered = {str(ready.path): ready.attempt for ready in schedule.ready()}
     assert offered == {"all::other": 2, **({"all::impl": 2} if verdict == "failed" else {"all::merge[impl]": 1})}
+
+
+def answers(*comments: str, fails: tuple[str, ...] = ()) -> list[Any]:
+    """Return the answers of one validator whose reviews have these comments; each takes 2 seconds."""
+    names = [f"look{number}" for number in range(len(comments))]
+
+    class Commented(Drive):
+        def done(self, ready: Ready) -> Done:
+            done = super().done(ready)
+            if ready.mode != "review":
+                return done
+            verdict = Verdict(done.outcome == "passed", comments[names.index(ready.path.name)])
+            result = replace(done.result, verdict=verdict, timings=Timings(0.0, 2.0))
+            return Done(done.path, result, done.commit)
+
+    paths = {f"impl--validate-arch::{names[int(number)]}": [outcome] for number, outcome in enumerate(fails)}
+    run = Commented((impl(validator("arch", *map(review, names)), validator("last")),), fails=paths)
+    names.append("check")
+    comments = (*comments, "")
+    while not run.schedule.done:
+        run.step()
+    found = [one for settled in run.settled if (one := settled.validated) is not None]
+    return [*found[-1].result.gates, found[-1].result.reason]
+
+
+def test_an_answer_has_the_last_comment_in_one_line_and_the_time_of_all_reviews() -> None:
+    arch, last, reason = answers("first", f"two\nlines {'x' * 400}")
+    assert (arch.name, arch.status, arch.output, arch.duration_s) == ("validate: arch", "passed", "", 4.0)
+    assert arch.summary == f"two lines {'x' * 289}\u2026"
+    assert (last.status, last.summary, last.duration_s, reason) == ("passed", "", 2.0, "")
+
+
+def test_a_refusal_has_the_whole_comment_and_a_summary() -> None:
+    arch, last, reason = answers("y" * 400, fails=("review_failed",))
+    assert (arch.status, arch.summary, arch.output) == ("failed", f"{'y' * 299}\u2026", "y" * 400)
+    assert last.status == "passed"
+    assert reason == f"validator arch did not pass: {'y' * 270}\u2026"
+
+
+def test_a_person_is_not_asked_after_a_refusal_of_a_validator() -> None:
+    step = impl(hitl="after_gate")
+    run = drive(step, fails={PART: ["review_failed"]})
+    assert run.log == ["impl 1 haiku", f"{PART} 1 opus"]
+    run = drive(step)
+    assert run.log[2:] == ["impl--validate--approval::approve 1 -"]
+    run = drive(
+        impl(hitl="after_gate", on_failure=flat(1)), fails={"impl--validate--approval::approve": ["review_failed"]}
+    )
+    assert validated_of(run) == ["impl 1 failed: review_failed approval did not pass:"]
