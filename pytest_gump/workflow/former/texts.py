@@ -73,7 +73,7 @@ class Texts:
     """The inputs that are agents. An agent has no default."""
 
     def text(self, node: ScalarNode, where: Where, file: Templated | None = None) -> ScalarNode:
-        """Return the text of a node, or of the prompt file that it names, with today's names."""
+        """Return the text of a node, or of the prompt file that it names, with the names of the current language."""
         templated = file or Templated(node.text, node)
         parts: list[str] = []
         end = 0

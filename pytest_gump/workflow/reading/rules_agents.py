@@ -107,7 +107,8 @@ def check_independence(workflow: PlacedWorkflow, around: Surroundings) -> None:
             if options is None or not options.independent or around.models_of is None:
                 continue
             name = quoted(validator.gate.argument or "")
-            problem = _dependence(name, step, [*_agents((validator.step,))], around.models_of)
+            reviewers = [agent for _, part in iter_steps((validator.step,)) for agent in part.first_agents]
+            problem = _dependence(name, step, reviewers, around.models_of)
             if problem is not None:
                 around.problems.add(validator.node.position, *problem)
 
@@ -115,7 +116,7 @@ def check_independence(workflow: PlacedWorkflow, around: Surroundings) -> None:
 def _dependence(
     name: str, step: PlacedStep, reviewers: list[str], models_of: Callable[[str], str | None]
 ) -> Mistake | None:
-    authors = [*_agents((step.step,))]
+    authors = [*_authors(step.step)]
     if not authors:
         return f"validator {name} cannot be independent: {step.title} has no agent", "leave out 'independent'"
     for author in authors:
@@ -131,8 +132,8 @@ def _dependence(
     return None
 
 
-def _agents(steps: tuple[Step, ...]) -> Iterator[str]:
-    """Yield the first agents of steps and of the steps below them, without validators and their own escalations."""
-    for names, step in iter_steps(steps):
+def _authors(checked: Step) -> Iterator[str]:
+    """Yield the first agents of a step and of the steps below it, without those of its validators and its context."""
+    for names, step in iter_steps((checked,)):
         if not any("--" in name for name in names):
             yield from step.first_agents

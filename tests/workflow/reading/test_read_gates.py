@@ -29,6 +29,7 @@ CALLED: Final = {
     ),
     "nested": f"steps:\n  - {REVIEW[:-1]}, gate: ['validate: check']}}",
     "other": "steps: [{name: judge, agent: codex, output: review, prompt: Judge it.}]",
+    "informed": "steps: [{name: judge, agent: codex, output: review, context: [{workflow: notes}]}]",
 }
 
 
@@ -115,6 +116,8 @@ def test_an_independent_validator_has_an_agent_of_another_family(project: Path) 
     assert loaded.workflow.steps[0].gate[0].label == "validate: other (independent)"
     text = with_gates("{validate: other, independent: true}", agent="codex")
     assert "are GPT models" in refusal(text, project=project)
+    informed = with_gates("{validate: informed, independent: true}")
+    assert "claude-opus and the author, claude-haiku, are Claude models" in refusal(informed, project=project)
     alone = "name: flow\nsteps:\n  - {name: work, gate: [{validate: other, independent: true}]}\n"
     assert "cannot be independent: step 'work' has no agent" in refusal(alone, project=project)
 
