@@ -152,6 +152,7 @@ def test_each_output_mode_is_in_the_output_table() -> None:
         ("## Keys of a step", "StepKeys"),
         ("## Guards and budgets", "GuardKeys"),
         ("### Inputs", "InputKeys"),
+        ("## Validators", "ValidateKeys"),
     ],
 )
 def test_each_key_is_in_its_table(heading: str, model: str) -> None:
