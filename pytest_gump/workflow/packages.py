@@ -88,7 +88,7 @@ def _folder(point: EntryPoint) -> Path | None:
     """Return the folder of an entry point; None if its value does not name one."""
     try:
         top, *below = point.module.split(".")
-    except AttributeError:  # the value is not written like a module
+    except (AttributeError, ValueError):  # the value is not written like a module
         return None
     if point.attr or not all((top, *below)):
         return None
