@@ -86,11 +86,8 @@ def _installed(point: EntryPoint) -> Package:
 
 def _folder(point: EntryPoint) -> Path | None:
     """Return the folder of an entry point; None if its value does not name one."""
-    try:
-        top, *below = point.module.split(".")
-    except (AttributeError, ValueError):  # the value is not written like a module
-        return None
-    if point.attr or not all((top, *below)):
+    top, *below = point.value.strip().split(".")
+    if not all(part.isidentifier() for part in (top, *below)):
         return None
     folders = (Path(location, *below) for location in _locations(top, point))
     return next((folder for folder in folders if folder.is_dir()), None)
