@@ -78,7 +78,7 @@ SCRIPT: Final = Script(
         scene("Finish the work", "README.md", "Double.\n"),
         scene("Write notes in French", "NOTES.md", "Le double.\n"),
         scene("Explain doubling", ".gump/out/artifact.txt", "To double is to add a number to itself.\n"),
-        scene("+def test_double_of_three", REVIEW, '{"pass": true, "comment": "Good."}'),
+        scene("+def test_double_of_three", ".gump/out/validate.json", '{"pass": true, "comments": "Good."}'),
         scene("The guard `no_write` stopped", REVIEW, REFUSED),
         Scene((*INTRUSION, Answer("No.", (Write(REVIEW, REFUSED),)), Answer("Written.")), match="Judge the tests"),
         scene("double has no test.", "tests/test_double.py", TESTS),
