@@ -115,7 +115,7 @@ class OrderRunner:
         finally:
             with suppress(*LOST):
                 clear(order, result, repository, take)
-        return home.foreign(result, order.slot)
+        return home.foreign(order, result)
 
 
 def _broken(run: ServedRun, ticket: int, order: Order, error: BaseException) -> AttemptResult | None:

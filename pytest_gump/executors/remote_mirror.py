@@ -131,11 +131,14 @@ class RemoteHome:
             if self._pool is not None:
                 self._pool.mark_suspect(slot)
 
-    def foreign(self, result: AttemptResult, slot: str) -> AttemptResult:
-        """Return the result in the controller's terms: the slot of its conversation names this host."""
-        if result.session is None:
+    def foreign(self, order: Order, result: AttemptResult) -> AttemptResult:
+        """Return the result in the controller's terms: the slot of its conversation names this host.
+
+        The conversation of an agent's part that has ended before is in these terms already.
+        """
+        if result.session is None or order.agent_part is not None:
             return result
-        return replace(result, session=replace(result.session, slot=self._full(result.session.slot or slot)))
+        return replace(result, session=replace(result.session, slot=self._full(result.session.slot or order.slot)))
 
     def _full(self, slot: str) -> str:
         digest = hashlib.sha256(os.fsencode(self.slots_root)).hexdigest()[:6]

@@ -147,7 +147,8 @@ class Transfer:
         for name, commit in self._refs.items():
             if name.startswith(attempt_ref(order)):
                 repository.update_ref(name, commit)
-        if result.snapshot is not None and result.snapshot not in self._refs.values():
+        known = None if order.agent_part is None else order.agent_part.snapshot
+        if result.snapshot not in {None, known, *self._refs.values()}:
             raise WorktreeError(f"the snapshot {result.snapshot:.12} is missing")
         for kind in ("files", "take"):
             archive = self._folder / f"arrived.{kind}"
