@@ -136,22 +136,25 @@ def step_line(mark: str, step: str, text: str, columns: int) -> str:
 
 
 def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
-    """A line for each step of a resumed run: `reused`, `re-run: <what changed>`, `to check by <validator>` or `to do`.
+    """A line for each step of a resumed run. Lines are never cut."""
+    texts = ((leaf.path, *_reuse(leaf, reruns.get(leaf.path), marks)) for leaf in leaves)
+    return [f"{pad(mark, width(marks.arrow))} {pad(str(path), 32)} {text}" for path, mark, text in texts]
 
-    A step that has `failed` can start again when the other members of its parallel group have ended. Lines are never
-    cut.
+
+def _reuse(leaf: LeafState, why: str | None, marks: Marks) -> tuple[str, str]:
+    """Return mark and text of a step. `why` is the reason why it runs again, if it does.
+
+    A step that has `failed` can start again when the other members of its parallel group have ended.
     """
-    lines = []
-    for leaf in leaves:
-        why = reruns.get(leaf.path)
-        to_do = f"to check by {listed(leaf.validators)}" if leaf.validators else "to do"
-        mark, text = (marks.skipped, f"re-run: {one_line(why)}") if why is not None else (marks.arrow, to_do)
-        if why is None and leaf.status == "passed":
-            mark, text = marks.passed, "reused"
-        elif why is None and leaf.status == "failed":
-            mark, text = marks.failed, "failed"
-        lines.append(f"{pad(mark, width(marks.arrow))} {pad(str(leaf.path), 32)} {text}")
-    return lines
+    if why is not None:
+        return marks.skipped, f"re-run: {one_line(why)}"
+    if leaf.status == "passed":
+        return marks.passed, "reused"
+    if leaf.status == "failed":
+        return marks.failed, "failed"
+    if leaf.validators is None:
+        return marks.arrow, "to do"
+    return marks.arrow, f"to check by {listed(leaf.validators)}" if leaf.validators else "to approve"
 
 
 def run_line(record: RunRecord, marks: Marks) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from pytest_gump.agents.usage import Total, Usage
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.engine.schedule.records import LeafState
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import AttemptResult, Outcome, Timings, to_wire
 from pytest_gump.reporters.lines import (
@@ -15,6 +16,7 @@ from pytest_gump.reporters.lines import (
     command_lines,
     groups_around,
     more_money_text,
+    reuse_lines,
     run_line,
 )
 from pytest_gump.text import UNICODE, width
@@ -131,3 +133,20 @@ def test_the_hint_for_a_spent_budget_names_presumed_costs(total: Total, text: st
 def test_the_groups_around_a_step_have_the_items_around_them(step: str, groups: list[str]) -> None:
     foreach = {"ways::each", "ways::each::inner"}
     assert [str(group) for group in groups_around(StepPath.parse(step), foreach)] == groups
+
+
+def test_each_step_of_a_resumed_run_has_a_line() -> None:
+    paths = [StepPath((name,)) for name in ("one", "two", "three", "four", "five", "six")]
+    leaves = [
+        LeafState(paths[0], "passed", 1),
+        LeafState(paths[1], "running", 1),
+        LeafState(paths[2], "running", 1, validators=("arch", "size")),
+        LeafState(paths[3], "running", 1, validators=()),
+        LeafState(paths[4], "failed", 1),
+        LeafState(paths[5], "pending", 0),
+    ]
+    lines = reuse_lines(leaves, {paths[1]: "prompt\nchanged"}, UNICODE)
+    assert [" ".join(line.split()) for line in lines] == [
+        "✓ one reused", "○ two re-run: prompt changed", "→ three to check by arch, size", "→ four to approve",
+        "✗ five failed", "→ six to do",
+    ]  # fmt: skip
