@@ -163,7 +163,7 @@ class End:
     steps: dict[str, str]
     tree: str
     prompts: dict[tuple[str, int], str]
-    """Prompts of the last step and of its context, by step and attempt, without paths."""
+    """Prompts of the steps after the parallel group, by step and attempt, without paths."""
 
 
 def end_of(project: GumpProject) -> End:
@@ -175,7 +175,7 @@ def end_of(project: GumpProject) -> End:
 
 def _prompts(project: GumpProject, record: RunRecord) -> Iterator[tuple[tuple[str, int], str]]:
     for one in record.attempts:
-        if one.step.startswith("last") and one.counts and one.result is not None:
+        if one.step.startswith(("notes", "last")) and one.counts and one.result is not None:
             (folder,) = (project.folders()[0].path / "attempts").glob(f"{one.number:04d}-*")
             yield (one.step, one.attempt), re.sub(r"/[\w./-]+", "PATH", (folder / "prompt.md").read_text())
 
