@@ -53,7 +53,7 @@ class Loaded(NamedTuple):
             file = loaded.path or loaded.name
             if file not in files:
                 files.add(file)
-                stem = "workflow" if loaded is self else f"called-{loaded.name.replace('/', '-')}"
+                stem = "workflow" if loaded is self else f"called-{loaded.workflow.name}"
                 name = next(name for name in _numbered(stem) if name not in copies)
                 copies[name] = loaded.text
                 waiting += {id(called): called for called in loaded.calls.values()}.values()

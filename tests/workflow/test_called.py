@@ -232,14 +232,15 @@ def test_setup_and_blast_radius_of_a_call(project: Path) -> None:
 
 def test_all_files_are_copied_once_under_names_of_their_own(project: Path) -> None:
     inner = "name: inner\nsteps:\n  - {name: b, workflow: review, with: {change: x}}\n"
-    write(project, {"inner.yaml": inner, "parts/review.yaml": FLOW})
-    names = ("./inner.yaml", "parts/review.yaml", "inner.yaml")
+    other = FLOW.replace("name: flow", "name: review")
+    write(project, {"inner.yaml": inner, "parts/other.yaml": other})
+    names = ("./inner.yaml", "parts/other.yaml", "inner.yaml")
     calls = "".join(f"  - {{name: s{number}, workflow: {name}}}\n" for number, name in enumerate(names))
     text = f"name: flow\nsteps:\n{calls}"
     assert load(text, project=project).copies() == {
         "workflow.yaml": text,
         "called-inner.yaml": inner,
-        "called-review.yaml": FLOW,
+        "called-review.yaml": other,
         "called-review-2.yaml": REVIEW,
     }
 

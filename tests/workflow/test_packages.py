@@ -96,7 +96,9 @@ def test_a_package_with_a_name_that_cannot_be_used_is_refused(name: str, site: P
     assert str(caught.value) == (f"package '{name}' 1.0 has a name that cannot be used\n  hint: rename its entry point")
 
 
-@pytest.mark.parametrize("module", ["acme_missing", "json:tool", "json.nothing", "sys", "../../etc", "/etc", ".", "a..b"])
+@pytest.mark.parametrize(
+    "module", ["acme_missing", "json:tool", "json.nothing", "sys", "../../etc", "/etc", ".", "a..b"]
+)
 def test_an_entry_point_that_names_no_folder_is_refused(module: str, site: Path) -> None:
     install(site, "acme", folder=module)
     assert refusal("acme") == (
