@@ -111,7 +111,8 @@ def _conditional(step: Step, policy: Policy) -> str:
 
 def _entry(step: Step, entry: Entry) -> str:
     if entry.kind == "same":
-        who = {"agent": "the same agent", "gate": "the gates", "group": "as before"}[step.kind]
+        others = {"gate": "the gates", "group": "as before", "approve": "the question"}
+        who = others.get(step.kind, "the same agent")
         decision = to_decision(entry)
         return f"{who}{_columns(decision) if isinstance(decision, Retry) else ''}"
     return _next(step, to_decision(entry), "the same agent")[1]

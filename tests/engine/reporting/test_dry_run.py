@@ -2,11 +2,20 @@ from __future__ import annotations
 
 from pathlib import Path
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
 from pytest_gump.engine.reporting.dry_run import describe
 from pytest_gump.workflow.find import Found, builtin_folder
 from pytest_gump.workflow.load import load_workflow
+from pytest_gump.workflow.refs import iter_steps
+
+from tests.engine.schedule.test_schedule_properties import workflows
+from tests.kits.examples import examples
+
+if TYPE_CHECKING:
+    from pytest_gump.workflow.model import Workflow
 
 COMMANDS = {"compile": "make build", "test": "make test"}
 
@@ -276,3 +285,17 @@ def test_the_steps_of_a_validator_are_indented_below_the_checked_step(tmp_path: 
     assert "impl--validate-check           validator: check, its steps in order  line 3" in shown
     assert "  impl--validate-check::verdict  claude-opus, review  check.yaml:4" in shown
     assert "focus: errors" in shown
+
+
+def test_conditions_of_an_approval_step_are_described() -> None:
+    text = "- {name: ship, approve: true, on_failure: {retry: 3, strategy: [same, {same: 1, when: {attempt: 3}}]}}"
+    expected = "1 the question, then the first unused that fits: the question from attempt 3 on; else the question"
+    assert value(text, "attempts") == f"{expected}; the 3rd failure is final"
+
+
+@examples(100)
+@given(workflows())
+def test_every_step_of_any_workflow_is_described(workflow: Workflow) -> None:
+    rows = describe(workflow, source="file", spec_name="spec.md", commands=COMMANDS)
+    described = [row.split()[0].partition("[")[0] for row in rows if row.strip()]
+    assert all("::".join(path) in described for path, _ in iter_steps(workflow.steps))
