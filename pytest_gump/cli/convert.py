@@ -29,7 +29,7 @@ def add(commands: Commands) -> None:
         commands,
         "convert",
         description="Print a workflow file of Gump 0.0.4 in the current form of the language. The file itself does not "
-        "change. Comments of the file are not kept.",
+        "change.",
         examples="  gump convert old.yaml > .gump/workflows/new.yaml",
         execute=_execute,
     )

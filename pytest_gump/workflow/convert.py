@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from pytest_gump.errors import ConfigError
 from pytest_gump.text import quoted
 from pytest_gump.workflow.dialect import dialect_of
+from pytest_gump.workflow.former.comments import keep_comments
 from pytest_gump.workflow.former.translate import FormerFile, translate
-from pytest_gump.workflow.former.write import write_yaml
+from pytest_gump.workflow.former.write import comment_line, write_yaml
 from pytest_gump.workflow.load import parse_workflow
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def convert_workflow(found: Found, *, project: Path, load: Callable[[Found], Wor
         problems.add(*problem)
     if translation is None or problems.found:
         raise problems.error()
+    last = keep_comments(parsed.text, translation.root, translation.decisions)
     text = HEADER + write_yaml(translation.root, translation.decisions.comments)
+    text += "".join(f"{comment_line(line)}\n" for line in last)
     if load(found._replace(text=text)) != workflow:
         raise ConfigError(f"{quoted(problems.path)} has no exact conversion", hint="run the file as it is")
     return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -131,6 +132,28 @@ def convert(text: str) -> tuple[str, list[str]]:
         return convert_workflow(found, project=NOWHERE, load=load_found), []
     except WorkflowError as error:
         return "", [problem.message for problem in error.problems]
+
+
+@examples(50)
+@given(steps(2, "s", in_each=False), st.data())
+def test_each_comment_is_kept_once(written: list[dict[str, Any]], data: st.DataObject) -> None:
+    lines = dump({"name": "flow", "steps": written}).rstrip("\n").split("\n")
+    places = [
+        number
+        for number, line in enumerate(lines)
+        if re.match(" *(- )?(name|type|gate|retry|agent): *[a-z0-9-]*$", line)
+    ]
+    chosen = data.draw(st.sets(st.sampled_from(places)))
+    behind = data.draw(st.sets(st.sampled_from(places)))
+    texts = [f"above {number}" for number in chosen] + [f"behind {number}" for number in behind] + ["last"]
+    for number in sorted(chosen | behind, reverse=True):
+        lines[number] += f"  # behind {number}" * (number in behind)
+        lines[number:number] = [f"# above {number}"] * (number in chosen)
+    text = "\n".join([*lines, "#last", ""])
+    converted, problems = convert(text)
+    assume(not problems)
+    assert [converted.count(f"# {comment}\n") for comment in texts] == [1] * len(texts)
+    assert load(converted).workflow == load(dump({"name": "flow", "steps": written})).workflow
 
 
 WORDS = sorted(

@@ -26,6 +26,10 @@ def write_yaml(root: MapNode, comments: Mapping[int, Sequence[str]]) -> str:
     return "".join(f"{line}\n" for line in _Writer(comments).block(root, ""))
 
 
+def comment_line(text: str) -> str:
+    return f"# {text}".rstrip()
+
+
 class _Writer:
     def __init__(self, comments: Mapping[int, Sequence[str]]) -> None:
         self._comments = comments
@@ -71,7 +75,7 @@ class _Writer:
 
     def _above(self, node: Node, indent: str) -> Iterator[str]:
         for comment in self._comments.get(id(node), ()):
-            yield from (f"{indent}# {line}" for line in comment.splitlines())
+            yield from (f"{indent}{comment_line(line)}" for line in comment.split("\n"))
 
     def _scalar(self, start: str, node: ScalarNode, indent: str) -> Iterator[str]:
         text = node.value if isinstance(node.value, str) else None

@@ -116,6 +116,57 @@ steps:
 """
 
 
+COMMENTED = """\
+# top
+
+name: flow   # behind
+steps:
+  # first
+  - name: impl  # its name
+    # dropped
+    type: code
+    prompt: |
+      # not a comment
+      Do it
+    run: {agent: claude-haiku}
+    gate:
+      #must compile
+      - compile
+    retry:
+      - {attempt: 2, prompt: "x # y"}
+      - exit: 3  # last
+# end
+"""
+WITH_COMMENTS = """\
+# top
+# behind
+name: flow
+steps:
+  # first
+  # its name
+  - name: impl
+    agent: claude-haiku
+    # dropped
+    prompt: |
+      # not a comment
+      Do it
+    gate:
+      # must compile
+      - compile
+    on_failure:
+      # last
+      retry: 3
+      strategy:
+        - same
+        - {same: 1, prompt: "x # y"}
+# end
+"""
+
+
+def test_comments_stay_above_their_keys() -> None:
+    assert convert(COMMENTED) == HEADER + WITH_COMMENTS
+
+
 def test_calls_become_calls_with_inputs(tmp_path: Path) -> None:
     folder = tmp_path / ".gump" / "workflows"
     folder.mkdir(parents=True)
