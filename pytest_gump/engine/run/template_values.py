@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.schedule.plan_sort import in_order
 from pytest_gump.workflow.model import VALIDATE, gate_name, template_name
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pytest_gump.agents.usage import Total
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
     from pytest_gump.order import AttemptResult, PlanItem
+
+
+_WITH_VERDICT: Final = frozenset({"review", "approve"})
+"""Modes of the attempts whose output is a verdict. Another one has a verdict if a person has rejected it."""
 
 
 class TemplateValues:
@@ -136,11 +140,11 @@ class TemplateValues:
                 {"name": item.name, "description": item.description, "files": list(item.files)} for item in result.plan
             ]
             return json.dumps(items, indent=2, ensure_ascii=False)
-        if result.verdict is not None:
-            verdict = {"pass": result.verdict.passed, "comment": result.verdict.comment}
-            return json.dumps(verdict, indent=2, ensure_ascii=False)
         if result.artifact is not None:
             return result.artifact
+        if result.verdict is not None and attempt.mode in _WITH_VERDICT:
+            verdict = {"pass": result.verdict.passed, "comment": result.verdict.comment}
+            return json.dumps(verdict, indent=2, ensure_ascii=False)
         return self._diff(attempt)
 
 

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 USAGE = Usage(Tokens(input=30, output=12, cache_read=5), 0.125, "reported", 3)
 
 
-def attempt(step: str, number: int = 1, decided: str = "passed", **result: Any) -> AttemptRecord:
+def attempt(step: str, number: int = 1, decided: str = "passed", *, mode: str = "diff", **result: Any) -> AttemptRecord:
     """Return an attempt that ended after 2.6 seconds."""
-    made = AttemptRecord(number, step, number, "diff", "haiku", "first", 0.0, verdict=decided)
+    made = AttemptRecord(number, step, number, mode, "haiku", "first", 0.0, verdict=decided)
     made.usage, made.duration_s = USAGE, 2.6
     made.set_result(AttemptResult(step, number, Outcome.PASSED, "", "haiku", Timings(0.0, 2.6), usage=USAGE, **result))
     return made
@@ -140,7 +140,10 @@ VERDICT_TEXT = """\
     [
         ({"plan": PLAN, "artifact": "text"}, PLAN_TEXT),
         ({"plan": ()}, "[]"),
-        ({"verdict": Verdict(passed=False, comment="naïve")}, VERDICT_TEXT),
+        ({"verdict": Verdict(passed=False, comment="naïve"), "mode": "review"}, VERDICT_TEXT),
+        ({"verdict": Verdict(passed=False, comment="naïve"), "mode": "approve"}, VERDICT_TEXT),
+        ({"verdict": Verdict(passed=False, comment="rejected by a person")}, "diff of a 1"),
+        ({"verdict": Verdict(passed=False, comment="rejected by a person"), "artifact": "the text"}, "the text"),
         ({"artifact": "the text"}, "the text"),
         ({"artifact": ""}, ""),
         ({}, "diff of a 1"),
