@@ -108,7 +108,7 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
         yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
     for number, attempt in enumerate(step["attempts"]):
         name = "" if number else step["path"]
-        agent = attempt["agent"] or attempt["mode"]
+        agent = attempt["agent"] or ("gates" if attempt["entry"] == "gates" else attempt["mode"])
         if "cost" not in attempt or attempt["reused"]:
             yield (name, str(attempt["attempt"]), agent, _outcome(attempt), *[""] * 6)
             continue

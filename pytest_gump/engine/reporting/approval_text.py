@@ -71,7 +71,9 @@ def _handed_over(question: Question, record: RunRecord) -> Iterator[str]:
 
 
 def handed_over(result: AttemptResult) -> Iterator[str]:
-    """Yield lines with the plan, the verdict or the text of an attempt."""
+    """Yield lines with the plan, the verdict or the text of an attempt, or why it changed nothing."""
+    if result.no_change:
+        yield visible(f"no change: {result.no_change}")
     for item in result.plan or ():
         files = f" ({listed(item.files)})" if item.files else ""
         yield visible(f"- {item.name}{files}: {item.description}".removesuffix(": "))
