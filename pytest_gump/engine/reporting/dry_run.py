@@ -136,7 +136,7 @@ class _View:
     def _rows(self, path: tuple[str, ...], step: Step) -> Iterator[tuple[str, str]]:
         if step.call is not None:
             yield from _input_rows(self._calls.shown_inputs(path, step.call))
-            yield from _limit_rows(step.call)
+            yield from _limit_rows(step.call, "the call" if step.foreach is None else "each item")
         around = ("*",) * self._loops(path)
         merged = [str(StepPath((*path, MERGE), (*around, name))) for name in merged_members(step)]
         if merged:
@@ -251,10 +251,10 @@ def _input_rows(inputs: Mapping[str, str]) -> Iterator[tuple[str, str]]:
         yield "" if number else "inputs", f"{name}: {value}"
 
 
-def _limit_rows(call: Call) -> Iterator[tuple[str, str]]:
+def _limit_rows(call: Call, whose: str) -> Iterator[tuple[str, str]]:
     limits = ", ".join(_limits(call))
     if limits:
-        yield "limits", f"{limits} for all attempts of the call"
+        yield "limits", f"{limits} for all attempts of {whose}"
     if call.blast_radius != "off":
         yield "blast radius", f"{call.blast_radius}, unless the caller is stricter"
 

@@ -299,3 +299,11 @@ def test_every_step_of_any_workflow_is_described(workflow: Workflow) -> None:
     rows = describe(workflow, source="file", spec_name="spec.md", commands=COMMANDS)
     described = [row.split()[0].partition("[")[0] for row in rows if row.strip()]
     assert all("::".join(path) in described for path, _ in iter_steps(workflow.steps))
+
+
+def test_limits_of_a_call_for_each_item_are_those_of_an_item() -> None:
+    text = """
+    - {name: plan, agent: codex, output: plan}
+    - {name: each, foreach: plan, workflow: freeform}
+    """
+    assert value(text, "limits") == "$3.00 for all attempts of each item"
