@@ -30,7 +30,7 @@ def convert_workflow(found: Found, *, project: Path, load: Callable[[Found], Wor
 
     Raises:
         ConfigError: The file is already in the current form.
-        WorkflowError: The file has mistakes, or rules that have no form in the language.
+        WorkflowError: The file has mistakes, or rules that the current language cannot express.
     """
     workflow = load(found)
     parsed = parse_workflow(found, project)

@@ -108,7 +108,7 @@ def shortened(name: str) -> str:
     """Return an ASCII name that fits into a file name with a prefix. A long name is cut, and ends with its hash."""
     if len(name) <= _MOST_CHARS:
         return name
-    import hashlib  # few names are as long
+    import hashlib  # few names are that long
 
     return f"{name[: _MOST_CHARS - 13]}-{hashlib.sha256(name.encode()).hexdigest()[:12]}"
 
