@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 from pytest_gump.agents import registry
@@ -21,23 +20,31 @@ AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
 NOWHERE = Path("/nowhere/project")
 
 
-@dataclass(frozen=True, slots=True)
-class Wrong:
+class Case(NamedTuple):
     title: str
     text: str
-    message: str
+    expected: str
+    """A message, or a translated file."""
+
+    @property
+    def files(self) -> dict[str, str]:
+        """The files of the text, by name; `--- NAME` begins each of them, often all but the first."""
+        first, *named = re.split(r"^--- ", self.text, flags=re.MULTILINE)
+        parts = [("", first)] if first else []
+        parts += [(name, text) for name, text in (part.split("\n", 1) for part in named)]
+        return {name: f"{text.rstrip()}\n" for name, text in parts}
 
 
-def read_table(table: Path) -> list[Wrong]:
-    """Read a table of wrong uses: `=== title`, the text, `>>>`, the message."""
+def read_table(table: Path) -> list[Case]:
+    """Read a table of cases: `=== title`, the text, `>>>`, what is expected."""
     _, *cases = re.split(r"^=== ", table.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return [_wrong(case) for case in cases]
+    return [_case(case) for case in cases]
 
 
-def _wrong(case: str) -> Wrong:
+def _case(case: str) -> Case:
     title, rest = case.split("\n", 1)
-    text, message = rest.split("\n>>>\n")
-    return Wrong(title, text, message.strip())
+    text, expected = rest.split("\n>>>\n")
+    return Case(title, text, expected.strip())
 
 
 def agent_error(name: str) -> str | None:

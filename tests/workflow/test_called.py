@@ -1,10 +1,8 @@
 from __future__ import annotations
 
-import re
 import tempfile
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -17,7 +15,7 @@ from pytest_gump.workflow.refs import iter_steps, resolve_step
 
 from tests.kits.examples import examples
 from tests.workflow.installed import FLOW, install
-from tests.workflow.loading import AGENTS, load, same_cli
+from tests.workflow.loading import AGENTS, Case, load, read_table, same_cli
 
 REVIEW = """\
 name: review
@@ -32,25 +30,7 @@ steps:
 """
 
 
-class Wrong(NamedTuple):
-    title: str
-    files: dict[str, str]
-    message: str
-
-
-def read_table() -> list[Wrong]:
-    text = Path(__file__).with_name("wrong_calls.txt").read_text(encoding="utf-8")
-    return [wrong(case) for case in re.split(r"^=== ", text, flags=re.MULTILINE)[1:]]
-
-
-def wrong(case: str) -> Wrong:
-    title, rest = case.split("\n", 1)
-    files, message = rest.split("\n>>>\n")
-    named = (part.split("\n", 1) for part in re.split(r"^--- ", files, flags=re.MULTILINE)[1:])
-    return Wrong(title, {name: f"{text.rstrip()}\n" for name, text in named}, message.strip())
-
-
-WRONG = read_table()
+WRONG = read_table(Path(__file__).with_name("wrong_calls.txt"))
 
 
 @pytest.fixture
@@ -72,9 +52,9 @@ def refusal(path: Path, project: Path) -> str:
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
-def test_a_wrong_call_has_the_expected_message(wrong: Wrong, project: Path) -> None:
+def test_a_wrong_call_has_the_expected_message(wrong: Case, project: Path) -> None:
     write(project, wrong.files)
-    assert refusal(project / next(iter(wrong.files)), project) == wrong.message
+    assert refusal(project / next(iter(wrong.files)), project) == wrong.expected
 
 
 def test_a_call_has_the_steps_of_the_called_workflow(project: Path) -> None:

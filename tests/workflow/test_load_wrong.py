@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pytest_gump.errors import WorkflowError
 
-from tests.workflow.loading import NOWHERE, Wrong, load, read_table, refusal
+from tests.workflow.loading import NOWHERE, Case, load, read_table, refusal
 
 TABLES = [Path(__file__).with_name(f"wrong_{name}.txt") for name in ("workflows", "when", "templates", "context")]
 
@@ -14,15 +14,14 @@ WRONG = [case for table in TABLES for case in read_table(table)]
 
 
 @pytest.mark.parametrize("wrong", WRONG, ids=[wrong.title.replace(" ", "-") for wrong in WRONG])
-def test_an_invalid_workflow_has_the_expected_message(wrong: Wrong, tmp_path: Path) -> None:
+def test_an_invalid_workflow_has_the_expected_message(wrong: Case, tmp_path: Path) -> None:
     """Other files of a case begin with `--- NAME`; they are workflows of the same project."""
-    text, *others = wrong.text.split("\n--- ")
+    text, *others = wrong.files.items()
     folder = tmp_path / ".gump" / "workflows"
-    for other in others:
+    for name, content in others:
         folder.mkdir(parents=True, exist_ok=True)
-        name, content = other.split("\n", 1)
-        (folder / name).write_text(f"{content}\n", encoding="utf-8")
-    assert refusal(f"{text}\n", project=tmp_path if others else NOWHERE) == wrong.message
+        (folder / name).write_text(content, encoding="utf-8")
+    assert refusal(text[1], project=tmp_path if others else NOWHERE) == wrong.expected
 
 
 def test_the_table_has_no_duplicate_cases() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,7 @@ from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.refs import iter_steps, resolve_step
 
-from tests.workflow.loading import NOWHERE, load, refusal
+from tests.workflow.loading import NOWHERE, load, read_table, refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,24 +20,9 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.model import Step
 
 HERE = Path(__file__).parent
-
-
-def read_table(name: str) -> list[tuple[str, str, str]]:
-    """Return title, file and expected text of each entry."""
-    _, *cases = re.split(r"^=== ", (HERE / name).read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return [_entry(*case.split("\n", 1)) for case in cases]
-
-
-def _entry(title: str, text: str) -> tuple[str, str, str]:
-    written, expected = text.split("\n>>>\n")
-    return title, written, expected
-
-
-FORMS = read_table("forms.txt")
-REFUSED = read_table("refused.txt")
-
-
-ORIGINALS = read_table("originals.txt")
+FORMS = read_table(HERE / "forms.txt")
+REFUSED = read_table(HERE / "refused.txt")
+ORIGINALS = read_table(HERE / "originals.txt")
 
 
 def described(text: str) -> str:
@@ -68,17 +52,17 @@ def convert(text: str, project: Path = NOWHERE) -> str:
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in FORMS], ids=[case[0] for case in FORMS])
 def test_a_form_is_translated(text: str, expected: str) -> None:
-    assert convert(f"{text}\n") == f"{HEADER}{expected.strip()}\n"
+    assert convert(f"{text}\n") == f"{HEADER}{expected}\n"
 
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in REFUSED], ids=[case[0] for case in REFUSED])
 def test_a_form_is_refused(text: str, expected: str) -> None:
-    assert refusal(f"{text}\n") == expected.strip()
+    assert refusal(f"{text}\n") == expected
 
 
 @pytest.mark.parametrize(("text", "expected"), [case[1:] for case in ORIGINALS], ids=[case[0] for case in ORIGINALS])
 def test_a_workflow_of_the_original_loads_or_is_refused(text: str, expected: str) -> None:
-    assert described(f"{text}\n") == expected.strip()
+    assert described(f"{text}\n") == expected
 
 
 def test_the_tables_have_no_duplicate_cases() -> None:

@@ -10,7 +10,7 @@ from pytest_gump.workflow.model import GateSpec, ValidatorOptions
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 from pytest_gump.workflow.refs import Scopes, UnknownStepError, iter_steps
 
-from tests.workflow.loading import Wrong, load, read_table, refusal
+from tests.workflow.loading import Case, load, read_table, refusal
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.model import Workflow
@@ -69,9 +69,9 @@ def with_gates(*gates: str, agent: str = "claude-haiku") -> str:
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case.title.replace(" ", "-") for case in CASES])
-def test_a_wrong_validator_has_the_expected_message(project: Path, case: Wrong) -> None:
+def test_a_wrong_validator_has_the_expected_message(project: Path, case: Case) -> None:
     gate = case.text if case.text.startswith("{") else f"'{case.text}'"
-    assert refusal(with_gates(gate), project=project) == case.message.replace("{project}", str(project))
+    assert refusal(with_gates(gate), project=project) == case.expected.replace("{project}", str(project))
 
 
 def test_the_path_of_a_validator_cannot_look_like_options(project: Path) -> None:
