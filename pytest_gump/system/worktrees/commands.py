@@ -112,6 +112,13 @@ class SlotCommands:
             bad += fresh
         raise WorktreeError(f"git refuses to add {len(bad)} files or more: {', '.join(bad[:5])}, ...")
 
+    def untracked(self, paths: Sequence[str]) -> list[str]:
+        """Return the files at and below `paths` that are neither in the index nor ignored."""
+        if not paths:
+            return []
+        specs = [f":(top,literal){path}" for path in paths]
+        return self.check("ls-files", "--others", "--exclude-standard", "-z", "--", *specs).fields
+
     def not_ignored(self, paths: Sequence[str]) -> list[str]:
         """Return the paths that git does not ignore."""
         if not paths:

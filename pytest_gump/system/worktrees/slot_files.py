@@ -50,8 +50,13 @@ class SlotFiles:
         self.is_kept = cache(lambda path: is_kept(path, keep))  # no self: a cycle would keep the folder open
 
     def is_untouched(self) -> bool:
-        """True if the files are equal to the index, and there are no other files."""
-        return self._index.covers(self.sweep()) and self._git.run("diff-files", "--quiet").status == 0
+        """True if the files are equal to the index, and all other files are ignored and belong to setup or are kept."""
+        found = self.sweep()
+        return (
+            self._index.covers(found)
+            and self._git.run("diff-files", "--quiet").status == 0
+            and not self._git.untracked([path for path in found.pruned if path not in self._setup.accepted])
+        )
 
     def switch(self, commit: str) -> None:
         """Change the files from the tree of the index to the tree of the commit. They must be equal to the index."""
@@ -82,8 +87,7 @@ class SlotFiles:
             self._setup.forget()
         for path in others.untracked:
             slot.remove(path)
-        for path in self.remove_ignored(others, keep):
-            files.remove_emptied(slot, path)  # a cache that ignores itself leaves an empty folder under a kept name
+        self.remove_ignored(others, keep)
         for path in self._git.gitlinks():
             slot.make_folders(path)
         found = self.sweep()
@@ -129,10 +133,16 @@ class SlotFiles:
         return self._sweeper.sweep(self._folder.directory.access, self._pruned(self._git.gitlinks()))
 
     def remove_ignored(self, others: Others, keep: Sequence[str]) -> list[str]:
-        """Remove ignored files, except those of setup and those under the names in `keep`. Return the removed paths."""
+        """Remove ignored files, except those of setup and those under the names in `keep`. Return the removed paths.
+
+        Folders that are then empty are removed too: pytest creates `.gitignore` only in a new `.pytest_cache`.
+        """
         slot, accepted = self._folder.directory, self._setup.accepted
         candidates = (path for path in others.ignored if path not in accepted)
-        return [path for path in candidates if files.remove_except(slot, path, keep)]
+        removed = [path for path in candidates if files.remove_except(slot, path, keep)]
+        for path in removed:
+            files.remove_emptied(slot, path)
+        return removed
 
     def _pruned(self, gitlinks: Sequence[str]) -> Callable[[str], bool]:
         links = frozenset(gitlinks)

@@ -473,6 +473,28 @@ def test_folder_that_ignores_itself_is_removed_before_the_next_run(project: Proj
     assert not (slot.path / ".pytest_cache").exists()
 
 
+def test_folder_that_ignores_itself_is_removed_before_gates(project: Project, slot: Slot, base: str) -> None:
+    """pytest writes `.gitignore` only if it creates the folder. Otherwise, its files would be changes of the agent."""
+    project.write({".pytest_cache/.gitignore": "*\n", ".pytest_cache/v/a": "1"}, below=slot.path)
+    take_snapshot(slot, base)
+    assert slot.remove_ignored(())
+    assert not (slot.path / ".pytest_cache").exists()
+
+
+@pytest.mark.parametrize("path", [".pytest_cache/v/nodeids", "target/debug/app", "vendor/pkg/__pycache__/a.pyc"])
+def test_files_of_gates_under_a_kept_name_are_not_in_the_next_snapshot(
+    project: Project, slot: Slot, base: str, path: str
+) -> None:
+    project.write({"app.py": "new\n"}, below=slot.path)
+    commit = take_snapshot(slot, base).commit
+    slot.remove_ignored(())
+    slot.enter()
+    project.write({path: "written by a gate\n"}, below=slot.path)
+    slot.restore(commit)
+    slot.prepare(commit)
+    assert take_snapshot(slot, commit).tree == project.git("rev-parse", f"{commit}^{{tree}}")
+
+
 def test_ignored_files_made_by_setup_are_kept(project: Project, slot: Slot, base: str) -> None:
     project.write({"build/generated.c": "1"}, below=slot.path)
     slot.accept_ignored()
