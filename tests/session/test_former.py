@@ -97,7 +97,7 @@ def test_a_run_has_the_attempts_of_the_original_and_waits_for_a_person(gump_proj
     assert "\n\nThe review says no layers\n" in project.prompt("plan-each::polish[two]", 2)
     assert "It fits." in project.prompt(f"{JUDGE}[two]", 2)
     assert main(["approve", "--by", "A Reviewer"]) == 0
-    assert project.run("flow", "--gump-input=author=claude-sonnet", "--lf").ret == 0
+    assert project.pytester.runpytest_inprocess("--gump-resume").ret == 0
     record = project.record()
     assert [len(record.steps[step].attempts) for step in ("plan-each::impl[two]", "ship", "quality")] == [3, 1, 1]
     assert project.tree(f"gump/{record.run_id}").keys() >= {"one.py", "one.md", "two.py", "two.md"}

@@ -82,7 +82,7 @@ def step(draw: DrawFn, kind: str, depth: int, name: str, *, in_each: bool) -> di
         **({"context": [{"file": "a.md"}, {"bash": "ls"}]} if draw(st.booleans()) else {}),
     }
     has_blocks = draw(st.booleans())
-    if has_blocks and name.endswith("1") and draw(st.booleans()):
+    if has_blocks and draw(st.booleans()):
         get |= {"workflow": "validators/arch-review", "focus": draw(st.sampled_from(["{spec}", "a", 1]))}
     if draw(st.booleans()):
         get |= draw(st.sampled_from([{"session": {"from": "s0"}}, {"session": "new"}, {"worktree": "read-only"}]))

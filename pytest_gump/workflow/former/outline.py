@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -31,6 +32,8 @@ class FormerStep:
     """Number of splits around the step."""
     declared: bool = True
     """False for the step that calls the workflow in `get` of another step."""
+    name: str = ""
+    """The name of such a step in the step that has the `get`: that of the workflow."""
 
 
 @dataclass(slots=True)
@@ -40,8 +43,8 @@ class Outline:
     steps: dict[Path, FormerStep] = field(default_factory=dict)
     groups: dict[Path, str] = field(default_factory=dict)
     """Name of the group with the steps of a split, by the path of the split."""
-    calls: dict[Path, str] = field(default_factory=dict)
-    """Name of the step that calls the workflow in `get`, by the path of the step that has it."""
+    calls: dict[Path, FormerStep] = field(default_factory=dict)
+    """The step that calls the workflow in `get`, by the path of the step that has it."""
     wrapped: set[Path] = field(default_factory=set)
     """Steps of parallel groups that become several steps, in a group of their own."""
 
@@ -54,6 +57,7 @@ class Outline:
     def _add(self, nodes: Node | None, path: Path, target: Path, splits: int, *, in_parallel: bool) -> None:
         steps = [step for step in nodes.nodes if isinstance(step, MapNode)] if isinstance(nodes, ListNode) else []
         taken = {name for step in steps if (name := _text(step, "name"))}
+        called_here = Counter(map(_called, steps))
         for step in steps:
             name = _text(step, "name")
             if not name or (*path, name) in self.steps:  # a duplicate, which is reported later
@@ -71,15 +75,14 @@ class Outline:
             elif kind == "group":
                 self._add(step.values.get("steps"), own, (*above, name), splits, in_parallel=True)
             if called is not None:
-                self.calls[own] = called
-                before = FormerStep((*path, called), "call", (*above, called), splits, declared=False)
+                caller = called if called_here[called] == 1 else f"{called}-{name}"
+                before = FormerStep((*path, caller), "call", (*above, caller), splits, declared=False, name=called)
+                self.calls[own] = before
                 self.steps.setdefault(before.path, before)
 
-    def is_taken(self, scope: Path, name: str) -> bool:
-        """True if a sibling of a step has the name of the workflow that the step calls in `get`."""
-        step = self.steps[(*scope[:-1], name)]
-        others = [path for path in self.calls if path[:-1] == scope[:-1] and self.calls[path] == name]
-        return step.kind != "call" or len(others) > 1 or step.declared
+    def is_taken(self, scope: Path) -> bool:
+        """True if a sibling of a step has the name of the step that calls the workflow in `get`."""
+        return self.steps[self.calls[scope].path] is not self.calls[scope]
 
     @staticmethod
     def _group_name(name: str, taken: set[str]) -> str:
@@ -92,8 +95,12 @@ class Outline:
     def find(self, scope: Path, reference: Path) -> FormerStep | None:
         """Return the step that a reference in the step `scope` names.
 
-        A name is that of a sibling, of a step around it, or else of a step at the root. A path begins at the root.
+        A name is that of the workflow in `get` of the step, of a sibling, of a step around it, or else of a step at
+        the root. A path begins at the root.
         """
+        called = self.calls.get(scope)
+        if called is not None and reference == (called.name,):
+            return called
         near = (scope[:depth] for depth in range(len(scope) - 1, 0, -1)) if len(reference) == 1 else ()
         paths = ((*above, *reference) for above in near)
         found = (step for path in paths if (step := self.steps.get(path)) and self.is_visible(scope, step))

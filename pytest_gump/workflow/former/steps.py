@@ -132,15 +132,14 @@ class Steps:
         get = block.get
         if get is None or "workflow" not in get:
             return []
-        written = get.text("workflow")
-        if written is None:
+        written, outline = get.text("workflow"), self._tools.texts.outline
+        if written is None or where.scope not in outline.calls:  # the latter is a step with a duplicate name
             return []
-        name = written.rpartition("/")[2]
         key, node = get.node.key("workflow"), get.values["workflow"]
-        outline = self._tools.texts.outline
-        if outline.is_taken(where.scope, name):
-            what = f"'get' calls {quoted(written)}, but another step or 'get' here has the name {quoted(name)}"
-            self._problems.add(node.position, what, "rename the step, or call the workflow once, in a step before")
+        name = outline.calls[where.scope].path[-1]
+        if outline.is_taken(where.scope):
+            what = f"'get' calls {quoted(written)}, but another step here has the name {quoted(name)}"
+            self._problems.add(node.position, what, "rename the step")
         pairs = [Pair("name", key, scalar(name, node)), Pair("workflow", key, self._called(node))]
         inputs = translate_inputs(get.node, ("workflow", *GET), self._tools.texts, where)
         if inputs.values:
