@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.workflow.generated import GATE
-from pytest_gump.workflow.path import VALIDATE
+from pytest_gump.workflow.path import VALIDATE, declared
 from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
@@ -124,7 +124,10 @@ class CallAround(NamedTuple):
 
 
 def calls_around(workflow: Workflow, path: tuple[str, ...]) -> Iterator[CallAround]:
-    """Yield the calls that contain the step with a static path, outermost first; not the step itself."""
+    """Yield the calls that contain the step with a static path, outermost first; not the step itself.
+
+    The gates of a call, validators too, are outside of it: they belong to the caller.
+    """
     steps, items = workflow.steps, 0
     step: Step | None = None
     for depth, name in enumerate(path[:-1], 1):
@@ -132,9 +135,19 @@ def calls_around(workflow: Workflow, path: tuple[str, ...]) -> Iterator[CallArou
         if step is None:
             return
         items += step.foreach is not None
-        if step.call is not None:
+        if step.call is not None and not _is_own_gate(step, path[depth]):
             yield CallAround(path[:depth], items, step, step.call)
         steps = step.steps
+
+
+def _is_own_gate(group: Step, name: str) -> bool:
+    """True if this is the name of the group's gates or of a validator of the group, not of a step in it."""
+    return declared(name) == GATE and all(step.name != GATE for step in group.steps)
+
+
+def scope_key(path: tuple[str, ...]) -> tuple[str, ...]:
+    """Return a key that is equal only for steps in the same calls: usually the path of their group."""
+    return (*path, "") if declared(path[-1]) == GATE else path[:-1]
 
 
 class Scopes:
@@ -143,18 +156,18 @@ class Scopes:
     def __init__(self, workflow: Workflow) -> None:
         self._workflow = workflow
         self._scopes: dict[tuple[str, ...], tuple[str, ...]] = {}
-        """Path of the innermost call around a step, by the path of its group."""
+        """Path of the innermost call around a step, by its `scope_key`."""
         self._outlines: dict[tuple[str, ...], Outline] = {}
 
     def scope_of(self, path: tuple[str, ...]) -> tuple[str, ...]:
         """Return the static path of the innermost call around a step; () if there is none."""
-        group = path[:-1]
-        if group not in self._scopes:
+        key = scope_key(path)
+        if key not in self._scopes:
             names: tuple[str, ...] = ()
             for around in calls_around(self._workflow, path):
                 names = around.names
-            self._scopes[group] = names
-        return self._scopes[group]
+            self._scopes[key] = names
+        return self._scopes[key]
 
     def resolve(self, path: tuple[str, ...], ref: str) -> tuple[str, ...]:
         """Return the static path of the step that `ref` refers to in the step `path`.
@@ -162,12 +175,18 @@ class Scopes:
         Raises:
             UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
         """
+        path = self._place(path)
         scope = self.scope_of(path)
         if scope not in self._outlines:
             call = step_at(self._workflow.steps, scope)
             steps = self._workflow.steps if call is None else call.steps
             self._outlines[scope] = Outline.from_steps(iter_own_steps(steps))
         return scope + self._outlines[scope].resolve(path[len(scope) :], ref)
+
+    def _place(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the place from which a step refers to others: for the gates of a group, that of the group."""
+        group = step_at(self._workflow.steps, path[:-1]) if declared(path[-1]) == GATE else None
+        return path if group is None or not _is_own_gate(group, path[-1]) else path[:-1]
 
     def source(self, path: tuple[str, ...], ref: str) -> tuple[str, ...]:
         """Return the step whose output `ref` means in the step `path`; for a call, a step of the called workflow.

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from pytest_gump.workflow.path import StepPath
-from pytest_gump.workflow.refs import calls_around
+from pytest_gump.workflow.refs import calls_around, scope_key
 from pytest_gump.workflow.template import BASE_NAMES, parse, written_names
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ class CallScope:
         self._calls: dict[tuple[str, ...], tuple[CallAround, ...]] = {}
 
     def _around(self, names: tuple[str, ...]) -> tuple[CallAround, ...]:
-        group = names[:-1]
-        if group not in self._calls:
-            self._calls[group] = tuple(calls_around(self._workflow, names))
-        return self._calls[group]
+        key = scope_key(names)
+        if key not in self._calls:
+            self._calls[key] = tuple(calls_around(self._workflow, names))
+        return self._calls[key]
 
     def name_in(self, ready: Ready, name: str) -> str:
         """Return a template name with the call that uses it, if any: the same name can have another value there."""

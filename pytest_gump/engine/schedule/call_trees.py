@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_gump.engine.schedule.nodes import groups_above, top_of
+from pytest_gump.engine.schedule.nodes import Leaf, groups_above, top_of
 from pytest_gump.engine.schedule.records import CallTrees
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_gump.engine.schedule.nodes import Group, Leaf
+    from pytest_gump.engine.schedule.nodes import Group, StepNode
 
 
 def call_trees(leaf: Leaf) -> tuple[CallTrees, ...]:
@@ -20,11 +20,16 @@ def call_trees(leaf: Leaf) -> tuple[CallTrees, ...]:
 
 
 def _groups_around(leaf: Leaf) -> Iterator[Group]:
-    """Yield the groups that contain a step, innermost first; after a validator, those around the checked step."""
-    group: Group | None = leaf.parent
-    while group is not None:
-        yield group
-        group = group.parent if group.owner is None else group.owner.parent
+    """Yield the groups that contain a step, innermost first; after a validator, those around the checked step.
+
+    The gates of a group are outside of it: for a call, they belong to the caller.
+    """
+    node: StepNode | None = leaf
+    while node is not None:
+        group = node.parent
+        if group is not None and not (isinstance(node, Leaf) and node.role == "gate"):
+            yield group
+        node = group if group is not None or isinstance(node, Leaf) else node.owner
 
 
 def _trees(call: Group) -> CallTrees:

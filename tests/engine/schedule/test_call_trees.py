@@ -61,3 +61,11 @@ def test_validator_and_the_calls_in_it_get_the_change_to_check() -> None:
     outer = call("outer", agent("b"), impl)
     found = trees(agent("a"), outer)
     assert found == [[("base", "a#1"), ("outer::b#1", "outer::impl#1"), ("outer::b#1", "outer::impl#1")]]
+
+
+def test_the_gates_of_a_call_are_outside_of_it() -> None:
+    """Otherwise, they would not fit the calls around their path."""
+    arch = call("validate-arch", agent("check", output="review"))
+    checked = call("outer", agent("b"), gate=(GateSpec("validate", "arch"),), validators=(arch,))
+    assert trees(agent("a"), checked, at="gate") == [[]]
+    assert len(trees(agent("a"), checked, at="check")[0]) == 1

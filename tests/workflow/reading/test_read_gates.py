@@ -111,6 +111,18 @@ def test_a_validator_of_a_group_belongs_to_the_step_that_runs_its_gates(project:
     ]  # fmt: skip
 
 
+def test_the_gates_of_a_call_are_a_part_of_the_caller(project: Path) -> None:
+    """Their templates are filled with the inputs and steps of the caller."""
+    text = "name: flow\nsteps:\n  - {name: judge, agent: claude-haiku}\n  - name: call\n    workflow: other\n"
+    gate = "    gate: [{validate: check, with: {focus: '{steps.judge.output}'}}]\n"
+    scopes = Scopes(load(text + gate, project=project).workflow)
+    part = ("call", "gate--validate-check")
+    assert scopes.scope_of((*part, "judge")) == part
+    for path in (part, ("call", "gate")):
+        assert (scopes.scope_of(path), scopes.source(path, "judge")) == ((), ("judge",))
+    assert scopes.scope_of(("call", "judge")) == ("call",)
+
+
 def test_an_independent_validator_has_an_agent_of_another_family(project: Path) -> None:
     loaded = load(with_gates("{validate: other, independent: true}"), project=project)
     assert loaded.workflow.steps[0].gate[0].label == "validate: other (independent)"
