@@ -197,16 +197,16 @@ def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
 
     `several` is the run's id after a space if the session had several runs, otherwise empty.
     """
-    waiting = [question.about for question in record.open_questions]
+    waiting = record.open_questions
     resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
     commands = []
-    for step in waiting[:MOST_FAILED]:
-        quoted = shlex.quote(step)
+    for question in waiting[:MOST_FAILED]:
+        quoted = shlex.quote(question.about)
         which = f" {quoted}" if waiting[1:] else ""
-        show = "log" if record.steps[step].mode in _WITHOUT_DIFF else "diff"
+        show = "log" if record.steps[question.about].mode in _WITHOUT_DIFF else "diff"
         commands += [
             (f"gump {show}{several} {quoted}", "what to approve"),
-            (f"gump approve{several}{which}", 'approve it, or add --reject "why"'),
+            (f"gump approve{several}{which}", f'approve it{question.until}, or add --reject "why"'),
         ]
     return [*commands, (resume, "then continue the run")]
 

@@ -67,7 +67,9 @@ def waiting(project: GumpProject) -> GumpProject:
     project.answer("impl", writes={"it.py": "x = 1\n"})
     result = project.run("ship")
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*ship*approval*waits for approval*", "*gump approve*approve it*"])
+    result.stdout.fnmatch_lines(
+        ["*ship*approval*waits for approval*", "*gump approve*approve it until ??? ??, ??:??, or add --reject*"]
+    )
     return project
 
 

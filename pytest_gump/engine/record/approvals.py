@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_gump.text import clean_text, one_line
@@ -29,6 +30,11 @@ class Question(NamedTuple):
     """When a missing answer becomes a rejection."""
     show: tuple[str, ...]
     """What a person sees: diff, cost, changed_config."""
+
+    @property
+    def until(self) -> str:
+        """` until Dec 02, 15:30`, the local time until which an answer counts; empty without a limit."""
+        return "" if self.expires is None else time.strftime(" until %b %d, %H:%M", time.localtime(self.expires))
 
     @property
     def about(self) -> str:

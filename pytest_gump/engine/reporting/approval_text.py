@@ -31,7 +31,8 @@ def describe_question(question: Question, record: RunRecord, repository: Reposit
         WorktreeError: git can no longer compare the commits.
     """
     changed = repository.changed(question.base, question.commit)
-    lines = [f"{question.about} waits for approval of {question.commit[:10]}", *_handed_over(question, record)]
+    head = f"{question.about} waits for approval of {question.commit[:10]}{question.until}"
+    lines = [head, *_handed_over(question, record)]
     if "diff" in question.show:
         lines += _files(changed)
     if "changed_config" in question.show and (read := gate_config(file.path for file in changed)):
