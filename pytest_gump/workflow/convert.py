@@ -8,9 +8,10 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.text import quoted
 from pytest_gump.workflow.dialect import dialect_of
 from pytest_gump.workflow.former.comments import keep_comments
-from pytest_gump.workflow.former.translate import FormerFile, translate
+from pytest_gump.workflow.former.translate import translate
 from pytest_gump.workflow.former.write import comment_line, write_yaml
 from pytest_gump.workflow.load import parse_workflow
+from pytest_gump.workflow.reading.located import WorkflowFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def convert_workflow(found: Found, *, project: Path, load: Callable[[Found], Wor
     if root is None or dialect_of(root, problems) == "present":
         raise ConfigError(f"{quoted(problems.path)} is already in the current form", hint="it needs no conversion")
     folder = None if found.path is None else found.path.parent
-    translation = translate(root, FormerFile(problems, parsed.text, folder, project))
+    translation = translate(root, WorkflowFile(problems, parsed.text, folder, project))
     for problem in () if translation is None else translation.decisions.without_form:
         problems.add(*problem)
     if translation is None or problems.found:

@@ -176,7 +176,7 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
         return root, around
     from pytest_gump.workflow.former.translate import translate  # most files are in the current form
 
-    translation = translate(root, around) if dialect == "former" else None
+    translation = translate(root, around.file) if dialect == "former" else None
     if translation is None:
         return None, around
     return translation.root, around._replace(former_inputs=translation.inputs)

@@ -36,7 +36,7 @@ _GUARD: Final = ("max_turns", "max_budget", "max_tokens", "max_time", "timeout",
 class Tools(NamedTuple):
     """What the translation of every step needs."""
 
-    around: WorkflowFile
+    file: WorkflowFile
     texts: Texts
     decisions: Decisions
 
@@ -48,7 +48,7 @@ class AgentStep:
         self._block, self._kind, self._tools = block, kind, tools
         self._names = gate_names(block.step.get("gate"))
         self._where = where._replace(gates=self._names.here)
-        self._problems = tools.around.problems
+        self._problems = tools.file.problems
         self.retry = self._retry()
 
     def pairs(self) -> list[Pair]:
@@ -128,7 +128,7 @@ class AgentStep:
             below.refuse("'prompt' must be text or {file: PATH}")
         if path is None or not isinstance(written, ScalarNode):
             return None
-        file = read_prompt_file(path, written.position, self._tools.around)
+        file = read_prompt_file(path, written.position, self._tools.file)
         if file is None:
             return None
         text = self._tools.texts.text(written, self._where, file)

@@ -28,7 +28,7 @@ class Steps:
 
     def __init__(self, tools: Tools) -> None:
         self._tools = tools
-        self._problems = tools.around.problems
+        self._problems = tools.file.problems
 
     def translate(self, nodes: tuple[Node, ...], above: Path, splits: int) -> list[Node]:
         steps: list[Node] = []
@@ -150,12 +150,12 @@ class Steps:
 
     def _called(self, node: Node) -> Node:
         """Return the path of a workflow in a folder below `.gump/workflows`; other names are the same here."""
-        around = self._tools.around
+        file = self._tools.file
         written = node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
-        path = around.project / ".gump" / "workflows" / f"{written}.yaml"
-        if "/" not in written or around.folder is None or not exists(path):
+        path = file.project / ".gump" / "workflows" / f"{written}.yaml"
+        if "/" not in written or file.folder is None or not exists(path):
             return node
-        return scalar(f"./{os.path.relpath(path, around.folder)}", node)
+        return scalar(f"./{os.path.relpath(path, file.folder)}", node)
 
     def _each(self, block: Block, where: Where, retry: Retry | None) -> MapNode:
         fields = block.step

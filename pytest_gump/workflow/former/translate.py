@@ -15,9 +15,7 @@ from pytest_gump.workflow.reading.yaml_nodes import MapNode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
-    from pytest_gump.workflow.problems import Problems
     from pytest_gump.workflow.reading.located import WorkflowFile
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
@@ -30,37 +28,28 @@ _IGNORED: Final = {
 _NEW_NAMES: Final = {"max_timeout": "max_time"}
 
 
-class FormerFile(NamedTuple):
-    """A file of Gump 0.0.4."""
-
-    problems: Problems
-    source: str
-    folder: Path | None
-    project: Path
-
-
 class Translation(NamedTuple):
     root: MapNode
     decisions: Decisions
     inputs: frozenset[str]
 
 
-def translate(root: Node, around: WorkflowFile) -> Translation | None:
+def translate(root: Node, file: WorkflowFile) -> Translation | None:
     """Return a file of Gump 0.0.4 in the current form; None if it has mistakes, which are added to the problems."""
-    before = len(around.problems.found)
+    before = len(file.problems.found)
     if not isinstance(root, MapNode):
         return None
-    fields = Fields(root, KEYS, around.problems)
+    fields = Fields(root, KEYS, file.problems)
     for key, hint in _IGNORED.items():
         if key in fields:
             fields.refuse_key(key, f"Gump 0.0.4 ignores '{key}'", hint)
     fields.duration("max_timeout")
-    texts, decisions = Texts(Outline.of(root), around.problems, around.source), Decisions()
+    texts, decisions = Texts(Outline.of(root), file.problems, file.source), Decisions()
     nodes = fields.nodes("steps")
     if not nodes:
         fields.refuse_value("steps", "the workflow has no steps", "add at least one below 'steps:'")
-    steps = Steps(Tools(around, texts, decisions)).translate(nodes or (), (), 0)
-    if len(around.problems.found) > before:
+    steps = Steps(Tools(file, texts, decisions)).translate(nodes or (), (), 0)
+    if len(file.problems.found) > before:
         return None
     return Translation(mapping(_pairs(root, steps, texts), root), decisions, frozenset(texts.inputs))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_gump.text import quoted
 from pytest_gump.workflow.problems import Position
@@ -23,21 +23,15 @@ if TYPE_CHECKING:
 Kind = Literal["agent", "gate", "group", "call", "approve", "unclear"]
 
 
-class WorkflowFile(Protocol):
+class WorkflowFile(NamedTuple):
     """A workflow file whose values are read."""
 
-    @property
-    def problems(self) -> Problems: ...
-    @property
-    def source(self) -> str:
-        """Text of the file."""
-
-    @property
-    def folder(self) -> Path | None:
-        """Folder of the file."""
-
-    @property
-    def project(self) -> Path: ...
+    problems: Problems
+    source: str
+    """Text of the file."""
+    folder: Path | None
+    """Folder of the file."""
+    project: Path
 
 
 class Surroundings(NamedTuple):
@@ -66,6 +60,10 @@ class Surroundings(NamedTuple):
     """Values of the inputs of the file, as written: those of the call or of the command line."""
     former_inputs: frozenset[str] | None = None
     """The inputs of a file of Gump 0.0.4, whose nodes come from the translation; None for other files."""
+
+    @property
+    def file(self) -> WorkflowFile:
+        return WorkflowFile(self.problems, self.source, self.folder, self.project)
 
     @property
     def is_translated(self) -> bool:

@@ -32,7 +32,7 @@ def read_prompt(fields: Fields, around: Surroundings) -> Templated | None:
         below.refuse("'prompt' must be text or {file: PATH}")
         return None
     written = below.text("file")
-    return None if written is None else read_prompt_file(written, below.value_position("file"), around)
+    return None if written is None else read_prompt_file(written, below.value_position("file"), around.file)
 
 
 def shown(path: Path, project: Path) -> str:
@@ -43,21 +43,21 @@ def shown(path: Path, project: Path) -> str:
         return str(path)
 
 
-def read_prompt_file(written: str, position: Position, around: WorkflowFile) -> Templated | None:
+def read_prompt_file(written: str, position: Position, file: WorkflowFile) -> Templated | None:
     """Read a prompt file; None if it cannot be read, which is reported."""
-    folder = around.folder
+    folder = file.folder
     if folder is None:
-        around.problems.add(
+        file.problems.add(
             position, "this workflow has no folder, so it cannot have prompt files", "write the prompt itself"
         )
         return None
     name = f"prompt file {quoted(written)}"
     try:
-        text = read_user_text(_inside(folder, written, around.project, name), MAX_PROMPT_BYTES, name)
+        text = read_user_text(_inside(folder, written, file.project, name), MAX_PROMPT_BYTES, name)
     except ConfigError as error:
-        around.problems.add(position, str(error.args[0]), "the path is relative to the workflow file")
+        file.problems.add(position, str(error.args[0]), "the path is relative to the workflow file")
         return None
-    return Templated(text, file=shown(folder / written, around.project))
+    return Templated(text, file=shown(folder / written, file.project))
 
 
 def _inside(folder: Path, written: str, project: Path, name: str) -> Path:
