@@ -89,7 +89,7 @@ def pytest_gump_attempt_finished(order: Order, result: AttemptResult) -> None:
 def pytest_gump_run_finished(run: RunRecord) -> None:
     """Called on the controller once for each run when it has ended, after its last ledger event.
 
-    `run.status` is `passed`, `failed` or `cancelled`. The return value is ignored::
+    `run.status` is `passed`, `failed`, `awaiting` or `cancelled`. The return value is ignored::
 
         def pytest_gump_run_finished(run):
             print(run.run_id, run.status, run.total.cost_usd)

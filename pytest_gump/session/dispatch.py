@@ -163,7 +163,8 @@ class OrderLoop:
         in_flight = StepInFlight(ticket=next(self._tickets), active=active, order=order, item=item, cli=cli)
         label = self._report.label_of(order.run_id)
         self._report.live.started(in_flight.ticket, record, run, slot=order.slot, label=label)
-        self._reports.notify(partial(item.ihook.pytest_gump_attempt_started, order=order))
+        if record.verdict != "awaiting":  # otherwise, an earlier session has called it
+            self._reports.notify(partial(item.ihook.pytest_gump_attempt_started, order=order))
         result = self._immediate_result(run, order)
         if result is None:
             self._send(in_flight)

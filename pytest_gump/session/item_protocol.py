@@ -170,7 +170,8 @@ class StepReports:
     def _record(self, in_flight: StepInFlight, result: AttemptResult) -> AttemptRecord:
         order, hooks = in_flight.order, in_flight.item.ihook
         record = in_flight.active.run.finish_attempt(order, result)
-        self.notify(partial(hooks.pytest_gump_attempt_finished, order=order, result=result))
+        if record.verdict != "awaiting":  # otherwise, an earlier session has called it
+            self.notify(partial(hooks.pytest_gump_attempt_finished, order=order, result=result))
         return record
 
     def _hook_of(self, in_flight: StepInFlight) -> Decide:

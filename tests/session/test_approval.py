@@ -10,6 +10,7 @@ import os
 import signal
 import time
 from collections import Counter
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 from xml.etree import ElementTree as ET
 
@@ -49,6 +50,19 @@ steps:
     on_failure: {retry: 2}
   - name: after
     gate: [compile]
+"""
+
+
+HOOKS: Final = """\
+def say(order):
+    with open({log!r}, "a") as file:
+        print(order.step, order.attempt, order.agent, file=file)
+
+def pytest_gump_attempt_started(order):
+    say(order)
+
+def pytest_gump_attempt_finished(order, result):
+    say(order)
 """
 
 
@@ -110,6 +124,8 @@ def test_a_new_run_from_the_step_asks_again_and_can_be_resumed(waiting: GumpProj
 
 @pytest.mark.parametrize("hitl", ["before_gate", "after_gate"])
 def test_the_agent_runs_again_after_a_rejection_and_not_after_an_approval(project: GumpProject, hitl: str) -> None:
+    log = project.path.parent / f"{project.path.name}-hooks.log"
+    project.write({"conftest.py": HOOKS.format(log=str(log))})
     project.workflow("paused", HITL.replace("HITL", hitl))
     project.answer("impl", writes={"it.py": "x = 1\n"})
     project.answer("impl", attempt=2, writes={"it.py": "x = 2\n"})
@@ -126,6 +142,8 @@ def test_the_agent_runs_again_after_a_rejection_and_not_after_an_approval(projec
     assert project.tree(project.record().branch)["it.py"] == "x = 2"
     agents = [event["agent"] for event in events(project, "attempt_started")]
     assert agents == ["claude-haiku", "claude-haiku", *([None] if hitl == "before_gate" else []), None]
+    calls = [["impl 1 claude-haiku"] * 2, ["impl 2 claude-haiku"] * 2, ["impl 2 None"] * 2, ["after 1 None"] * 2]
+    assert log.read_text().splitlines() == [*chain(*(calls if hitl == "before_gate" else [*calls[:2], calls[3]]))]
 
 
 AGAIN: Final = """\
