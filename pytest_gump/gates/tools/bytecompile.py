@@ -1,7 +1,8 @@
 """Compile every Python file below the working directory in memory; write nothing.
 
 A separate program, run as `python -I bytecompile.py`. It needs only the standard library, takes no file names on its
-command line (so their number and characters do not matter), and imports nothing from the tree that it checks.
+command line (so their number and characters do not matter), and imports nothing from the tree that it checks. It does
+without pathlib, whose import takes longer than compiling a small project.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ import os
 import stat
 import sys
 import warnings
-from pathlib import Path
 
 SKIPPED = frozenset(
     {".git", ".gump", ".hg", ".venv", ".tox", ".nox", ".eggs", "__pycache__", "node_modules", "site-packages"}
@@ -27,15 +27,16 @@ def python_files(root: str) -> list[str]:
             folders.clear()
             continue
         folders[:] = sorted(name for name in folders if name not in SKIPPED)
-        paths = (Path(folder, name) for name in sorted(names) if name.endswith(".py"))
-        found += [str(path.relative_to(root)) for path in paths if stat.S_ISREG(path.lstat().st_mode)]
+        paths = (os.path.join(folder, name) for name in sorted(names) if name.endswith(".py"))  # noqa: PTH118
+        found += [os.path.relpath(path, root) for path in paths if stat.S_ISREG(os.lstat(path).st_mode)]
     return found
 
 
 def problem(path: str) -> str | None:
     """Return why a file does not compile; None if it does."""
     try:
-        compile(Path(path).read_bytes(), path, "exec", dont_inherit=True)
+        with open(path, "rb") as file:  # noqa: PTH123
+            compile(file.read(), path, "exec", dont_inherit=True)
     except SyntaxError as error:
         source = f"\n    {error.text.strip()}" if error.text else ""
         return f"{path}:{error.lineno or 1}: {type(error).__name__}: {error.msg}{source}"
