@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.records import RunRecord
     from pytest_gump.testing import GumpProject
 
+pytestmark = pytest.mark.usefixtures("measured_children")
+
 SPECS = ("spec.md", "other.md")
 WORKERS = "1/1 worker" if CAN_FORK else "2/2 workers"
 """Workers that a session starts if two of its steps can run in parallel."""

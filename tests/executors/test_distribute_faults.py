@@ -254,12 +254,8 @@ def test_ctrl_c_stops_a_worker_that_hangs_within_seconds(project: GumpProject, l
 
 
 @pytest.mark.parametrize("kept", ["[]", "blocks"])
-def test_session_ends_if_a_worker_runs_out_of_memory(
-    project: GumpProject, kept: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_session_ends_if_a_worker_runs_out_of_memory(project: GumpProject, kept: str) -> None:
     """The memory is free again after the error (`[]`), or it is not (`blocks`)."""
-    for name in ("COVERAGE_PROCESS_CONFIG", "COVERAGE_PROCESS_START"):  # coverage needs memory for each line
-        monkeypatch.delenv(name, raising=False)
     project.write({"conftest.py": EXITING.format(way=GREEDY.format(kept=kept))})
     project.workflow("mine", ONE.replace("claude-haiku", "exiting").replace("name: one", "name: mine"))
     result = project.pytester.runpytest_subprocess("--gump-workflow=mine", "-n1", "spec.md", timeout=60)
