@@ -13,17 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-PATIENCE_S = 400.0 if "GUMP_AGENTS_SLOW" in os.environ else 15.0
+SLOW = "GUMP_AGENTS_SLOW" in os.environ
+PATIENCE_S = 400.0 if SLOW else 15.0
 """How long a CLI may repeat a request that always fails."""
 
-CONTAINED = {} if "GUMP_AGENTS_SLOW" in os.environ else {"resume": "fork", "token-limit": "budget"}
+CONTAINED = {"resume": "fork", "token-limit": "budget", "time-limit": "interrupted"}
 """Scenarios of which another one contains all that depends on the CLI. Only `make test-agents-slow` runs them."""
+
+FAILURES = ("status-429", "status-500", "overload")
+PERSISTENT = dict.fromkeys(("gemini", "qwen", "opencode", "copilot"), FAILURES) | {"codex": ("status-500",)}
+"""Scenarios in which the CLI repeats its request beyond 15 s, as in `refused`. Only `make test-agents-slow` runs them."""
 
 APPLICABLE = [
     (cli, scenario)
     for scenario in SCENARIOS
     for cli in CLIS
-    if left_out(cli, scenario) is None and scenario not in CONTAINED
+    if left_out(cli, scenario) is None and (SLOW or not (scenario in CONTAINED or scenario in PERSISTENT.get(cli, ())))
 ]
 
 
