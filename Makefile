@@ -17,6 +17,7 @@
 # make test-remote       workers without a shared disk: in a mount namespace, and over ssh to a local server; needs root
 # make test-mutants      mutation testing of the modules that decide; about ten minutes. MUTANTS='*retry*': only these mutants
 # make test-matrix       tests that depend on pytest, with each installed Python and each supported pytest
+# make environments      install what test-agents, test-neighbours and test-wheel need
 # make bench             measure speed and compare it with the targets; use an idle machine. BENCH=streams: only these
 # make clean             remove everything that the other targets created, except docs/demo.svg
 #
@@ -45,7 +46,7 @@ PINS := tests/conformance/package.json
 NEWEST := $(CURDIR)/.cache/newest
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-newest test-agents-slow test-mutants test-matrix lint format clean
+.PHONY: help bench demo environments picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-newest test-agents-slow test-mutants test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -68,6 +69,9 @@ DEMO := $(if $(wildcard $(INSTALLED)),$(VENV),.cache/demo)
 	@$(PYTHON) -m venv .cache/demo
 	@.cache/demo/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[demo]'
 	@touch $@
+
+# What the tests of other programs need. .ci/run installs it while `make coverage` runs, because much of it is downloading.
+environments: $(AGENTS)/.installed $(NEIGHBOURS)/.installed $(WHEEL)/.installed
 
 demo: $(DEMO)/.installed
 	@echo "The demo takes about half a minute. DEMO_DELAY=1 runs it at the recorded pace, in about three minutes."
@@ -155,8 +159,9 @@ $(AGENTS)/.installed: $(PINS) | $(INSTALLED)
 # A killed CLI may still write while pytest removes old folders. The resulting warning is not a failure.
 LENIENT := -W default::ResourceWarning -W default::pytest.PytestUnraisableExceptionWarning
 
+# A third of the time is waiting for CLIs that wait, so five workers keep two cores busy.
 test-agents: $(AGENTS)/.installed
-	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 4 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
+	GUMP_AGENTS=$(AGENTS) $(BIN)/python -m pytest -n 5 --dist worksteal $(LENIENT) tests/conformance $(PYTEST_ARGS)
 
 # Installs the newest versions into a second folder each time, and runs the suite with both versions of each CLI that
 # has a newer one. Times in the findings are not compared.
@@ -168,7 +173,7 @@ test-agents-newest: $(AGENTS)/.installed
 
 test-agents-slow: $(AGENTS)/.installed
 	GUMP_AGENTS=$(AGENTS) GUMP_AGENTS_SLOW=1 $(BIN)/python -m pytest -n 4 --dist worksteal -rP \
-		-k "status or overload or refused or cut or resume or token-limit or workflow or composition" \
+		-k "status or overload or refused or cut or resume or token-limit or time-limit or workflow or composition" \
 		tests/conformance/test_scenarios.py tests/conformance/test_workflows.py tests/conformance/test_composition.py \
 		$(PYTEST_ARGS)
 
