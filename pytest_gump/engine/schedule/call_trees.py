@@ -33,8 +33,5 @@ def _groups_around(leaf: Leaf) -> Iterator[Group]:
 
 
 def _trees(call: Group) -> CallTrees:
-    top = top_of(call)
-    if top.owner is not None and top.owner.validation is not None:
-        return CallTrees(top.owner.begin, top.owner.validation.checked.commit)
-    around = next((group for group in groups_above(call) if group.kind == "scope"), top)
+    around = next((group for group in groups_above(call) if group.kind == "scope"), top_of(call))
     return CallTrees(around.begin, call.began)

@@ -37,15 +37,12 @@ class Checked(NamedTuple):
 
 
 class CallTrees(NamedTuple):
-    """The change that `{diff}` means in the `with` of a call.
-
-    In a validator, it is the change to check. Otherwise, it is the change since the plan item around the call began, or
-    since the run began.
-    """
+    """The change that `{diff}` means in the `with` of a call, outside of validators."""
 
     since: str
+    """The commit at which the plan item around the call began, or the run."""
     until: str
-    """For a call: the commit at which the called workflow began."""
+    """The commit at which the called workflow began."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,17 +55,9 @@ def test_second_pass_of_a_call_gets_the_change_with_which_it_began() -> None:
     assert [[tuple(each) for each in calls] for calls in found] == [[("base", "a#1")], [("base", "call::look#1")]]
 
 
-def test_validator_and_the_calls_in_it_get_the_change_to_check() -> None:
-    arch = call("validate-arch", agent("check", output="review"), call("deep", agent("look", output="review")))
-    impl = agent("impl", gate=(GateSpec("validate", "arch"),), validators=(arch,))
-    outer = call("outer", agent("b"), impl)
-    found = trees(agent("a"), outer)
-    assert found == [[("base", "a#1"), ("outer::b#1", "outer::impl#1"), ("outer::b#1", "outer::impl#1")]]
-
-
 def test_the_gates_of_a_call_are_outside_of_it() -> None:
-    """Otherwise, they would not fit the calls around their path."""
-    arch = call("validate-arch", agent("check", output="review"))
+    """The calls in a validator, and the validator itself, count too: there are as many as in the path of a step."""
+    arch = call("validate-arch", agent("check", output="review"), call("deep", agent("look", output="review")))
     checked = call("outer", agent("b"), gate=(GateSpec("validate", "arch"),), validators=(arch,))
     assert trees(agent("a"), checked, at="gate") == [[]]
-    assert len(trees(agent("a"), checked, at="check")[0]) == 1
+    assert [len(trees(agent("a"), checked, at=name)[0]) for name in ("b", "check", "look")] == [1, 1, 2]
