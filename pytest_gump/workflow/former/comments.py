@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pytest_gump.workflow.former.decisions import Decisions
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
+_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The loader that has read the file; the two accept different tabs."""
 _COMMENT: Final = re.compile("#+ ?([^\n\r\x85\u2028\u2029]*)")
 
 
@@ -49,7 +51,7 @@ def keep_comments(source: str, root: MapNode, decisions: Decisions) -> list[str]
 
 def read_comments(source: str) -> list[Comment]:
     """Return the comments between the tokens of a file that is valid YAML."""
-    tokens: Sequence[yaml.Token] = [*yaml.scan(source, yaml.SafeLoader)]
+    tokens: Sequence[yaml.Token] = [*yaml.scan(source, _LOADER)]
     found: list[Comment] = []
     for before, after in pairwise(tokens):
         gap = source[before.end_mark.index : after.start_mark.index]
