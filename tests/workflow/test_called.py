@@ -259,12 +259,16 @@ def test_an_agent_that_is_an_input_is_that_of_the_call(project: Path) -> None:
     agents = [step.agent for _, step in iter_steps(loaded.workflow.steps) if step.kind == "agent"]
     assert agents == [*["codex"] * 2, *["claude-opus"] * 4, *["claude-haiku"] * 2, "claude-opus", *["codex"] * 2]
     assert loaded.calls["two"] is loaded.calls["three"] is not loaded.calls["four"]
+    with pytest.raises(WorkflowError) as caught:
+        load(calls.replace("what: a", "who: codx, what: a").replace("who: claude-opus, who", "who"), project=project)
+    assert str(caught.value) == "flow.yaml:4:46: unknown agent 'codx'\n  hint: did you mean 'codex'?"
 
 
 def test_an_agent_that_is_an_input_of_the_run_has_its_value(project: Path) -> None:
     text = JUDGE.replace("default: codex", "required: true")
-    assert [step.first_agents for step in load(text, project=project).workflow.steps] == [()] * 2
+    text += "  - {name: end, agent: claude-opus, prompt: x, session: {reuse: say}}\n"
+    assert [step.first_agents for step in load(text, project=project).workflow.steps] == [(), (), ("claude-opus",)]
     assert load(text, project=project).agent_inputs == ("who",)
     found = Found(project / "flow.yaml", "file", "flow", text)
     given = load_workflow(found, project=project, inputs={"who": "claude-haiku"}).workflow
-    assert [step.first_agents for step in given.steps] == [("claude-haiku",)] * 2
+    assert [step.first_agents for step in given.steps] == [*[("claude-haiku",)] * 2, ("claude-opus",)]

@@ -77,7 +77,7 @@ class Surroundings(NamedTuple):
 
     def have_different_clis(self, agent: str | None, other: str | None) -> bool:
         """True if two agents are known to belong to different CLIs."""
-        return not (agent is None or other is None or self.same_cli is None or self.same_cli(agent, other))
+        return not (not agent or not other or self.same_cli is None or self.same_cli(agent, other))
 
 
 class Templated(NamedTuple):

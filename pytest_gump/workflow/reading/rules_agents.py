@@ -41,10 +41,13 @@ def _agent_of_input(name: str, step: PlacedStep, workflow: PlacedWorkflow, aroun
     if not declared.required and declared.default is None:
         what = f"'agent' names input '{name}', which has neither 'required: true' nor a default"
         step.fields.refuse_value("agent", what, "an agent must be known before the run")
-    if name not in around.given and declared.default is not None and (message := around.agent_error(declared.default)):
+    if name in around.given:
+        value = around.given[name]
+        return None if around.agent_error(value) else value  # the call or the command line is wrong, not this file
+    if declared.default is not None and (message := around.agent_error(declared.default)):
         what, _, hint = message.partition("\n  hint: ")
         step.fields.refuse_value("agent", f"the default of input '{name}' is not valid: {what}", hint or None)
-    return around.given.get(name, declared.default)
+    return declared.default
 
 
 def fill_agents(workflow: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:
