@@ -9,10 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import psutil
 import pytest
@@ -21,6 +22,7 @@ from pytest_gump.executors.remote_mirror import RemoteHome
 from pytest_gump.order import Order
 from pytest_gump.system.worktrees.slots import Slots
 
+from tests.kits.commands import gump
 from tests.kits.parallel import prepare
 from tests.kits.processes import is_gone, wait_until, worker_of
 from tests.system.git_project import make_project
@@ -133,6 +135,71 @@ def test_workers_without_access_to_the_checkout_have_the_same_results(
     second = run(project, *elsewhere.workers("popen", 1))
     second.assert_outcomes(passed=10)
     assert sorted(path.name for path in places(WORKTREES) if path.is_dir()) == ["w1", "w2", "w3", "w4"]
+
+
+COMPOSED: Final = """\
+name: side
+steps:
+  - {name: decompose, agent: script, output: plan, prompt: Split it.}
+  - name: build
+    foreach: decompose
+    parallel: true
+    steps:
+      - name: impl
+        agent: script
+        prompt: Do it.
+        gate: [compile, "validate: check"]
+        on_failure: {retry: 2, strategy: [same]}
+  - name: last
+    agent: script
+    prompt: Finish it.
+    context: [{workflow: explain}]
+    gate: [compile]
+    hitl: before_gate
+  - {name: ship, approve: true}
+"""
+CALLED: Final = {
+    "check": 'name: check\nsteps: [{name: verdict, agent: script, output: review, prompt: "Right? {diff}"}]\n',
+    "explain": "name: explain\nsteps: [{name: tell, agent: script, output: artifact, prompt: Explain it.}]\n",
+}
+COMPOSED_SCRIPT: Final = """
+usage(0.01)
+if step == "decompose":
+    plan(*({"name": f"n{number}", "description": "d"} for number in range(2)))
+elif step == "build::impl":
+    write(f"{item}.txt", str(attempt))
+elif step == "build::impl--validate-check::verdict":
+    assert f"+{attempt}" in prompt
+    verdict = {"pass": attempt == 2 or item == "n1", "comment": "Do it again."}
+    write(".gump/out/review.json", json.dumps(verdict))
+elif step == "last--context-explain::tell":
+    write(".gump/out/artifact.txt", os.environ["HOME"])
+elif step == "last":
+    write("last.txt", prompt)
+"""
+
+
+def test_validators_contexts_and_approvals_work_on_other_hosts(project: GumpProject, tmp_path: Path) -> None:
+    prepare(project, COMPOSED_SCRIPT, workflow=COMPOSED)
+    for name, text in CALLED.items():
+        project.workflow(name, text)
+    elsewhere = Elsewhere.make(tmp_path / "away", project)
+    workers = elsewhere.workers("popen")
+    assert run(project, *workers).ret == 1
+    for step in ("last", "ship"):
+        assert project.record().status == "awaiting"
+        assert gump("approve", step, "--by", "Ada").returncode == 0
+        result = project.pytester.runpytest_subprocess("--gump-resume", *workers)
+    assert result.ret == 0
+    record = project.record()
+    tree = project.tree(record.branch)
+    assert (tree["n0.txt"], tree["n1.txt"]) == ("2", "1")
+    assert str(elsewhere.folder / "home") in tree["last.txt"]
+    parts = Counter(one.step for one in record.attempts)
+    assert (parts["build::impl[n0]"], parts["build::impl--validate-check::verdict[n0]"]) == (2, 2)
+    assert (parts["build::impl[n1]"], parts["build::impl--validate-check::verdict[n1]"]) == (1, 1)
+    assert parts["last"] == 2, "the part of the agent, and the gates after the approval"
+    assert record.total.cost_usd == pytest.approx(0.09)
 
 
 def test_workers_over_ssh_have_the_same_results(project: GumpProject, elsewhere: Elsewhere, ssh_config: Path) -> None:
