@@ -137,7 +137,9 @@ class _Loader:
             _check(placed, around)
         if placed is None or problems.found:
             raise problems.error()
-        return _loaded(placed, parsed, is_called=len(chain) > 1)._replace(agent_inputs=agent_inputs)
+        return _loaded(placed, parsed, is_called=len(chain) > 1)._replace(
+            agent_inputs=agent_inputs, is_former=around.is_translated
+        )
 
 
 def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) -> Loaded:

@@ -30,6 +30,8 @@ class Loaded(NamedTuple):
     """The name or file under which the workflow was found."""
     depth: int = 0
     """How deep its calls are nested; 0 without calls."""
+    is_former: bool = False
+    """True if the file is one of Gump 0.0.4."""
     agent_inputs: tuple[str, ...] = ()
     """The inputs that are agents of its steps. With other values, it is another workflow."""
     size: int = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.text import quoted
 from pytest_gump.workflow.inputs import input_hint, missing, value_error
-from pytest_gump.workflow.model import Call, Input
+from pytest_gump.workflow.model import Call
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.template import VALUE_NAMES, parse, written_names
@@ -60,11 +60,15 @@ def call_of(
 
 
 def _check_former(name: str, at: Position, values: dict[str, ScalarNode], loaded: Loaded, around: Surroundings) -> None:
-    """Report inputs that a call in a file of Gump 0.0.4 leaves out, because they are those of its caller there."""
-    absent = (key for key, declared in loaded.workflow.inputs.items() if key not in values and declared == Input())
-    for key in absent if around.former_inputs is not None else ():
+    """Report inputs of a file of Gump 0.0.4 that a call leaves out.
+
+    Such a file does not declare them, and in Gump 0.0.4 they are those of the caller.
+    """
+    for key, declared in loaded.workflow.inputs.items() if loaded.is_former else ():
+        if key in values or declared.required:
+            continue
         what = f"workflow {quoted(name)} uses {{{key}}}, which this call does not give"
-        if key in (around.former_inputs or ()):
+        if around.former_inputs is not None and key in around.former_inputs:
             around.problems.add(at, what, f'add {key}: "{{{key}}}"')
         else:
             around.problems.note(at, what, "it is empty there")

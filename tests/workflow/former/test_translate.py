@@ -184,6 +184,8 @@ def test_an_input_that_a_call_leaves_out_is_refused_or_has_a_note(tmp_path: Path
     with pytest.raises(WorkflowError) as caught:
         load(text.replace("asked", "query"), project=tmp_path)
     assert str(caught.value) == f'flow.yaml:3:28: {what}\n  hint: add query: "{{query}}"'
+    current = "name: flow\nsteps:\n  - {name: look, workflow: research, max_budget: 1}\n"
+    assert [note.message for note in load(current, project=tmp_path).notes] == [what]
     given = text.replace("research}", "research, with: {query: '{query}'}}")
     assert load(given, project=tmp_path).notes == ()
 
