@@ -32,8 +32,6 @@ ARGUMENT_GATES: Final = {
 }
 BUILTIN_GATES: Final = (*PLAIN_GATES, *ARGUMENT_GATES, "schema")
 REPORTS: Final = ("plan", "review")
-VALIDATOR_NAMES: Final = (*VALUE_NAMES, "output")
-"""The names that an input may use, besides those of a call: the change to check, and the output of the step."""
 GROUP: Final = "validate-"
 """Start of the name of a validator's group."""
 _NEEDED: Final = "gate 'validate' needs a workflow", 'for example "validate: arch-review"'
@@ -64,7 +62,7 @@ class GateReader:
 
     def _from_map(self, node: MapNode) -> GateSpec | None:
         if VALIDATE in node.values:
-            return self._add(read_options(node, self._taken, self._around))
+            return self._validate(node)
         if len(node.values) != 1:
             what = f"a gate must be one 'name: argument', not {len(node.values)} of them"
             self._problems.add(node.position, what, "start a new line with '- '")
@@ -78,7 +76,7 @@ class GateReader:
 
     def _checked(self, name: str, argument: str | None, at: Node) -> GateSpec | None:
         if name == VALIDATE:
-            return self._add(read_short(argument, at, self._taken, self._around))
+            return self._validator(argument, at, None, ValidatorOptions())
         if name in self._around.gates:
             return GateSpec(name=name, argument=argument)
         if name not in BUILTIN_GATES:
@@ -90,15 +88,38 @@ class GateReader:
                 self._problems.add(at.position, *problem)
         return GateSpec(name=name, argument=argument)
 
-    def _add(self, validator: PlacedValidator | None) -> GateSpec | None:
-        if validator is None:
+    def _validate(self, node: MapNode) -> GateSpec | None:
+        """Read `{validate: NAME, with: {...}, independent: true}`."""
+        fields = Fields(node, keys.keys(keys.ValidateKeys), self._problems)
+        options = ValidatorOptions(independent=bool(fields.flag("independent")))
+        given = fields.get(VALIDATE)
+        if isinstance(given, ScalarNode) and given.value is None:
+            return self._validator(None, node.key(VALIDATE), None, options)
+        name = fields.text(VALIDATE)
+        if name is None or given is None:
             return None
-        self.validators.append(validator)
-        return validator.gate
+        return self._validator(name.strip(), given, fields.get("with"), options)
 
-    @property
-    def _taken(self) -> list[str]:
-        return [validator.step.name for validator in self.validators]
+    def _validator(self, name: str | None, at: Node, inputs: Node | None, options: ValidatorOptions) -> GateSpec | None:
+        from pytest_gump.workflow.reading.read_call import call_of  # most workflows have no validators
+
+        if name is None:
+            self._problems.add(at.position, *_NEEDED)
+            return None
+        names = (*VALUE_NAMES, "output") if self._kind == "agent" else VALUE_NAMES
+        called = call_of(name, at.position, inputs, self._around, names=names)
+        if called is None:
+            return None
+        steps = called.loaded.workflow.steps
+        for problem in _problems(name, steps):
+            self._problems.add(at.position, *problem)
+        values, inputs_of = called.call.values, called.call.inputs
+        given = tuple((input_, text) for input_, text in values.items() if text != inputs_of[input_].default)
+        taken = [validator.step.name for validator in self.validators]
+        step = Step(_free_name(name, taken), steps=steps, call=called.call)
+        gate = GateSpec(VALIDATE, name, replace(options, inputs=given))
+        self.validators.append(PlacedValidator(gate, step, called.loaded, called.texts, at))
+        return gate
 
     def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:
         is_agent, output = self._kind == "agent", self._output
@@ -157,50 +178,6 @@ def _has_open_bracket(pattern: str) -> bool:
             return True
         index = end + 1
     return False
-
-
-def read_short(argument: str | None, at: Node, taken: Collection[str], around: Surroundings) -> PlacedValidator | None:
-    """Read `validate: NAME`."""
-    if argument is None:
-        around.problems.add(at.position, *_NEEDED)
-        return None
-    return _validator(argument, at, None, ValidatorOptions(), taken, around)
-
-
-def read_options(node: MapNode, taken: Collection[str], around: Surroundings) -> PlacedValidator | None:
-    """Read `{validate: NAME, with: {...}, independent: true}`. `taken` are the names of the step's other validators."""
-    fields = Fields(node, keys.keys(keys.ValidateKeys), around.problems)
-    options = ValidatorOptions(independent=bool(fields.flag("independent")))
-    given = fields.get(VALIDATE)
-    if isinstance(given, ScalarNode) and given.value is None:
-        return read_short(None, node.key(VALIDATE), taken, around)
-    name = fields.text(VALIDATE)
-    if name is None or given is None:
-        return None
-    return _validator(name.strip(), given, fields.get("with"), options, taken, around)
-
-
-def _validator(  # noqa: PLR0917
-    name: str,
-    at: Node,
-    inputs: Node | None,
-    options: ValidatorOptions,
-    taken: Collection[str],
-    around: Surroundings,
-) -> PlacedValidator | None:
-    from pytest_gump.workflow.reading.read_call import call_of  # most workflows have no validators
-
-    called = call_of(name, at.position, inputs, around, names=VALIDATOR_NAMES)
-    if called is None:
-        return None
-    steps = called.loaded.workflow.steps
-    for problem in _problems(name, steps):
-        around.problems.add(at.position, *problem)
-    values, inputs_of = called.call.values, called.call.inputs
-    given = tuple((input_, text) for input_, text in values.items() if text != inputs_of[input_].default)
-    options = replace(options, inputs=given)
-    step = Step(_free_name(name, taken), steps=steps, call=called.call)
-    return PlacedValidator(GateSpec(VALIDATE, name, options), step, called.loaded, called.texts, at)
 
 
 def _problems(name: str, steps: Sequence[Step]) -> Iterator[Mistake]:

@@ -121,6 +121,8 @@ def test_the_gates_of_a_call_are_a_part_of_the_caller(project: Path) -> None:
     for path in (part, ("call", "gate")):
         assert (scopes.scope_of(path), scopes.source(path, "judge")) == ((), ("judge",))
     assert scopes.scope_of(("call", "judge")) == ("call",)
+    text = f"name: flow\nsteps:\n  - name: call\n    workflow: other\n{gate}".replace("steps.judge.output", "output")
+    assert "unknown template name {output}" in refusal(text, project=project), "only an agent delivers something"
 
 
 def test_an_independent_validator_has_an_agent_of_another_family(project: Path) -> None:
