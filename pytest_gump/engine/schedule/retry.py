@@ -120,7 +120,7 @@ def _decide(policy: Policy, count: Count, failure: Failure, *, attempt: int, is_
     stops. Return the decision, and the reason if it depends on conditions.
     """
     has_skipped, made = False, count.newest or policy.strategy[0]
-    for index, entry in enumerate(policy.strategy[1:], start=1):
+    for index, entry in enumerate(policy.strategy[1:]):
         if index in count.used or not fits(entry.when, failure, attempt):
             continue
         count.used.add(index)

@@ -409,6 +409,22 @@ def test_number_of_attempts_known_at_load_is_that_of_failures_of_all_gates(
     assert most_attempts(OnFailure(flat=own)) == made
 
 
+@pytest.mark.parametrize(
+    ("own", "trees", "expected"),
+    [
+        (Policy(5, (Entry(), Entry(prompt="again"))), "abcc", ["same", "same", "same", "no_progress"]),
+        (Policy(5, (Entry(), Entry(when=When(attempt=5))), "tests"), "ab", ["restart tests"] * 2),
+    ],
+)
+def test_an_answer_without_conditions_has_no_reason(own: Policy, trees: str, expected: list[str]) -> None:
+    tally, found = Tally(), []
+    for number, tree in enumerate(trees, start=1):
+        decision = decide(OnFailure(flat=own), tally, replace(FAILED, attempt=number, tree=tree), compare_trees=True)
+        found.append(_short(decision))
+        assert tally.reason == ""
+    assert found == expected
+
+
 def _answers_to(own: Policy, sequence: tuple[tuple[bool, str], ...]) -> list[str]:
     tally, found = Tally(), []
     for number, (is_same_tree, gate) in enumerate(sequence, start=1):

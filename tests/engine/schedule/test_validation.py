@@ -405,3 +405,14 @@ def test_a_person_is_not_asked_after_a_refusal_of_a_validator() -> None:
         impl(hitl="after_gate", on_failure=flat(1)), fails={"impl--validate--approval::approve": ["review_failed"]}
     )
     assert validated_of(run) == ["impl 1 failed: review_failed approval did not pass:"]
+
+
+def test_reviews_without_a_verdict_have_no_comment_and_long_reasons_are_cut() -> None:
+    (settled,) = [one for step in Drive((impl(),)).run().settled if (one := step.validated) is not None]
+    assert [one.summary for one in settled.result.gates] == [""]
+    name = "x" * 150
+    part = f"impl--validate-arch::{name}"
+    run = Drive((impl(validator("arch", review(name))),), fails={part: ["agent_error"]})
+    (settled,) = [one for step in run.run().settled if (one := step.validated) is not None]
+    summary = settled.result.gates[-1].summary
+    assert (len(summary), summary[:190]) == (300, f"{part}: {part}"[:190])
