@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
-from pytest_gump.errors import WorkflowError
+from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.refs import iter_steps, resolve_step
@@ -231,6 +231,13 @@ def test_the_text_of_a_prompt_file_is_translated(tmp_path: Path) -> None:
     assert "    # from task.md\n    prompt: |\n      Do {steps.plan.output}\n\n      for {team}\n" in convert(
         text, tmp_path
     )
+
+
+def test_a_file_that_is_too_long_with_its_prompts_is_not_converted(tmp_path: Path) -> None:
+    (tmp_path / "task.md").write_text("Do it\n" * 170_000)
+    text = "name: flow\nsteps:\n  - {name: a, type: code, agent: claude-opus, prompt: {file: task.md}}\n"
+    with pytest.raises(ConfigError, match=r"'flow\.yaml' has no exact conversion"):
+        convert(text, tmp_path)
 
 
 @pytest.mark.parametrize(
