@@ -45,6 +45,8 @@ USER = {
     "GIT_COMMITTER_NAME": "A User",
     "GIT_COMMITTER_EMAIL": "user@example.org",
 }
+_NO_MAINTENANCE = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "maintenance.auto", "GIT_CONFIG_VALUE_0": "false"}
+"""Each commit would otherwise start another git process, which finds that a small repository needs no maintenance."""
 
 
 class GumpProject:
@@ -58,15 +60,16 @@ class GumpProject:
         (self.cassette / INDEX).write_text(json.dumps({"version": VERSION, "takes": []}), encoding="utf-8")
         self.git("init", "--quiet", "--initial-branch=main")
         self.write({"spec.md": "# What to build\n\nSomething small.\n", ".gitignore": "__pycache__/\n.pytest_cache/\n"})
-        self.commit("start")
+        self._commit("start")
 
     # -- the repository ------------------------------------------------------------------------------------------
 
     def git(self, *arguments: str) -> str:
         """Run git in the project as user `A User`. Return its output, stripped."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+        environment |= USER | _NO_MAINTENANCE
         done = subprocess.run(
-            ["git", *arguments], cwd=self.path, env=environment | USER, capture_output=True, text=True, check=False
+            ["git", *arguments], cwd=self.path, env=environment, capture_output=True, text=True, check=False
         )
         if done.returncode != 0:
             pytest.fail(f"git {' '.join(arguments)}: {done.stderr}")
@@ -91,14 +94,17 @@ class GumpProject:
 
     def commit(self, message: str = "change") -> str:
         """Commit all changes and return the commit id."""
+        self._commit(message)
+        return self.git("rev-parse", "HEAD")
+
+    def _commit(self, message: str) -> None:
         self.git("add", "--all")
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        return self.git("rev-parse", "HEAD")
 
     def workflow(self, name: str, text: str) -> Path:
         """Write and commit a workflow of the project. Return its path."""
         self.write({f".gump/workflows/{name}.yaml": text})
-        self.commit(f"workflow {name}")
+        self._commit(f"workflow {name}")
         return self.path / ".gump" / "workflows" / f"{name}.yaml"
 
     # -- the agent -----------------------------------------------------------------------------------------------
