@@ -136,7 +136,7 @@ def _question(run: StoredRun, step: str | None) -> Question:
     if not questions:
         raise RunError(f"no step of run {run.id} waits for approval", hint="gump status lists the runs")
     if step is None:
-        wanted = [each for each in questions if run.record.approvals.answer_to(each) is None] or questions
+        wanted = run.record.unanswered or questions
     else:
         wanted = [question for question in questions if is_named(question.about, step)]
     if len(wanted) == 1:

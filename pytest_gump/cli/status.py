@@ -87,8 +87,7 @@ def _step(run: StoredRun) -> tuple[str, str]:
     others = f" and {len(at) - 1} more" if at[1:] else ""
     waits = run.state == "running" and first in run.record.waiting and first.until is not None
     wait = f" (waits for a limit until {clock_text(first.until or 0.0, time.time())})" if waits else ""
-    answer = run.record.steps[first.step].reason if run.state == "awaiting" else ""
-    answer = f" ({answer})" if answer and not others and not answer.startswith("waits") else ""
+    answer = " (answered; resume the run)" if run.state == "awaiting" and not run.record.unanswered else ""
     return f"{first.step}{others}{wait}{answer}", str(first.attempt)
 
 

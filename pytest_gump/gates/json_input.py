@@ -28,7 +28,8 @@ def read_json(data: bytes) -> Any:
     except UnicodeDecodeError as error:
         raise BadJsonError(f"is not UTF-8 (byte {error.start})") from error
     except json.JSONDecodeError as error:
-        raise BadJsonError(f"is not JSON (line {error.lineno}, column {error.colno}): {error.msg}") from error
+        problem = error.msg.removesuffix(" at")  # the message of Python continues with the place
+        raise BadJsonError(f"is not JSON (line {error.lineno}, column {error.colno}): {problem}") from error
     except RecursionError as error:
         raise BadJsonError("is nested too deep") from error
     except BadJsonError:

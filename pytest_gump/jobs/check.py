@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shlex
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +19,7 @@ from pytest_gump.workflow.model import VALIDATE
 from pytest_gump.workflow.refs import iter_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pytest_gump.jobs.job import Job
@@ -57,7 +58,8 @@ def check(config: pytest.Config, job: Job) -> tuple[Repository, CheckoutStatus]:
     _refuse_failover(config, job)
     missing = list(_missing_agents(job))
     if missing:
-        raise AgentError("\n".join(missing))
+        absent = [name for name in dict.fromkeys(agents_of(job.workflow)) if job.agent(name).missing() is not None]
+        raise AgentError("\n".join(missing), hint=other_agents(absent, config.getoption("gump_agent")))
     _refuse_without_assertions(job)
     if job.settings.unknown_cost == "refuse":
         _refuse_unknown_cost(job)
@@ -80,6 +82,13 @@ def _refuse_failover(config: pytest.Config, job: Job) -> None:
         problem = registry.problem(name, job.agents, replayed=job.replay is not None) or job.agent(name).missing()
         if problem is not None:
             raise AgentError(f"{option}: {problem}", hint="use wait, stop, or the name of another agent")
+
+
+def other_agents(missing: Sequence[str], overrides: Sequence[str]) -> str:
+    """Return a hint with the options that replace missing agents, by the agent of `--gump-agent` if there is one."""
+    every = [word for word in overrides if "=" not in word and word not in missing]
+    new = every[-1] if every else "AGENT"
+    return f"to use another agent: {' '.join(shlex.quote(f'--gump-agent={name}={new}') for name in missing)}"
 
 
 def _missing_agents(job: Job) -> Iterator[str]:

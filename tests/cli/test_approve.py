@@ -58,8 +58,12 @@ def test_an_answer_names_the_person_and_the_commit(waiting: Gump) -> None:
     assert waiting.project.tree(answer.commit)["two.py"] == "x = 2"
     assert "both::one and 1 more" in waiting.good("status")
     assert f"both::two approved at {answer.commit[:10]} by Ada, 20" in waiting.good("report")
+    assert "awaiting: both::one must be approved first" in waiting.good("report")
     assert "approved both::one at" in waiting.good("approve", "--by", "Bob\n<b@example.org>\x1b[31m")
     assert waiting.project.record().approvals.answers[-1].by == "Bob <b@example.org>"
+    resume = f"pytest --gump-resume={record.run_id}"
+    assert f"awaiting: answered; {resume} continues the run" in " ".join(waiting.good("report").split())
+    assert "both::one and 1 more (answered; resume the run)" in waiting.good("status")
 
 
 def test_another_answer_replaces_the_first(waiting: Gump) -> None:

@@ -25,6 +25,7 @@ def test_json_is_read_with_and_without_a_byte_order_mark(value: object) -> None:
     ("data", "message"),
     [
         (b"", "is not JSON (line 1, column 1): Expecting value"),
+        (b'"\n"', "is not JSON (line 1, column 2): Invalid control character"),
         (b"[1,\n2,]", "is not JSON (line 2, column 3): Expecting value"),
         (b"\xff", "is not UTF-8 (byte 0)"),
         (b'[{"a": 1, "a": 2}]', "has the key 'a' twice in one object"),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from pytest_gump.jobs.check import other_agents
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,3 +27,12 @@ def test_a_refused_job_leaves_no_git_process(
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["*claude*not*"])
     assert [child.cmdline() for child in psutil.Process().children() if "sleep" in child.name()] == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "new"), [([], "AGENT"), (["a=b"], "AGENT"), (["codex"], "codex"), (["codex", "claude-opus"], "codex")]
+)
+def test_a_missing_agent_has_a_hint_with_the_options_that_replace_it(overrides: list[str], new: str) -> None:
+    """`--gump-agent=codex` leaves the agents of escalations in the workflow."""
+    options = f"--gump-agent=claude-sonnet={new} --gump-agent=claude-opus={new}"
+    assert other_agents(["claude-sonnet", "claude-opus"], overrides) == f"to use another agent: {options}"

@@ -59,4 +59,5 @@ def test_a_missing_claude_is_one_error_before_the_run_starts(
     result = project.pytester.runpytest_inprocess("--gump-workflow=plan", "spec.md")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stderr.fnmatch_lines(["ERROR: cannot start the agent of decompose, build::tests, build::impl: claude*"])
+    result.stderr.fnmatch_lines(["*hint: to use another agent: --gump-agent=claude-opus=AGENT *"])
     assert project.folders() == []

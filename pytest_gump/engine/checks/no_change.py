@@ -41,8 +41,8 @@ def describe_answer(ending: Ending | None) -> tuple[str, ...]:
 
 
 def without_caches(ignored: Sequence[str]) -> list[str]:
-    """Return the ignored files except caches, which gates and agents always leave behind."""
-    return [path for path in ignored if path.rstrip("/").rpartition("/")[2] not in _CACHES]
+    """Return the ignored files except caches and files in them, which gates and agents always leave behind."""
+    return [path for path in ignored if _CACHES.isdisjoint(path.split("/"))]
 
 
 def describe_no_change(ignored: Sequence[str]) -> str:

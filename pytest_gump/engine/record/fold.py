@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
+from pytest_gump.text import listed
 from pytest_gump.workflow.path import StepPath
 
 if TYPE_CHECKING:
@@ -191,6 +192,10 @@ def _approval(record: RunRecord, event: Event) -> None:
     for step in _waiting_steps(record, answer.step):
         if step.status == "awaiting":
             step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
+    if record.status == "awaiting":
+        left = listed([question.about for question in record.unanswered])
+        resume = f"pytest --gump-resume={record.run_id}"
+        record.reason = f"{left} must be approved first" if left else f"answered; {resume} continues the run"
 
 
 def _waiting_steps(record: RunRecord, path: str) -> Iterator[StepRecord]:

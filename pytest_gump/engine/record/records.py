@@ -335,6 +335,11 @@ class RunRecord(_Attempts):
         return [question for each in waiting if (question := self.approvals.questions.get(each.number)) is not None]
 
     @property
+    def unanswered(self) -> list[Question]:
+        """The open questions that a person has not answered."""
+        return [question for question in self.open_questions if self.approvals.answer_to(question) is None]
+
+    @property
     def has_started(self) -> bool:
         """True if the ledger has its first event."""
         return bool(self.base)
