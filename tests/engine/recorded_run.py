@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.approvals import Question
     from pytest_gump.engine.resume.history import HistoryAttempt
     from pytest_gump.engine.run.fingerprint import Identity
-    from pytest_gump.engine.schedule.records import Ready
+    from pytest_gump.engine.schedule.records import Ready, Settled
     from pytest_gump.workflow.model import Workflow
     from pytest_gump.workflow.path import StepPath
 
@@ -126,6 +126,7 @@ class RecordedRun:
                 stalled = self.schedule.end_if_stalled()
                 assert stalled is not None, "a run that is not done offers at least one attempt"
                 self.append("stalled", failed=[str(path) for path in stalled.failed])
+                self._skip(stalled)
                 break
             number, ready = flying.pop(0)
             for _ in self._end(number, ready):
@@ -234,6 +235,13 @@ class RecordedRun:
                 **validated_fields(settled.validated, self._record_of),
             )  # fmt: skip
         yield
+        for each in settled.settlements:
+            self._skip(each)
+
+    def _skip(self, settled: Settled) -> None:
+        if settled.skipped:
+            reason = settled.skip_reason or self.schedule.reason
+            self.append("skipped", steps=[str(path) for path in settled.skipped], reason=reason)
 
     def _answer(self, question: Question) -> None:
         given = Given(self.approves(question.step + question.subject), by="Ada", text="No.")

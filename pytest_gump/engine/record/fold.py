@@ -173,8 +173,7 @@ def _settle(record: RunRecord, event: Event) -> None:
     if whole is not step and attempt.verdict in {"failed", "again"}:
         whole.ended, whole.reason = outcome, f"{attempt.step}: {reason}"
         whole.status = "failed" if attempt.verdict == "failed" else whole.status
-    for path in event.get("failed", ()):
-        record.steps[path].status = "failed"
+    _give_up(record, event.get("failed", ()))
 
 
 def _awaiting(record: RunRecord, event: Event) -> None:
@@ -205,8 +204,14 @@ def _waiting_steps(record: RunRecord, path: str) -> Iterator[StepRecord]:
 
 
 def _stalled(record: RunRecord, event: Event) -> None:
-    for path in event["failed"]:
-        record.steps[path].status = "failed"
+    _give_up(record, event["failed"])
+
+
+def _give_up(record: RunRecord, paths: Iterable[str]) -> None:
+    """Let other steps fail. A run that starts from a step of another run may not have all of them."""
+    for path in paths:
+        if path in record.steps:
+            record.steps[path].status = "failed"
 
 
 def _end_of(event: Event, path: str) -> tuple[str, str]:

@@ -61,8 +61,7 @@ def test_run_that_is_killed_several_times_has_the_result_of_an_undisturbed_run(
         assert run.schedule.head == whole.schedule.head
         assert run.schedule.passed == whole.schedule.passed
     for leaf in run.schedule.leaves():
-        if leaf.status in {"passed", "failed"}:
-            assert run.record.steps[str(leaf.path)].status == leaf.status
+        assert run.record.steps[str(leaf.path)].status == leaf.status
 
 
 @examples(80)
@@ -238,6 +237,15 @@ def test_failed_merge_remains_failed_in_a_resumed_run_from_a_later_step() -> Non
     assert again.schedule.signature() == run.schedule.signature()
     assert again.replay is not None
     assert not again.replay.reruns
+
+
+def test_a_run_starts_from_a_member_that_its_group_gave_up_with_another_one() -> None:
+    workflow = Workflow(name="w", steps=(group("s", agent("a"), agent("b"), parallel=True, on_failure=flat(1)),))
+    origin = RecordedRun(workflow, only({("s::a", 1): Outcome.GATE_FAILED, ("s::b", 1): Outcome.GATE_FAILED})).run()
+    assert origin.events[-2]["failed"] == ["s::a"]
+    run = start_from(origin, StepPath.parse("s::a"))
+    assert [str(ready.path) for ready in run.schedule.ready()] == ["s::a"]
+    assert [*run.record.steps] == ["s::b"]
 
 
 def test_failure_that_ended_the_origin_does_not_reopen_failures_of_a_run_from_a_step() -> None:
