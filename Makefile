@@ -5,6 +5,7 @@
 # make lint              ruff, mypy and import-linter
 # make format            fix and format the code with ruff
 # make coverage          make test, with a report of lines and branches that no test runs
+# make test-properties   the Hypothesis tests with four times the examples of make test
 # make test-cases        reported faults and attempts to cheat, each in a whole session
 # make test-root         tests that need root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates
@@ -46,7 +47,7 @@ PINS := tests/conformance/package.json
 NEWEST := $(CURDIR)/.cache/newest
 MATRIX := $(CURDIR)/.cache/matrix
 
-.PHONY: help bench demo environments picture test test-quick coverage test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-newest test-agents-slow test-mutants test-matrix lint format clean
+.PHONY: help bench demo environments picture test test-quick coverage test-properties test-cases test-crash test-remote test-root test-neighbours test-readers test-wheel test-agents test-agents-newest test-agents-slow test-mutants test-matrix lint format clean
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -101,6 +102,10 @@ test-quick: lint
 
 test-cases: $(INSTALLED)
 	$(BIN)/python -m pytest -m case $(WORKERS) tests/cases $(PYTEST_ARGS)
+
+# Separate from `make coverage`, because a measured property takes almost twice as long.
+test-properties: $(INSTALLED)
+	$(BIN)/python -m pytest -m 'hypothesis and not (root or remote or case)' --hypothesis-profile=ci $(PYTEST_ARGS)
 
 test-crash: $(INSTALLED)
 	GUMP_KILL_MATRIX=all $(BIN)/python -m pytest -p no:cacheprovider -n 2 tests/session/test_kill_matrix.py $(PYTEST_ARGS)

@@ -7,7 +7,7 @@ from typing import Final
 from hypothesis import HealthCheck, Phase, settings
 
 PROFILES: Final = {"dev": 25, "ci": 100, "deep": 2000}
-"""Examples of a property without its own number. `make test` uses `dev`, continuous integration uses `ci`;
+"""Examples of a property without its own number. `make test` uses `dev`, `make test-properties` uses `ci`;
 `make test PYTEST_ARGS=--hypothesis-profile=deep` takes hours.
 """
 SPEED: Final = (HealthCheck.too_slow,)
