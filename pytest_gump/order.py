@@ -226,15 +226,13 @@ class Order:
     """True if the attempt fails without a change, unless the agent gives a reason."""
     min_items: int = 1
     """Smallest number of items of a plan."""
-    no_change: str = ""
-    """The agent's reason for no change, from the attempt whose gates run again."""
     item: PlanItem | None = None
     theirs: str | None = None
     """For a merge: the commit to merge into `base`. Both descend from `step_base`."""
     gates_due: bool = False
     """True if the gates do not run now, because a person must approve the work first."""
     agent_part: AttemptResult | None = None
-    """Result of the first part of the attempt, if only its gates are left to run."""
+    """Result with the agent's work, if only gates run."""
     session: SessionRef | None = None
     """Conversation that the agent continues; None for a new one."""
     fork: bool = False

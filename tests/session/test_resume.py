@@ -423,10 +423,15 @@ def test_a_step_whose_gates_no_longer_pass_is_repeated(project: GumpProject) -> 
     assert project.tree(project.record().branch)["first.py"] == "x = 3"
 
 
-def test_a_gate_that_could_not_run_is_repeated_without_its_agent(project: GumpProject) -> None:
-    tool = project.path.parent / "checker"
-    project.workflow("flag", FLAG.format(check=f"{tool} first.py"))
-    project.answer("first", writes={"first.py": "x = 1\n"})
+@pytest.mark.parametrize("output", ["diff", "artifact"])
+def test_a_gate_that_could_not_run_is_repeated_without_its_agent(output: str, project: GumpProject) -> None:
+    tool = project.path.parent / f"{project.path.name}-checker"
+    text = FLAG.format(check=f"{tool} app.py").replace("End.", "End {steps.first.output}")
+    project.workflow("flag", text.replace("name: first\n", f"name: first\n    output: {output}\n"))
+    given: dict[str, Any] = (
+        {"writes": {"first.py": "x = 1\n"}} if output == "diff" else {"out": {"artifact.txt": "x = 1"}}
+    )
+    project.answer("first", **given)
     project.answer("second", writes={"second.py": "x = 1\n"})
     assert project.run("flag", "--gump-no-preflight").ret == pytest.ExitCode.TESTS_FAILED
     assert project.record().attempts[0].result.outcome == "gate_error"  # type: ignore[union-attr]
@@ -440,8 +445,9 @@ def test_a_gate_that_could_not_run_is_repeated_without_its_agent(project: GumpPr
         ("first", 1, "claude-haiku"), ("first", 2, None), ("second", 1, "claude-haiku"),
     ]  # fmt: skip
     assert record.total.cost_usd == pytest.approx(0.02)
-    assert {"first.py", "second.py"} <= {*project.tree(record.branch)}
-    assert "Gump-Step: first" in project.git("log", "--format=%B", record.branch)
+    assert "x = 1" in project.prompt("second")
+    assert ("first.py" in project.tree(record.branch)) is (output == "diff")
+    assert "Gump-Step: second" in project.git("log", "--format=%B", record.branch)
 
 
 def test_a_step_that_reached_a_usage_limit_keeps_its_retries(project: GumpProject) -> None:

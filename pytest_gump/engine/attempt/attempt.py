@@ -295,7 +295,7 @@ class _Attempt:
     def _judge_no_change(self, checked: Judgement) -> Judgement:
         """Decide about an attempt without changes, after its gates. A failed gate takes precedence."""
         facts, ending = self.facts, self.facts.run.ending if self.facts.run is not None else None
-        facts.no_change = facts.handover.no_change or self.order.no_change
+        facts.no_change = facts.handover.no_change
         if checked.outcome is not Outcome.PASSED:
             return checked
         judgement = judge_no_change(facts.no_change, facts.ignored, must_change=self.order.must_change, ending=ending)

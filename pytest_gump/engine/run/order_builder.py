@@ -20,7 +20,7 @@ from pytest_gump.engine.run.fingerprint import hashed, portable
 from pytest_gump.engine.run.sessions import choose_session
 from pytest_gump.engine.run.templates import Templates
 from pytest_gump.gates.tools.detect import BYTECOMPILE, TEST_PATTERNS
-from pytest_gump.order import Order
+from pytest_gump.order import Order, Outcome
 from pytest_gump.workflow.edit import plan_steps
 from pytest_gump.workflow.model import VALIDATE, GateSpec
 from pytest_gump.workflow.refs import Scopes
@@ -134,7 +134,6 @@ class OrderBuilder:
             blast_radius=self._calls.blast_radius(ready.path) if mode == "diff" else "off",
             must_change=_must_change(ready),
             min_items=_min_items(ready),
-            no_change=self._reason_before(ready) if ready.entry == "recheck" else "",
             item=ready.keep_item or (ready.items[-1] if ready.items else None),
             session=session,
             fork=beginning.fork,
@@ -145,7 +144,7 @@ class OrderBuilder:
             entry=ready.entry,
             identity=self.identify(ready),
             gates_due=_are_gates_due(ready),
-            agent_part=self._agent_part(ready) if ready.entry == "gates" else None,
+            agent_part=self._agent_part(ready) if ready.entry in {"gates", "recheck"} else None,
         )
 
     def identify(self, ready: Ready) -> Identity:
@@ -279,15 +278,13 @@ class OrderBuilder:
         before = self._record.steps[str(ready.path)].attempts[-1].result
         return "" if before is None else standing(before.message)
 
-    def _reason_before(self, ready: Ready) -> str:
-        """Return why nothing had to change, from the attempt whose gates run again."""
-        before = self._record.steps[str(ready.path)].attempts[-1].result
-        return "" if before is None else before.no_change
-
     def _agent_part(self, ready: Ready) -> AttemptResult | None:
-        """Return the result of the first part of an attempt, which a person has approved."""
-        newest_first = reversed(self._record.steps[str(ready.path)].attempts)
-        return next((record.result for record in newest_first if record.verdict == "approved"), None)
+        """Return the result with the agent's work, if only gates run: after an approval, or because they could not."""
+        newest_first = [*reversed(self._record.steps[str(ready.path)].attempts)]
+        if ready.entry == "gates":
+            return next((each.result for each in newest_first if each.verdict == "approved"), None)
+        results = (each.result for each in newest_first)
+        return next((one for one in results if one is not None and one.outcome is Outcome.GATE_ERROR), None)
 
     def _standing_of(self, session: SessionRef | None) -> str:
         """Return the work so far for a fresh conversation, needed if the CLI has lost the one to resume."""

@@ -130,7 +130,7 @@ def restarted_attempt(leaf: Leaf, numbers: Numbers) -> Ready:
 
 
 def check_again(leaf: Leaf, numbers: Numbers) -> Ready:
-    """Return an attempt that runs only the gates, on the files of the last attempt, in which they could not run."""
+    """Return an attempt that runs only the gates, on what the last attempt left, in which they could not run."""
     leaf.attempt = next_number(numbers, leaf.path)
     return replace(_own(leaf, None, leaf.left), entry="recheck")
 

@@ -131,7 +131,7 @@ class ResumableSchedule(ScheduleWithApprovals):
             for index in leaf.validation.broken:
                 del leaf.validation.answers[index]
             self._validate(leaf, leaf.validation)
-        elif case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.mode == "diff" and case.path == leaf.path:
+        elif case.outcome == Outcome.GATE_ERROR and case.has_work and leaf.agent is not None and case.path == leaf.path:
             leaf.tally = Tally()
             self._start(leaf, check_again(leaf, self._attempts))
         elif leaf.role != "merge":

@@ -217,16 +217,17 @@ def test_open_failure_of_a_group_restarts_too_if_the_run_failed_for_another_reas
     assert [(str(ready.path), ready.attempt) for ready in schedule.ready()] == [("build::one", 2), ("build::two", 2)]
 
 
-@given(st.booleans())
-def test_only_the_gates_run_again_if_the_agent_had_finished(has_work: bool) -> None:
-    schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl"),)), base="base")
+@given(st.booleans(), st.sampled_from(["diff", "plan", "artifact", "review"]))
+def test_only_the_gates_run_again_if_the_agent_had_finished(has_work: bool, output: str) -> None:
+    schedule = ResumableSchedule(Workflow(name="w", steps=(agent("impl", output=output),)), base="base")
     (ready,) = schedule.ready()
     schedule.start(ready.path)
     gates = (GateResult("test", "error"),) if has_work else ()
     schedule.replay(*ended(ready.path, 1, "gate_error", commit="left", gates=gates), own_policy)
     schedule.resume()
     (again,) = schedule.ready()
-    expected = (None, "left", "recheck", 2) if has_work else ("haiku", "base", "resume", 2)
+    left = "left" if output == "diff" else "base"
+    expected = (None, left, "recheck", 2) if has_work else ("haiku", "base", "resume", 2)
     assert (again.agent, again.base, again.entry, again.attempt) == expected
 
 
