@@ -144,7 +144,7 @@ class StepReports:
             for path in ended.failed:
                 self._log_failed(active, path, active.run.record.steps[str(path)].attempts[-1].result)
             for path in ended.skipped:
-                self._log_skipped(active, path, ended.skip_reason or active.run.schedule.reason)
+                self._log_skipped(active, path)
 
     def _settle_validated(self, active: ActiveRun, validated: Validated) -> None:
         """Count and show an attempt whose validators have all ended, as `_settle` does for other attempts."""
@@ -251,10 +251,11 @@ class StepReports:
         report = self._report.step_failed(item, describe_failure(whole))
         self._report.log(_final(report, "teardown"), self._config.hook)
         for step in skipped:
-            self._log_skipped(active, step, active.run.schedule.reason)
+            self._log_skipped(active, step)
 
-    def _log_skipped(self, active: ActiveRun, path: StepPath, reason: str) -> None:
+    def _log_skipped(self, active: ActiveRun, path: StepPath) -> None:
         item, record = active.item(active.root.session, path), active.run.record
+        reason = record.steps[str(path)].reason
         active.passed.pop(item.nodeid, None)
         self._report.step_skipped(record.run_id, str(path), reason)
         junit.write_skipped(self._config, item, record, record.steps[str(path)])

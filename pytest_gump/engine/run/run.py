@@ -386,8 +386,9 @@ class Run:
         return next(attempt for attempt in attempts if (attempt.step, attempt.attempt) == (step, number))
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
-        if paths:
-            self._append("skipped", steps=[str(path) for path in paths], reason=reason)
+        """Record skipped steps; `reason` applies to those outside of parallel members that failed."""
+        for why, skipped in self.schedule.by_reason(paths, reason).items():
+            self._append("skipped", steps=[str(path) for path in skipped], reason=why)
 
     def _append(self, event: str, **fields: Any) -> Event:
         written = self._journal.append(event, **fields)

@@ -111,5 +111,13 @@ class ParallelPass(Generic[Merge, Failed]):
         """Return the failures of all members, in plan order."""
         return [case for index in sorted(self.failures) for case in self.failures[index]]
 
+    def first_failures(self) -> dict[int, Failed]:
+        """Return the first failure of each failed member; for a dropped one, that of the member that it depends on."""
+        found = {index: cases[0] for index, cases in self.failures.items()}
+        for index, state in enumerate(self.states):
+            if state == "dropped" and (needed := found.keys() & self._needs[index]):
+                found[index] = found[min(needed)]
+        return found
+
     def signature(self) -> Hashable:
         return tuple(self.states), tuple(self.heads), tuple(sorted(self._enterable))

@@ -21,7 +21,7 @@ from pytest_gump.engine.schedule.nodes import ENDS_RUN, Group, Leaf, Validation,
 from pytest_gump.engine.schedule.records import Checked, Settled, Validated
 from pytest_gump.engine.schedule.targets import first_before, reopened_by, restart_target, writer_of, writers
 from pytest_gump.engine.schedule.tree import StepTree
-from pytest_gump.engine.schedule.view import LeafList, signature
+from pytest_gump.engine.schedule.view import LeafList, case_text, signature
 from pytest_gump.order import Outcome
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Schedule(StepTree):
         self._decide: Decide = lambda _step, _path, _failures, own: own
         self._has_failed = False
         self.reason = ""
-        """Why the run failed; the reason of skipped steps."""
+        """Why the run failed: the first failure, or what ended it from outside."""
         super().__init__(workflow, base=base)
 
     @property
@@ -356,7 +356,7 @@ class Schedule(StepTree):
         self._enter(group.member(first, target.lane))
 
     def _fail_run(self, cases: Sequence[FailureCase]) -> None:
-        self.reason = self.reason or f"{cases[0].path} failed: {cases[0].outcome}"
+        self.reason = self.reason or case_text(cases[0])
         self._has_failed = True
 
     def _end(self, reason: str) -> tuple[StepPath, ...]:

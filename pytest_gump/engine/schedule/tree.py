@@ -19,12 +19,14 @@ from pytest_gump.engine.schedule.open_attempts import OpenAttempts
 from pytest_gump.engine.schedule.parallel_pass import ParallelPass
 from pytest_gump.engine.schedule.plans import Agents, Plans, overlap_notes
 from pytest_gump.engine.schedule.records import Settled
-from pytest_gump.engine.schedule.view import living, member_of, plan_position
+from pytest_gump.engine.schedule.view import by_reason, living, member_of, plan_position
 from pytest_gump.workflow.model import Step
 from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import Scopes
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from pytest_gump.engine.schedule.nodes import FailureCase, Reopened, StepNode
     from pytest_gump.engine.schedule.records import Ready
     from pytest_gump.workflow.model import Workflow
@@ -113,6 +115,10 @@ class StepTree(ABC):
         self._settled.notes += overlap_notes(group)
         group.parallel = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._note_enterable(group, group.parallel)
+
+    def by_reason(self, skipped: Iterable[StepPath], reason: str) -> dict[str, list[StepPath]]:
+        """Return skipped steps by why they are skipped: their parallel member has failed, otherwise `reason`."""
+        return by_reason(self._root, skipped, reason)
 
     @abstractmethod
     def _begin_empty(self, group: Group) -> None:

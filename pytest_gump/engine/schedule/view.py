@@ -1,4 +1,4 @@
-"""The tree of steps as a list of leaves and as a comparable value, and positions in it."""
+"""The tree of steps as a list of leaves and as a comparable value, positions in it, and why steps are skipped."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pytest_gump.engine.schedule.records import LeafState
 from pytest_gump.workflow.generated import GATE, has_own_gate, merge_path, merged_members
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_gump.engine.schedule.nodes import StepNode
+    from pytest_gump.engine.schedule.nodes import FailureCase, StepNode
     from pytest_gump.engine.schedule.plans import Plans
     from pytest_gump.engine.schedule.records import StepStatus
     from pytest_gump.workflow.model import Step
@@ -129,6 +129,33 @@ def _unanswered(leaf: Leaf) -> tuple[str, ...] | None:
         return None
     names = enumerate(gate.argument or "" for gate in leaf.step.validator_gates)
     return tuple(name for index, name in names if index not in leaf.validation.answers)
+
+
+def case_text(case: FailureCase) -> str:
+    return f"{case.path} failed: {case.outcome}"
+
+
+def by_reason(root: Group, skipped: Iterable[StepPath], reason: str) -> dict[str, list[StepPath]]:
+    """Return skipped steps by their reason: the failure of the innermost failed member around them, or `reason`."""
+    failed = {scope: case_text(case) for scope, case in _failed_members(root)}
+    steps: dict[str, list[StepPath]] = {}
+    for path in skipped:
+        *_, why = reason, *(failed[scope] for scope in path.scopes if scope in failed)
+        steps.setdefault(why, []).append(path)
+    return steps
+
+
+def _failed_members(group: Group) -> Iterator[tuple[StepPath, FailureCase]]:
+    """Yield the failed members of parallel groups, those that depend on them, and their merges, each with a failure."""
+    failures = {} if group.parallel is None else group.parallel.first_failures()
+    for index, case in failures.items():
+        merge = group.merge(index).path
+        name = merge.items[-1]
+        yield group.path.item(name) if group.kind == "foreach" else group.path.child(name), case
+        yield merge, case
+    for member in group.members:
+        if isinstance(member, Group):
+            yield from _failed_members(member)
 
 
 def signature(node: StepNode | None) -> Hashable:
