@@ -283,8 +283,8 @@ class OrderBuilder:
         newest_first = [*reversed(self._record.steps[str(ready.path)].attempts)]
         if ready.entry == "gates":
             return next((each.result for each in newest_first if each.verdict == "approved"), None)
-        results = (each.result for each in newest_first)
-        return next((one for one in results if one is not None and one.outcome is Outcome.GATE_ERROR), None)
+        ended = (each.result for each in newest_first)
+        return next((result for result in ended if result and result.outcome is Outcome.GATE_ERROR), None)
 
     def _standing_of(self, session: SessionRef | None) -> str:
         """Return the work so far for a fresh conversation, needed if the CLI has lost the one to resume."""
