@@ -126,6 +126,9 @@ class WhenKeys(Written):
     """Number of the next attempt, counted since the step began: fits from this attempt on."""
 
 
+When: TypeAlias = Annotated[WhenKeys, Rule({"minProperties": 1})]
+
+
 class Same(Written):
     same: Attempts | None
     """Number of attempts."""
@@ -135,7 +138,7 @@ class Same(Written):
     """Replaces the default: the worktree keeps its changes."""
     prompt: str | None = None
     """Replaces the step's prompt."""
-    when: WhenKeys | None = None
+    when: When | None = None
     """The failures that the entry is for. Default: every failure."""
 
 
@@ -148,7 +151,7 @@ class Escalate(Written):
     """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
     """Replaces the step's prompt."""
-    when: WhenKeys | None = None
+    when: When | None = None
     """The failures that the entry is for. Default: every failure."""
 
 
@@ -161,7 +164,7 @@ class Replan(Written):
     """Replaces the default: the worktree is reset to the start of the step."""
     prompt: str | None = None
     """Replaces the step's prompt."""
-    when: WhenKeys | None = None
+    when: When | None = None
     """The failures that the entry is for. Default: every failure."""
 
 
@@ -264,7 +267,7 @@ class WorkflowKeys(Written):
 
     name: Name
     """The workflow's name."""
-    description: str = ""
+    description: str | None = ""
     """One line, shown where workflows are listed."""
     max_budget: Dollars | None = None
     """USD for the whole run."""

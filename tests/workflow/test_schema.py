@@ -70,6 +70,7 @@ def test_builtins_match_the_schema(path: Path) -> None:
         {"name": "a", "context": [{"workflow": "x", "inputs": {}}]},
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gates": "test"}}]}},
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"gate": []}}]}},
+        {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {}}]}},
         {"name": "a", "on_failure": {"strategy": [{"same": 1, "when": {"attempt": 1}}]}},
         {"name": "a", "workflow": "review", "with": {"x": [1]}},
         {"name": "a", "workflow": ""},
@@ -93,7 +94,8 @@ def test_the_schema_accepts_the_short_forms() -> None:
         {"name": "a", "agent": "codex", "gate": gates, "on_failure": {"retry": 2, "strategy": strategy}},
         {"name": "b", "recipe": "./part.yaml"},
     ]
-    assert mistakes({"name": "flow", "inputs": {"plain": None}, "steps": steps}) == []
+    assert mistakes({"name": "flow", "description": None, "inputs": {"plain": None}, "steps": steps}) == []
+    assert mistakes({"name": "flow", "inputs": {"x": {"default": None}}, "steps": steps})
     assert mistakes({"name": "flow", "inputs": None, "steps": steps})
     assert mistakes({"name": "flow", "steps": [{"name": "a", "gate": None}]})
 

@@ -75,8 +75,7 @@ def _read_policy(fields: Fields, around: Surroundings) -> PlacedPolicy:
         fields.refuse_key("restart_from", "'restart_from' without 'retry' would never end", "add 'retry: N'")
     if not fields.values:
         fields.refuse("a policy needs 'retry' or 'strategy'")
-    entries = strategy.entries
-    adds_first = bool(entries) and (entries[0].kind != "same" or entries[0].when is not None)
+    entries, adds_first = strategy.entries, strategy.adds_first
     if adds_first or not entries:
         entries = [Entry(), *entries]
     sticky = read_rules(fields, around)
@@ -102,14 +101,20 @@ class _Strategy:
     prompts: list[Templated] = field(default_factory=list)
     whens: list[PlacedWhen] = field(default_factory=list)
 
+    @property
+    def adds_first(self) -> bool:
+        """True if the list does not have the first attempt."""
+        return bool(self.entries) and (self.entries[0].kind != "same" or self.entries[0].when is not None)
+
     def read(self, fields: Fields) -> None:
         nodes = fields.nodes("strategy")
         if nodes == ():
             fields.refuse_value("strategy", "'strategy' is empty", "leave it out, or write [same]")
         for node in nodes or ():
             self._read_map(node) if isinstance(node, MapNode) else self._read_text(node)
-            if len(self.entries) > keys.MAX_ATTEMPTS:
-                self._problem(node.position, f"a strategy has at most {keys.MAX_ATTEMPTS} attempts")
+            if len(self.entries) + self.adds_first > keys.MAX_ATTEMPTS:
+                hint = "the first attempt counts too" if self.adds_first else None
+                self._problem(node.position, f"a strategy has at most {keys.MAX_ATTEMPTS} attempts", hint)
                 break
 
     def _problem(self, position: Position, message: str, hint: str | None = None) -> None:

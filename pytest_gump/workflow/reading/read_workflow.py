@@ -111,11 +111,12 @@ def _choices(name: str, fields: Fields, around: Surroundings) -> tuple[str, ...]
 
 
 def _input_value(node: Node | None, what: str, around: Surroundings) -> str | None:
-    if node is None or (isinstance(node, ScalarNode) and node.value is None):
+    if node is None:
         return None
-    if isinstance(node, ScalarNode):
+    if isinstance(node, ScalarNode) and node.value is not None:
         return node.text
-    around.problems.add(node.position, f"{what} must be text, a number, true or false, not {describe(node)}")
+    hint = "write '' for an empty text" if isinstance(node, ScalarNode) else None
+    around.problems.add(node.position, f"{what} must be text, a number, true or false, not {describe(node)}", hint)
     return None
 
 

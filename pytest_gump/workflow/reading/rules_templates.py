@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pytest_gump.errors import nearest
 from pytest_gump.text import quoted
@@ -10,13 +10,21 @@ from pytest_gump.workflow.model import template_name
 from pytest_gump.workflow.reading.original import RENAMED_FIELDS
 from pytest_gump.workflow.reading.rules import NotFound
 from pytest_gump.workflow.reading.yaml_nodes import position_at
-from pytest_gump.workflow.refs import split_state
+from pytest_gump.workflow.refs import output_step, split_state, step_at
 from pytest_gump.workflow.template import ITEM_NAMES, PREV_FIELDS, STATE_FIELDS, allowed, canonical, written_names
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.problems import Mistake, Position
     from pytest_gump.workflow.reading.located import PlacedStep, PlacedWorkflow, Surroundings, Templated
     from pytest_gump.workflow.reading.rules import Index
+
+_ABSENT: Final = {
+    "agent": frozenset[str](),
+    "approve": frozenset({"files", "session_id", "agent"}),
+    "gate": frozenset({"output", "files", "session_id", "agent"}),
+    "group": frozenset(STATE_FIELDS),
+}
+"""Fields that are always empty, by the kind of the step. The output of an approval is a rejection; gates have none."""
 
 
 def check_templates(workflow: PlacedWorkflow, index: Index, around: Surroundings) -> None:
@@ -79,7 +87,28 @@ def _state_problem(step: PlacedStep, name: str, index: Index, around: Surroundin
         hint = RENAMED_FIELDS.get(state) or around.problems.suggest(state, STATE_FIELDS, label="fields")
         return f"unknown field {quoted(state)} in {{{name}}}", hint
     found = index.resolve(step, ref, around)
-    return found.about(f"{{{name}}}") if isinstance(found, NotFound) else None
+    if isinstance(found, NotFound):
+        return found.about(f"{{{name}}}")
+    lacking = _lacking(found, state, index)
+    return None if lacking is None else (f"{{{name}}} never has a value: {lacking[0]}", lacking[1])
+
+
+def _lacking(names: tuple[str, ...], state: str, index: Index) -> Mistake | None:
+    """Return why a field of a step is always empty, with a hint; None if it can have a value."""
+    depth = next(depth for depth in range(len(names), 0, -1) if names[:depth] in index.steps)
+    placed = index.steps[names[:depth]]
+    if placed.kind == "unclear" or (placed.kind == "call" and placed.called is None):
+        return None  # a mistake that is already reported
+    step = step_at((placed.step,), output_step((placed.step,), names[depth - 1 :]))
+    if step is None or state not in _ABSENT[step.kind]:
+        return None
+    title = f"step {quoted(step.name)}"
+    if step.call is not None:
+        return f"no step of the workflow that {title} calls has an agent", "name a step of that workflow"
+    if step.kind == "group":
+        return f"{title} is a group", f"name one of its steps: {'.'.join((*names, step.steps[-1].name))}"
+    fields = ", ".join(field for field in STATE_FIELDS if field not in _ABSENT[step.kind])
+    return f"{title} has no agent", f"its fields: {fields}"
 
 
 def _unknown(name: str, names: tuple[str, ...]) -> Mistake:
