@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
-from pytest_gump.workflow.path import REPLAN, StepPath, declared
+from pytest_gump.workflow.path import StepPath, declared
 from pytest_gump.workflow.refs import calls_around, child_of
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def _steps_to(workflow: Workflow, path: StepPath) -> Iterator[tuple[StepPath, St
         own, group = child_of(steps, None, declared(name)), step
         if own is not None:
             yield StepPath((*path.names[: depth - 1], own.name), path.items[:items]), own
-        step = child_of(steps, group, name.removesuffix(REPLAN))
+        step = child_of(steps, group, name)
         if step is None:
             return
         items += step.foreach is not None

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from pytest_gump.agents.usage import NOTHING_USED, Tokens, Usage
 from pytest_gump.engine.record.fold import advance
 from pytest_gump.engine.record.records import RunRecord
-from pytest_gump.engine.run.budget import limits_of, refusal, shared_limits, spent_out
-from pytest_gump.order import AttemptResult, Limits, Outcome, Timings, to_wire
-from pytest_gump.workflow.model import Call, Guard, Step, Workflow
+from pytest_gump.engine.run.budget import limits_of, refusal, run_is_over, shared_limits, spent_out
+from pytest_gump.order import AttemptResult, Limits, Order, Outcome, Timings, to_wire
+from pytest_gump.workflow.model import Call, GateSpec, Guard, Step, Workflow
 from pytest_gump.workflow.path import StepPath, declared
 
 from tests.engine.recorded_run import RecordedRun, killed_after, number_of, outcomes
@@ -304,6 +304,47 @@ def test_an_agent_does_not_start_when_a_limit_of_its_call_is_reached(call: Call,
     record = record_of(*SPENT)
     assert refusal(workflow, record, limits_of(workflow, inner, LOOK_ONE, record)) == reason
     assert refusal(workflow, record, limits_of(workflow, inner, LOOK_TWO, record)) is None
+
+
+def test_own_limits_win_over_equal_ones_of_a_call() -> None:
+    workflow, inner = calling(Call("review", "f", {}, {}, max_tokens=1000, max_time=10.0), max_tokens=800, max_time=8.0)
+    limits = limits_of(workflow, inner, LOOK_ONE, record_of(*SPENT))
+    assert (limits.max_tokens, limits.tokens_scope, limits.max_time_s) == (800, "guard", 8.0)
+    assert limits.time_scope != "call"
+
+
+def test_an_agent_starts_with_the_last_token_of_its_call() -> None:
+    workflow, inner = calling(Call("review", "f", {}, {}, max_tokens=201))
+    record = record_of(*SPENT)
+    assert refusal(workflow, record, limits_of(workflow, inner, LOOK_ONE, record)) is None
+
+
+def test_steps_of_a_validator_of_a_group_have_their_own_budgets() -> None:
+    look = Step(name="look", agent="a", output="review", max_budget=0.5)
+    review = Step(name="validate-v", steps=(look,), call=Call("v", "v", {}, {}, max_budget=2.0))
+    build = Step(name="build", steps=(IMPL,), gate=(GateSpec("validate", "v"),), validators=(review,), max_budget=9.0)
+    path = StepPath(("build", "gate--validate-v", "look"))
+    found = {str(each.scope): each.max_budget for each in shared_limits(Workflow("w", (build,)), path)}
+    assert found == {"build": 9.0, "build::gate--validate-v::look": 0.5, "build::gate--validate-v": 2.0}
+
+
+@pytest.mark.parametrize(
+    ("most", "scope", "outcome", "expected"),
+    [
+        (None, "run", Outcome.BUDGET, "why"),
+        (None, "step", Outcome.BUDGET, None),
+        (1.0, "step", Outcome.BUDGET, "max_budget of $1.00 is spent: $2.00"),
+        (1.0, "run", Outcome.BUDGET, "max_budget of $1.00 is spent: $2.00"),
+        (1.0, "run", Outcome.GATE_FAILED, None),
+    ],
+)
+def test_a_run_is_over_when_its_own_budget_is_spent(
+    most: float | None, scope: Any, outcome: Outcome, expected: str | None
+) -> None:
+    workflow = Workflow(name="w", max_budget=most, steps=(IMPL,))
+    order = Order("r", "impl", 1, "diff", "a", "0", "0", "0", "w1", limits=Limits(budget_scope=scope))
+    result = AttemptResult("impl", 1, outcome, "why", "a", Timings(0, 1))
+    assert run_is_over(order, result, workflow, record_of(("impl", 2.0))) == expected
 
 
 # -- whole runs ------------------------------------------------------------------------------------------------------

@@ -61,3 +61,11 @@ def test_the_gates_of_a_call_are_outside_of_it() -> None:
     checked = call("outer", agent("b"), gate=(GateSpec("validate", "arch"),), validators=(arch,))
     assert trees(agent("a"), checked, at="gate") == [[]]
     assert [len(trees(agent("a"), checked, at=name)[0]) for name in ("b", "check", "look")] == [1, 1, 2]
+
+
+def test_a_validator_is_inside_the_calls_around_the_checked_step() -> None:
+    arch = call("validate-arch", agent("check", output="review"))
+    impl = agent("impl", gate=(GateSpec("validate", "arch"),), validators=(arch,))
+    (found,) = trees(agent("a"), call("outer", agent("b"), impl), at="check")
+    assert found[0] == ("base", "a#1")
+    assert len(found) == 2
