@@ -19,6 +19,7 @@ from pytest_gump.workflow.reading.rules_failure import check_failures
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
 from pytest_gump.workflow.reading.yaml_nodes import read_yaml
+from pytest_gump.workflow.template import only_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -185,8 +186,15 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
 
 
 def _agent_inputs(placed: PlacedWorkflow) -> tuple[str, ...]:
-    names = (step.step.agent_of.input for step in placed.walk() if step.step.agent_of is not None)
-    return tuple(dict.fromkeys(name for name in names if name))
+    """Return the inputs that are agents of steps, here or in called workflows."""
+    steps = [*placed.walk()]
+    names = [step.step.agent_of.input for step in steps if step.step.agent_of is not None]
+    calls = [(step.step.call, step.called) for step in steps]
+    calls += [(validator.step.call, validator.loaded) for step in steps for validator in step.validators]
+    for call, loaded in calls:
+        if call is not None and loaded is not None:
+            names += (only_name(call.values.get(name, "")) for name in loaded.agent_inputs)
+    return tuple(dict.fromkeys(name for name in names if name in placed.workflow.inputs))
 
 
 def _with_agents(placed: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:

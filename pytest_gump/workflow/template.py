@@ -78,6 +78,12 @@ def written_names(text: str) -> list[tuple[str, int]]:
     return [(match["name"], match.start()) for match in _NAME.finditer(text) if match["name"] is not None]
 
 
+def only_name(text: str) -> str:
+    """Return the placeholder that is the whole text; empty if the text is something else."""
+    names = written_names(text)
+    return names[0][0] if len(names) == 1 and text.strip() == f"{{{names[0][0]}}}" else ""
+
+
 def escape(text: str) -> str:
     """Escape the braces of a text, so that it renders to itself."""
     return text.replace("{", "{{").replace("}", "}}")

@@ -264,6 +264,39 @@ def test_an_agent_that_is_an_input_is_that_of_the_call(project: Path) -> None:
     assert str(caught.value) == "flow.yaml:4:46: unknown agent 'codx'\n  hint: did you mean 'codex'?"
 
 
+def test_an_agent_is_passed_on_to_a_call_and_a_validator(project: Path) -> None:
+    write(project, {".gump/workflows/judge.yaml": JUDGE})
+    middle = (
+        "name: middle\ninputs: {by: {default: codex}}\nsteps:\n  - {name: in, workflow: judge, with: {who: '{by}'}}\n"
+    )
+    checked = "  - {name: do, agent: claude-opus, gate: [{validate: judge, with: {who: '{by}'}}]}\n"
+    write(project, {".gump/workflows/middle.yaml": middle + checked})
+    calls = (
+        "name: flow\ninputs: {one: {required: true}, two: {default: claude-haiku}}\nsteps:\n"
+        "  - {name: a, workflow: middle, with: {by: '{one}'}}\n"
+        "  - {name: b, workflow: middle, with: {by: '{two}'}}\n"
+        "  - {name: c, workflow: middle}\n"
+    )
+    found = Found(project / "flow.yaml", "file", "flow", calls)
+    loaded = load_workflow(found, project=project, inputs={"one": "claude-sonnet"})
+    assert loaded.agent_inputs == ("one", "two")
+    agents = [step.agent for _, step in iter_steps(loaded.workflow.steps) if step.kind == "agent"]
+    used = ("claude-sonnet", "claude-haiku", "codex")
+    assert agents == [agent for who in used for agent in (who, who, "claude-opus", who, who)]
+    unknown = next(step for _, step in iter_steps(load(calls, project=project).workflow.steps) if step.kind == "agent")
+    assert unknown.first_agents == (), "the value of a required input is not known before the run"
+    with pytest.raises(WorkflowError) as caught:
+        load(calls.replace("{default: claude-haiku}", "{}").replace("{one}", "{spec}"), project=project)
+    assert str(caught.value) == (
+        "flow.yaml:4:44: input 'by' is an agent and cannot be '{spec}'\n"
+        "  hint: write the name of an agent, or exactly '{INPUT}'\n"
+        "flow.yaml:5:44: input 'by' is an agent, but input 'two' has neither 'required: true' nor a default\n"
+        "  hint: an agent must be known before the run"
+    )
+    with pytest.raises(WorkflowError, match=r"^flow\.yaml:5:44: unknown agent 'claude-haik'\n  hint: .*\Z"):
+        load(calls.replace("claude-haiku", "claude-haik"), project=project)
+
+
 def test_an_agent_that_is_an_input_of_the_run_has_its_value(project: Path) -> None:
     text = JUDGE.replace("default: codex", "required: true")
     text += "  - {name: end, agent: claude-opus, prompt: x, session: {reuse: say}}\n"

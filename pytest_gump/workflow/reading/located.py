@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_gump.workflow.loaded import Loaded
-    from pytest_gump.workflow.model import GateSpec, Policy, Step, When, Workflow
+    from pytest_gump.workflow.model import GateSpec, Input, Policy, Step, When, Workflow
     from pytest_gump.workflow.problems import Problems
     from pytest_gump.workflow.reading.fields import Fields
     from pytest_gump.workflow.reading.yaml_nodes import Node, ScalarNode
@@ -58,6 +58,8 @@ class Surroundings(NamedTuple):
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
     given: Mapping[str, str] = MappingProxyType({})
     """Values of the inputs of the file, as written: those of the call or of the command line."""
+    inputs: Mapping[str, Input] = MappingProxyType({})
+    """The inputs that the file declares."""
     former_inputs: frozenset[str] | None = None
     """The inputs of a file of Gump 0.0.4, whose nodes come from the translation; None for other files."""
 

@@ -10,7 +10,7 @@ from pytest_gump.workflow.inputs import input_hint, missing, value_error
 from pytest_gump.workflow.model import Call
 from pytest_gump.workflow.reading.located import Templated
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
-from pytest_gump.workflow.template import VALUE_NAMES, parse, written_names
+from pytest_gump.workflow.template import VALUE_NAMES, only_name, parse, written_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +43,7 @@ def call_of(
 
     `names` are the names that the inputs may use, besides those of inputs, plan items, steps and the run.
     """
-    loaded = _load(name, at, _written(given), around)
+    loaded = _load(name, at, _passed(given, around), around)
     if loaded is None:
         return None
     values = dict(_values(given, loaded.workflow, around))
@@ -53,7 +53,7 @@ def call_of(
         around.problems.add(where, f"workflow {quoted(name)} requires input '{absent}'", hint)
     for agent in loaded.agent_inputs:
         if agent in values:
-            around.check_agent(values[agent].text, values[agent])
+            _check_agent(agent, values[agent], around)
     _check_former(name, at, values, loaded, around)
     texts = tuple(Templated(node.text, node, base=names) for node in values.values())
     return CalledWorkflow(_call(name, loaded, {key: node.text for key, node in values.items()}), loaded, texts)
@@ -74,9 +74,31 @@ def _check_former(name: str, at: Position, values: dict[str, ScalarNode], loaded
             around.problems.note(at, what, "it is empty there")
 
 
-def _written(given: Node | None) -> dict[str, str]:
+def _check_agent(name: str, node: ScalarNode, around: Surroundings) -> None:
+    """Check the value of an input that is an agent. It may be an input of this file."""
+    own = only_name(node.text)
+    if own not in around.inputs:
+        hint = "write the name of an agent, or exactly '{INPUT}'"
+        if written_names(node.text):
+            around.problems.add(node.position, f"input '{name}' is an agent and cannot be {quoted(node.text)}", hint)
+        else:
+            around.check_agent(node.text, node)
+        return
+    declared = around.inputs[own]
+    if not declared.required and declared.default is None:
+        what = f"input '{name}' is an agent, but input '{own}' has neither 'required: true' nor a default"
+        around.problems.add(node.position, what, "an agent must be known before the run")
+    elif declared.default is not None and own not in around.given:
+        around.check_agent(declared.default, node)
+
+
+def _passed(given: Node | None, around: Surroundings) -> dict[str, str]:
+    """Return the values in `with`. One that is an input of this file has the input's value if that is known."""
     values = given.values if isinstance(given, MapNode) else {}
-    return {name: value.text for name, value in values.items() if isinstance(value, ScalarNode)}
+    texts = {name: value.text for name, value in values.items() if isinstance(value, ScalarNode)}
+    defaults = {name: declared.default for name, declared in around.inputs.items() if declared.default is not None}
+    known = {**defaults, **around.given}
+    return {name: known.get(only_name(text), text) for name, text in texts.items()}
 
 
 def _load(name: str, position: Position, given: dict[str, str], around: Surroundings) -> Loaded | None:

@@ -16,7 +16,7 @@ from pytest_gump.workflow.reading.read_failure import read_failure
 from pytest_gump.workflow.reading.read_gates import GateReader
 from pytest_gump.workflow.reading.yaml_nodes import MapNode, ScalarNode, describe
 from pytest_gump.workflow.refs import split_state
-from pytest_gump.workflow.template import BASE_NAMES, written_names
+from pytest_gump.workflow.template import BASE_NAMES, only_name
 
 if TYPE_CHECKING:
     from pytest_gump.workflow.reading.read_call import CalledWorkflow
@@ -262,8 +262,7 @@ class _Reader:
         text = node.value if isinstance(node, ScalarNode) else None
         if not isinstance(text, str) or "{" not in text:
             return None
-        names = [name for name, _ in written_names(text)]
-        name = names[0] if len(names) == 1 and text.strip() == f"{{{names[0]}}}" else ""
+        name = only_name(text)
         split = split_state(name)
         if name not in BASE_NAMES and name_error(name) is None:
             return AgentOf("", input=name)

@@ -30,7 +30,8 @@ def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
         return None
     fields = Fields(root, ROOT_KEYS, around.problems, moved=MOVED)
     name = read_name(fields, "the workflow")
-    steps = _steps(fields, around)
+    inputs = _inputs(fields, around)
+    steps = _steps(fields, around._replace(inputs=inputs))
     workflow = Workflow(
         name=name or "",
         description=_description(fields),
@@ -38,7 +39,7 @@ def read_workflow(root: Node, around: Surroundings) -> PlacedWorkflow | None:
         max_tokens=fields.whole("max_tokens"),
         max_time=fields.duration("max_time"),
         blast_radius=cast("Any", fields.choice("blast_radius", get_args(BlastRadius)) or "enforce"),
-        inputs=_inputs(fields, around),
+        inputs=inputs,
         setup=_setup(fields, around),
         steps=tuple(step.step for step in steps),
     )
