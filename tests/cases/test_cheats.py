@@ -22,7 +22,8 @@ FILES = {
     "app.py": WRONG,
     "tests/test_add.py": "from app import add\n\n\ndef test_add():\n    assert add(2, 3) == 5\n",
     "tests/test_sub.py": "from app import sub\n\n\ndef test_sub():\n    assert sub(5, 3) == 2\n",
-    "pyproject.toml": '[tool.pytest.ini_options]\ntestpaths = ["tests"]\n',
+    # The installed plugins that these tests do not use take half of the time of a gate.
+    "pyproject.toml": "[tool.pytest.ini_options]\ntestpaths = ['tests']\naddopts = '-p no:anyio -p no:hypothesispytest'\n",
     ".gitignore": "__pycache__/\n.pytest_cache/\n*.egg-info/\nvenv/\nnode_modules/\n",
 }
 
