@@ -17,6 +17,7 @@ from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.system.environment import home
 from pytest_gump.workflow.load import load_workflow
+from pytest_gump.workflow.reading.prompt_text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -70,6 +71,11 @@ class Job:
     def models_of(self, name: str) -> str | None:
         """Return the family of an agent's models, such as `Claude`; None if it is not known."""
         return registry.models_of(name, self.agents)
+
+    def value_prefix(self, call: str, name: str) -> str:
+        """Return where a call gives an input its value, as the start of a message: `flow.yaml:6: `."""
+        file, line = self.loaded.value_location(call, name)
+        return "" if file is None or line is None else f"{shown(file, self.project)}:{line}: "
 
     def describe_agent(self, name: str) -> str:
         """Return program, model and `gump_agents` definition of an agent name."""

@@ -68,6 +68,7 @@ class PreparedJob:
             inputs=job.inputs,
             describe_agent=job.describe_agent,
             models_of=job.models_of,
+            value_prefix=job.value_prefix,
         )
         return cls(job, repository, base, folder, inputs)
 

@@ -18,11 +18,11 @@ from pytest_gump.workflow.reading.rules import Index, check_steps
 from pytest_gump.workflow.reading.rules_failure import check_failures
 from pytest_gump.workflow.reading.rules_reach import check_reach
 from pytest_gump.workflow.reading.rules_templates import check_templates
-from pytest_gump.workflow.reading.yaml_nodes import read_yaml
+from pytest_gump.workflow.reading.yaml_nodes import MapNode, read_yaml
 from pytest_gump.workflow.template import only_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from pytest_gump.workflow.called import CalledWorkflows, Chain
@@ -153,6 +153,8 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
     calls |= {path: validator.loaded for path, validator in validators.items()}
     lines = {"::".join(step.names): step.fields.position.line for step in steps}
     lines |= {path: validator.node.position.line for path, validator in validators.items()}
+    nodes = {"::".join(step.names): step.fields.get("with") for step in steps if step.called is not None}
+    nodes |= {path: validator.inputs for path, validator in validators.items()}
     called = {id(each): each for each in calls.values()}.values()
     setup = dict.fromkeys(command for each in called for command in each.workflow.setup)
     more = (command for command in setup if command not in workflow.setup)
@@ -168,8 +170,15 @@ def _loaded(placed: PlacedWorkflow, parsed: ParsedWorkflow, *, is_called: bool) 
         calls,
         found.name,
         max((1 + each.depth for each in called), default=0),
+        value_lines=dict(_value_lines(nodes)),
         size=_count(placed),
     )
+
+
+def _value_lines(inputs: Mapping[str, Node | None]) -> Iterator[tuple[tuple[str, str], int]]:
+    for path, node in inputs.items():
+        for name, value in node.values.items() if isinstance(node, MapNode) else ():
+            yield (path, name), value.position.line
 
 
 def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surroundings]:

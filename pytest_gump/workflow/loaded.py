@@ -34,17 +34,29 @@ class Loaded(NamedTuple):
     """True if the file is one of Gump 0.0.4."""
     agent_inputs: tuple[str, ...] = ()
     """The inputs that are agents of its steps. With other values, it is another workflow."""
+    value_lines: Mapping[tuple[str, str], int] = MappingProxyType({})
+    """1-based line of each value of `with`, by the static path of the call and the name of the input."""
     size: int = 0
     """Number of steps, including those of calls and validators."""
 
     def location(self, static: str) -> tuple[Path | None, int | None]:
         """Return the file and the line of a step; of a step of a called workflow, those in its own file."""
+        loaded, static = self._file_of(static)
+        return loaded.path, loaded.lines.get(static)
+
+    def value_location(self, static: str, name: str) -> tuple[Path | None, int | None]:
+        """Return the file and the line in which the call with a static path gives an input its value."""
+        loaded, static = self._file_of(static)
+        return loaded.path, loaded.value_lines.get((static, name))
+
+    def _file_of(self, static: str) -> tuple[Loaded, str]:
+        """Return the file that contains a step, with the static path of the step in this file."""
         names = static.split("::")
-        for depth in range(1, len(names) if self.calls else 0):
+        for depth in range(len(names) - 1 if self.calls and static not in self.lines else 0, 0, -1):
             called = self.calls.get("::".join(names[:depth]))
             if called is not None:
-                return called.location("::".join(names[depth:]))
-        return self.path, self.lines.get(static)
+                return called._file_of("::".join(names[depth:]))  # noqa: SLF001 - of the same class
+        return self, static
 
     def copies(self) -> dict[str, str]:
         """Return the texts of this and all called workflows, by the names of their copies in a run's folder."""

@@ -130,7 +130,7 @@ def test_an_input_that_is_wrong_when_it_is_filled_costs_nothing(project: GumpPro
     result = project.run("number")
     result.assert_outcomes(passed=1, failed=1, skipped=1)
     result.stdout.fnmatch_lines(
-        ["*review::look: the call review cannot start: input 'count' must be a whole number, not 'many'*"]
+        ["*review::look: *number.yaml:6: the call review cannot start: input 'count' must be a whole number*'many'*"]
     )
     attempts = project.record().attempts
     assert [(one.step, one.result and one.result.outcome) for one in attempts][1:] == [("review::look", "gate_error")]

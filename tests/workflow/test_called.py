@@ -80,6 +80,20 @@ def test_a_step_of_a_call_has_the_location_in_its_own_file(project: Path) -> Non
     assert loaded.location("a::nothing") == (project / ".gump" / "workflows" / "review.yaml", None)
 
 
+def test_a_value_of_a_call_has_the_location_in_the_file_of_its_caller(project: Path) -> None:
+    gate = "    gate: [{validate: review, with: {change: x,\n      count: '{steps.w.cost}'}}]\n"
+    inner = (
+        "name: inner\nsteps:\n  - {name: w, agent: codex}\n  - name: b\n    workflow: review\n    with: {change: x}\n"
+    )
+    write(project, {"inner.yaml": inner + gate})
+    loaded = load("name: flow\nsteps:\n  - {name: a, workflow: ./inner.yaml}\n", project=project)
+    assert loaded.value_location("a::b", "change") == (project / "inner.yaml", 6)
+    assert loaded.value_location("a::b::gate--validate-review", "count") == (project / "inner.yaml", 8)
+    assert loaded.value_location("a::b", "count") == (project / "inner.yaml", None)
+    part = loaded.location("a::b::gate--validate-review::correctness")
+    assert part == (project / ".gump" / "workflows" / "review.yaml", 9)
+
+
 def test_a_file_is_read_once_for_all_of_its_calls(project: Path) -> None:
     calls = "".join(f"  - {{name: a{number}, workflow: review, with: {{change: x}}}}\n" for number in range(20))
     steps = load(f"name: flow\nsteps:\n{calls}", project=project).workflow.steps

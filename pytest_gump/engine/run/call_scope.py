@@ -27,10 +27,18 @@ def is_input(name: str) -> bool:
 
 
 class CallScope:
-    def __init__(self, workflow: Workflow, inputs: Mapping[str, str]) -> None:
-        """`inputs` are those of the command line, for steps outside any call."""
+    def __init__(
+        self, workflow: Workflow, inputs: Mapping[str, str], prefix: Callable[[str, str], str] = lambda *_: ""
+    ) -> None:
+        """Initialize.
+
+        Args:
+            inputs: Those of the command line, for steps outside any call.
+            prefix: Returns where a call, by its static path, gives an input its value: `flow.yaml:6: `; may be empty.
+        """
         self._workflow = workflow
         self._inputs = inputs
+        self._prefix = prefix
         self._calls: dict[tuple[str, ...], tuple[CallAround, ...]] = {}
 
     def _around(self, names: tuple[str, ...]) -> tuple[CallAround, ...]:
@@ -96,7 +104,8 @@ class CallScope:
                 filled = self._value(around, name, ready, value) if written_names(text) else None
                 wrong = None if filled is None else value_error(name, around.call.inputs[name], filled)
                 if wrong is not None:
-                    return f"the call {'::'.join(around.names)} cannot start: {wrong}"
+                    prefix = self._prefix("::".join(around.names), name)
+                    return f"{prefix}the call {self._outside(around, ready).path} cannot start: {wrong}"
         return None
 
     def blast_radius(self, path: StepPath) -> BlastRadius:

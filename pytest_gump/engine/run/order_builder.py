@@ -65,6 +65,8 @@ class RunInputs:
     """Returns the program, model and arguments that an agent name stands for."""
     models_of: Callable[[str], str | None] = lambda _: None
     """Returns the family of an agent's models; None if it is not known."""
+    value_prefix: Callable[[str, str], str] = lambda *_: ""
+    """Returns where a call, by its static path, gives an input its value: `flow.yaml:6: `; may be empty."""
 
     @property
     def setup(self) -> tuple[str, ...]:
@@ -90,7 +92,7 @@ class OrderBuilder:
         self._known_tests = KnownTests(record, repository.tree_of)
         self._scopes = Scopes(inputs.workflow)
         self._foreach = plan_steps(inputs.workflow, self._scopes)
-        self._calls = CallScope(inputs.workflow, inputs.inputs)
+        self._calls = CallScope(inputs.workflow, inputs.inputs, inputs.value_prefix)
         self._templates = Templates(
             record, repository, inputs.settings, base=inputs.base, spec=inputs.spec_text,
             calls=self._calls, scopes=self._scopes, foreach=self._foreach,

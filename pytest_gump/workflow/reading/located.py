@@ -129,6 +129,8 @@ class PlacedValidator(NamedTuple):
     """The templates of `with`."""
     node: Node
     """The name of the workflow in the caller's file."""
+    inputs: Node | None
+    """The value of `with`."""
 
 
 class PlacedStep(NamedTuple):

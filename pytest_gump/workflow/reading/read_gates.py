@@ -118,7 +118,7 @@ class GateReader:
         taken = [validator.step.name for validator in self.validators]
         step = Step(_free_name(name, taken), steps=steps, call=called.call)
         gate = GateSpec(VALIDATE, name, replace(options, inputs=given))
-        self.validators.append(PlacedValidator(gate, step, called.loaded, called.texts, at))
+        self.validators.append(PlacedValidator(gate, step, called.loaded, called.texts, at, inputs))
         return gate
 
     def _effect_problem(self, name: str, argument: str | None) -> Mistake | None:

@@ -71,11 +71,15 @@ def test_a_template_is_filled_in_the_scope_of_its_caller(path: str, name: str, e
     assert value(name, ready(path)) == expected
 
 
-@pytest.mark.parametrize(("number", "wrong"), [("5", None), (" 5\n", None), ("many", "'many'"), ("", "''")])
+@pytest.mark.parametrize(
+    ("number", "wrong"),
+    [("5", None), (" 5\n", None), ("many", "'many'"), ("", "''"), ("\x1b" * 99, repr("\x1b" * 57 + "..."))],
+)
 def test_a_filled_value_is_checked(number: str, wrong: str | None) -> None:
-    calls = CallScope(Workflow(name="w", steps=(OUTER, STEP)), {"number": number})
+    workflow = Workflow(name="w", steps=(OUTER, STEP))
+    calls = CallScope(workflow, {"number": number}, lambda call, name: f"{call}.yaml, {name}: ")
     found = calls.wrong_input(ready("outer::work[one]"), lambda name, asker: value(name, asker, calls))
-    expected = f"the call outer cannot start: input 'level' must be a whole number, not {wrong}"
+    expected = f"outer.yaml, level: the call outer[one] cannot start: input 'level' must be a whole number, not {wrong}"
     assert found == (None if wrong is None else expected)
     assert calls.wrong_input(ready("work"), value) is None
 
