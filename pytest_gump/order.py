@@ -106,14 +106,18 @@ class Limits:
     no_write: bool = False
     budget_scope: Scope = "guard"
     """Source of `max_budget`. It decides the outcome: `guard` for the guard, otherwise `budget`."""
+    budget_of: str = ""
+    """Path of the limited step, group or call if it is not the attempt's own step; `time_of` and `tokens_of` too."""
     budget_spent: float = 0.0
     """USD of that budget that earlier attempts spent. The limit in the workflow is the sum of this and `max_budget`."""
     time_scope: Scope = "guard"
     """Source of `max_time_s`. The outcome is always `guard`."""
+    time_of: str = ""
     time_spent_s: float = 0.0
     """Seconds of that limit that are already spent. The limit in the workflow is the sum of this and `max_time_s`."""
     tokens_scope: Scope = "guard"
     """Source of `max_tokens`. It decides the outcome: `guard` for the guard, otherwise `budget`."""
+    tokens_of: str = ""
     tokens_spent: int = 0
     """Tokens of that limit that earlier attempts used. The whole limit is the sum of this and `max_tokens`."""
 

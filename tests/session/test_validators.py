@@ -83,7 +83,7 @@ def test_a_resumed_run_runs_only_the_step_without_a_verdict_again(validated: Gum
     validated.review(f"{PART}::verdict", passes=True)
     result = validated.run("main")
     result.assert_outcomes(failed=1, passed=1, skipped=1)
-    spent = "the step's max_budget is spent: $0.02 of $0.02"
+    spent = "max_budget of impl is spent: $0.02 of $0.02"
     result.stdout.fnmatch_lines([f"impl: validator arch gave no verdict: {PART}::verdict: {spent}"])
     failed = {path: step.outcome for path, step in validated.record().steps.items() if step.status == "failed"}
     assert failed == {"impl": "gate_error", f"{PART}::verdict": "budget"}

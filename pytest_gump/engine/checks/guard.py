@@ -76,9 +76,9 @@ class GuardWatch:
         now = self._clock()
         limits = self._limits
         if limits.max_time_s is not None and now - self._began >= limits.max_time_s:
-            whose = _whose("max_time", limits.time_scope)
+            limit = whose("max_time", limits.time_scope, limits.time_of)
             total = format_duration(limits.time_spent_s + limits.max_time_s)
-            return Breach("max_time", f"{whose}: still running after {total}")
+            return Breach("max_time", f"{limit}: still running after {total}")
         if limits.silence_s is not None and now - self._output_at >= limits.silence_s:
             return Breach("silence", f"guard silence: printed nothing for {format_duration(limits.silence_s)}")
         return None
@@ -87,13 +87,14 @@ class GuardWatch:
         """Check the total usage; also called with the final total, after the CLI has ended."""
         limits, cost = self._limits, usage.cost_usd
         if limits.max_budget is not None and cost is not None and cost > limits.max_budget:
-            whose = _whose("max_budget", limits.budget_scope)
+            name = whose("max_budget", limits.budget_scope, limits.budget_of)
             spent = format_usd(limits.budget_spent + cost, estimated=usage.is_estimated)
             limit = format_usd(limits.budget_spent + limits.max_budget)
-            return Breach("max_budget", f"{whose}: {spent} spent of {limit}")
+            return Breach("max_budget", f"{name}: {spent} spent of {limit}")
         if limits.max_tokens is not None and usage.tokens.total > limits.max_tokens:
+            name = whose("max_tokens", limits.tokens_scope, limits.tokens_of)
             used, allowed = limits.tokens_spent + usage.tokens.total, limits.tokens_spent + limits.max_tokens
-            return Breach("max_tokens", f"{_whose('max_tokens', limits.tokens_scope)}: {used} tokens of {allowed}")
+            return Breach("max_tokens", f"{name}: {used} tokens of {allowed}")
         return None
 
     def _turn(self, number: int) -> Breach | None:
@@ -106,10 +107,13 @@ class GuardWatch:
         """Return the breach of a limit that the CLI itself enforced, or None."""
         if ending.limit is None:
             return None
-        scope = self._limits.budget_scope if ending.limit == "max_budget" else "guard"
-        return Breach(ending.limit, f"{_whose(ending.limit, scope)}: {ending.reason}")
+        limits = self._limits
+        scope, owner = (limits.budget_scope, limits.budget_of) if ending.limit == "max_budget" else ("guard", "")
+        return Breach(ending.limit, f"{whose(ending.limit, scope, owner)}: {ending.reason}")
 
 
-def _whose(name: GuardName, scope: str) -> str:
-    """Return for example `guard max_budget` or `the run's max_budget`."""
+def whose(name: GuardName, scope: str, owner: str = "") -> str:
+    """Return for example `guard max_budget`, `the run's max_budget` or `max_budget of build::review`."""
+    if owner:
+        return f"{name} of {owner}"
     return f"guard {name}" if scope == "guard" else f"the {scope}'s {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_gump.engine.checks.guard import whose
 from pytest_gump.order import Limits, Outcome
 from pytest_gump.units import format_duration, format_usd
 from pytest_gump.workflow.path import StepPath, declared
@@ -32,6 +33,10 @@ class SharedLimits(NamedTuple):
         """Return which limit the attempts have reached; None if there is none."""
         return _reached(self, total, total.duration_s, f" of {self.scope}")
 
+    def named_for(self, step: StepPath) -> str:
+        """Return the path that a message about an attempt of `step` shows; empty for the step's own limit."""
+        return "" if self.scope == step else str(self.scope)
+
 
 def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord) -> Limits:
     """Return the limits of a step's next attempt. If `max_budget` is zero or less, the attempt must not start.
@@ -40,15 +45,17 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
     attempts inside, and so do the limits of a called workflow.
     """
     guard = step.guard
-    found: list[tuple[float | None, float, Scope]] = []
+    found: list[tuple[float | None, float, Scope, str]] = []
     if workflow.max_budget is not None:
-        found.append((workflow.max_budget, record.total.bound_usd, "run"))
+        found.append((workflow.max_budget, record.total.bound_usd, "run", ""))
     shared = [(each, record.total_in(each.scope)) for each in shared_limits(workflow, path)]
-    found += [(each.max_budget, total.bound_usd, each.whose) for each, total in shared if each.max_budget is not None]
+    for each, total in shared:
+        if each.max_budget is not None:
+            found.append((each.max_budget, total.bound_usd, each.whose, each.named_for(path)))
     if guard.max_budget is not None:
-        found.append((guard.max_budget, 0.0, "guard"))
-    budget, spent_usd, budget_scope = min(
-        found, key=lambda limit: (limit[0] or 0.0) - limit[1], default=(None, 0.0, "guard")
+        found.append((guard.max_budget, 0.0, "guard", ""))
+    budget, spent_usd, budget_scope, budget_of = min(
+        found, key=lambda limit: (limit[0] or 0.0) - limit[1], default=(None, 0.0, "guard", "")
     )
     limits = replace(
         _time(guard.max_time, workflow.max_time, record.duration_s),
@@ -56,10 +63,11 @@ def limits_of(workflow: Workflow, step: Step, path: StepPath, record: RunRecord)
         max_budget=None if budget is None else budget - spent_usd,
         max_tokens=guard.max_tokens,
         budget_scope=budget_scope,
+        budget_of=budget_of,
         budget_spent=spent_usd,
     )
     for each, total in shared:
-        limits = _within(limits, each, total)
+        limits = _within(limits, each, total, each.named_for(path))
     return limits
 
 
@@ -71,17 +79,21 @@ def _time(own: float | None, limit: float | None, spent_s: float) -> Limits:
     return Limits(max_time_s=left_s, time_scope="run", time_spent_s=limit - left_s)
 
 
-def _within(limits: Limits, shared: SharedLimits, total: Total) -> Limits:
+def _within(limits: Limits, shared: SharedLimits, total: Total, owner: str) -> Limits:
     """Return the limits, reduced to what the attempts so far have left of shared tokens and time."""
     if shared.max_tokens is not None:
         left, spent_tokens = shared.max_tokens - total.tokens.total, total.tokens.total
         if limits.max_tokens is None or left < limits.max_tokens:
-            limits = replace(limits, max_tokens=left, tokens_scope=shared.whose, tokens_spent=spent_tokens)
+            limits = replace(
+                limits, max_tokens=left, tokens_scope=shared.whose, tokens_of=owner, tokens_spent=spent_tokens
+            )
     if shared.max_time is not None:
         left_s = max(0.0, shared.max_time - total.duration_s)
         if limits.max_time_s is None or left_s < limits.max_time_s:
             time_spent_s = shared.max_time - left_s
-            limits = replace(limits, max_time_s=left_s, time_scope=shared.whose, time_spent_s=time_spent_s)
+            limits = replace(
+                limits, max_time_s=left_s, time_scope=shared.whose, time_of=owner, time_spent_s=time_spent_s
+            )
     return limits
 
 
@@ -117,11 +129,13 @@ def refusal(workflow: Workflow, record: RunRecord, limits: Limits) -> str | None
     reason = spent_out(workflow, record)
     if reason is None and limits.max_budget is not None and limits.max_budget <= 0:
         limit = format_usd(limits.max_budget + limits.budget_spent)
-        return f"the {limits.budget_scope}'s max_budget is spent: {format_usd(limits.budget_spent)} of {limit}"
+        name = whose("max_budget", limits.budget_scope, limits.budget_of)
+        return f"{name} is spent: {format_usd(limits.budget_spent)} of {limit}"
     if reason is None and limits.max_tokens is not None and limits.max_tokens <= 0:
-        return f"the call's max_tokens of {limits.max_tokens + limits.tokens_spent} is used up: {limits.tokens_spent}"
+        name, tokens = whose("max_tokens", limits.tokens_scope, limits.tokens_of), limits.tokens_spent
+        return f"{name} is used up: {tokens} of {limits.max_tokens + tokens} tokens"
     if reason is None and limits.time_scope == "call" and not limits.max_time_s:
-        return f"the call's max_time of {format_duration(limits.time_spent_s)} is over"
+        return f"{whose('max_time', 'call', limits.time_of)} is over: {format_duration(limits.time_spent_s)}"
     return reason
 
 

@@ -387,7 +387,7 @@ class Run:
 
     def _skip(self, paths: tuple[StepPath, ...], reason: str) -> None:
         """Record skipped steps; `reason` applies to those outside of parallel members that failed."""
-        for why, skipped in self.schedule.by_reason(paths, reason).items():
+        for why, skipped in self.schedule.by_reason(paths, reason):
             self._append("skipped", steps=[str(path) for path in skipped], reason=why)
 
     def _append(self, event: str, **fields: Any) -> Event:

@@ -25,7 +25,7 @@ from pytest_gump.workflow.path import StepPath
 from pytest_gump.workflow.refs import Scopes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_gump.engine.schedule.nodes import FailureCase, Reopened, StepNode
     from pytest_gump.engine.schedule.records import Ready
@@ -116,8 +116,8 @@ class StepTree(ABC):
         group.parallel = ParallelPass(group.size, group.lane.head, needs=waits.needs, after=waits.after)
         self._note_enterable(group, group.parallel)
 
-    def by_reason(self, skipped: Iterable[StepPath], reason: str) -> dict[str, list[StepPath]]:
-        """Return skipped steps by why they are skipped: their parallel member has failed, otherwise `reason`."""
+    def by_reason(self, skipped: Iterable[StepPath], reason: str) -> Iterator[tuple[str, Iterator[StepPath]]]:
+        """Yield skipped steps by why they are skipped: their parallel member has failed, otherwise `reason`."""
         return by_reason(self._root, skipped, reason)
 
     @abstractmethod

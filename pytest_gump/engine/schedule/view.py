@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_gump.engine.schedule.nodes import Group, Leaf, top_of
@@ -135,14 +136,14 @@ def case_text(case: FailureCase) -> str:
     return f"{case.path} failed: {case.outcome}"
 
 
-def by_reason(root: Group, skipped: Iterable[StepPath], reason: str) -> dict[str, list[StepPath]]:
-    """Return skipped steps by their reason: the failure of the innermost failed member around them, or `reason`."""
+def by_reason(root: Group, skipped: Iterable[StepPath], reason: str) -> Iterator[tuple[str, Iterator[StepPath]]]:
+    """Yield skipped steps in their order, grouped by the failure of the innermost member around them, or `reason`."""
     failed = {scope: case_text(case) for scope, case in _failed_members(root)}
-    steps: dict[str, list[StepPath]] = {}
-    for path in skipped:
-        *_, why = reason, *(failed[scope] for scope in path.scopes if scope in failed)
-        steps.setdefault(why, []).append(path)
-    return steps
+
+    def why(path: StepPath) -> str:
+        return [reason, *(failed[scope] for scope in path.scopes if scope in failed)][-1]
+
+    return groupby(skipped, why)
 
 
 def _failed_members(group: Group) -> Iterator[tuple[StepPath, FailureCase]]:

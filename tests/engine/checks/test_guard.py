@@ -100,9 +100,18 @@ def test_nothing_is_a_breach_without_limits() -> None:
     assert guard.tick() is None
 
 
-@pytest.mark.parametrize(("scope", "whose"), [("run", "the run's max_budget"), ("step", "the step's max_budget")])
-def test_reason_for_a_shared_budget_has_the_figures_of_the_workflow(scope: Literal["run", "step"], whose: str) -> None:
-    guard = watch(Limits(max_budget=0.04, budget_scope=scope, budget_spent=0.06))
+@pytest.mark.parametrize(
+    ("scope", "of", "whose"),
+    [
+        ("run", "", "the run's max_budget"),
+        ("step", "", "the step's max_budget"),
+        ("call", "build::review[one]", "max_budget of build::review[one]"),
+    ],
+)
+def test_reason_for_a_shared_budget_has_the_figures_of_the_workflow(
+    scope: Literal["run", "step", "call"], of: str, whose: str
+) -> None:
+    guard = watch(Limits(max_budget=0.04, budget_scope=scope, budget_of=of, budget_spent=0.06))
     breach = guard.feed(usage(cost=0.06))
     assert breach == Breach("max_budget", f"{whose}: $0.12 spent of $0.10")
 

@@ -293,10 +293,10 @@ def test_the_time_of_a_called_workflow_is_the_sum_of_its_attempts() -> None:
 @pytest.mark.parametrize(
     ("call", "reason"),
     [
-        (Call("review", "f", {}, {}, max_tokens=200), "the call's max_tokens of 200 is used up: 200"),
-        (Call("review", "f", {}, {}, max_tokens=150), "the call's max_tokens of 150 is used up: 200"),
-        (Call("review", "f", {}, {}, max_time=2.0), "the call's max_time of 2.0s is over"),
-        (Call("review", "f", {}, {}, max_budget=0.5), "the call's max_budget is spent: $0.50 of $0.50"),
+        (Call("review", "f", {}, {}, max_tokens=200), "max_tokens of review[one] is used up: 200 of 200 tokens"),
+        (Call("review", "f", {}, {}, max_tokens=150), "max_tokens of review[one] is used up: 200 of 150 tokens"),
+        (Call("review", "f", {}, {}, max_time=2.0), "max_time of review[one] is over: 2.0s"),
+        (Call("review", "f", {}, {}, max_budget=0.5), "max_budget of review[one] is spent: $0.50 of $0.50"),
     ],
 )
 def test_an_agent_does_not_start_when_a_limit_of_its_call_is_reached(call: Call, reason: str) -> None:
@@ -345,6 +345,15 @@ def test_a_run_is_over_when_its_own_budget_is_spent(
     order = Order("r", "impl", 1, "diff", "a", "0", "0", "0", "w1", limits=Limits(budget_scope=scope))
     result = AttemptResult("impl", 1, outcome, "why", "a", Timings(0, 1))
     assert run_is_over(order, result, workflow, record_of(("impl", 2.0))) == expected
+
+
+def test_limits_name_the_group_or_call_that_they_belong_to() -> None:
+    free = StepPath.parse("all::group::free[x]")
+    impl = StepPath.parse("all::group::parts::impl[x--y]")
+    spent = record_of(("all::group::parts::impl[x--y]", 1.0), ("all::group::free[z]", 4.0))
+    assert limits_of(NESTED, Step(name="free"), free, spent).budget_of == "all"
+    assert limits_of(NESTED, Step(name="impl"), impl, record_of()).budget_of == "", "of the step itself"
+    assert limits_of(NESTED, Step(name="free"), free, record_of()).budget_of == "all::group[x]"
 
 
 # -- whole runs ------------------------------------------------------------------------------------------------------

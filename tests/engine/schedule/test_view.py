@@ -239,43 +239,42 @@ def test_signature_depends_on_the_ended_members_and_their_trees() -> None:
     assert states == [after(steps, *end) for end in ends]
 
 
-def reasons(drive: Drive) -> dict[str, list[str]]:
+def reasons(drive: Drive) -> list[tuple[str, list[str]]]:
     """Return the steps that the last attempt of a run skipped, by reason."""
     skipped = drive.run().settled[-1].skipped
     by_reason = drive.schedule.by_reason(skipped, drive.schedule.reason)
-    return {reason: [*map(str, paths)] for reason, paths in by_reason.items()}
+    return [(reason, [*map(str, paths)]) for reason, paths in by_reason]
 
 
 def test_steps_of_failed_members_name_the_failure_of_their_member() -> None:
     members = group("a", agent("x"), agent("y")), group("b", agent("x"), agent("y")), group("c", agent("x"))
     fails = {"all::a::x": ["gate_failed"], "all::b::x": ["guard"]}
     drive = Drive((group("all", *members, parallel=True), agent("z")), fails)
-    assert reasons(drive) == {
-        "all::a::x failed: gate_failed": ["all::a::y", "all::merge[a]", "z"],
-        "all::b::x failed: guard": ["all::b::y", "all::merge[b]"],
-    }
+    assert reasons(drive) == [
+        ("all::a::x failed: gate_failed", ["all::a::y", "all::merge[a]"]),
+        ("all::b::x failed: guard", ["all::b::y", "all::merge[b]"]),
+        ("all::a::x failed: gate_failed", ["z"]),
+    ]
 
 
 def test_plan_item_names_the_failure_of_the_item_that_it_depends_on() -> None:
     needs = {"a": (), "b": (), "c": ("b",), "d": ("c",)}
-    plan = tuple(PlanItem(name=name, slug=name, depends_on=names) for name, names in needs.items())
+    items = tuple(PlanItem(name=name, slug=name, depends_on=names) for name, names in needs.items())
     fails = {"build::s[a]": ["gate_failed"], "build::s[b]": ["guard"]}
-    drive = Drive((PLAN, group("build", agent("s"), foreach="plan", parallel=True)), fails, {"plan": plan})
-    assert reasons(drive) == {
-        "build::s[a] failed: gate_failed": ["build::merge[a]"],
-        "build::s[b] failed: guard": [
-            "build::merge[b]", "build::s[c]", "build::merge[c]", "build::s[d]", "build::merge[d]"
-        ],
-    }  # fmt: skip
+    drive = Drive((PLAN, group("build", agent("s"), foreach="plan", parallel=True)), fails, {"plan": items})
+    rest = ["build::merge[b]", "build::s[c]", "build::merge[c]", "build::s[d]", "build::merge[d]"]
+    assert reasons(drive) == [
+        ("build::s[a] failed: gate_failed", ["build::merge[a]"]),
+        ("build::s[b] failed: guard", rest),
+    ]
 
 
 def test_innermost_failed_member_counts() -> None:
     inner = group("in", group("a", agent("x"), agent("y")), group("b", agent("x"), agent("y")), parallel=True)
     members = group("one", inner, agent("after")), agent("two")
     fails = {"out::one::in::a::x": ["gate_failed"], "out::one::in::b::x": ["guard"]}
-    assert reasons(Drive((group("out", *members, parallel=True),), fails)) == {
-        "out::one::in::a::x failed: gate_failed": [
-            "out::one::in::a::y", "out::one::in::merge[a]", "out::one::after", "out::merge[one]"
-        ],
-        "out::one::in::b::x failed: guard": ["out::one::in::b::y", "out::one::in::merge[b]"],
-    }  # fmt: skip
+    assert reasons(Drive((group("out", *members, parallel=True),), fails)) == [
+        ("out::one::in::a::x failed: gate_failed", ["out::one::in::a::y", "out::one::in::merge[a]"]),
+        ("out::one::in::b::x failed: guard", ["out::one::in::b::y", "out::one::in::merge[b]"]),
+        ("out::one::in::a::x failed: gate_failed", ["out::one::after", "out::merge[one]"]),
+    ]
