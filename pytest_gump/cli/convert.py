@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from pytest_gump.cli.runs import project_root
 from pytest_gump.errors import ConfigError
 from pytest_gump.text import clean_text, quoted
 from pytest_gump.workflow.convert import convert_workflow
-from pytest_gump.workflow.find import workflow_file
+from pytest_gump.workflow.find import workflow_file, workflow_from
 from pytest_gump.workflow.load import load_workflow
 
 if TYPE_CHECKING:
@@ -30,16 +31,14 @@ def add(commands: Commands) -> None:
         "convert",
         description="Print a workflow file of Gump 0.0.4 in the current form of the language. The file itself does not "
         "change.",
-        examples="  gump convert old.yaml > .gump/workflows/new.yaml",
+        examples="  gump convert old.yaml > .gump/workflows/new.yaml\n  git show HEAD~1:old.yaml | gump convert -",
         execute=_execute,
     )
-    parser.add_argument("file", metavar="FILE", help="workflow file of Gump 0.0.4")
+    parser.add_argument("file", metavar="FILE", help="workflow file of Gump 0.0.4; - for standard input")
 
 
 def _execute(arguments: argparse.Namespace, out: Out) -> int:
-    path = Path(arguments.file)
-    if not path.is_file():
-        raise ConfigError(f"workflow file {quoted(arguments.file)} does not exist", hint="write the path of a file")
+    found = _found(arguments.file)
     root = project_root()
     names = effective_names(root)
 
@@ -52,6 +51,14 @@ def _execute(arguments: argparse.Namespace, out: Out) -> int:
             same_cli=lambda first, second: registry.same_cli(first, second, names.agents),
         ).workflow
 
-    text = convert_workflow(workflow_file(path), project=root, load=load)
+    text = convert_workflow(found, project=root, load=load)
     out.raw(clean_text(text) if out.is_terminal else text)
     return 0
+
+
+def _found(file: str) -> Found:
+    if file == "-":
+        return workflow_from(sys.stdin.buffer)
+    if not Path(file).is_file():
+        raise ConfigError(f"workflow file {quoted(file)} does not exist", hint="write the path of a file")
+    return workflow_file(Path(file))

@@ -66,8 +66,17 @@ def read_user_text(path: Path, max_bytes: int, name: str) -> str:
     Raises:
         ConfigError: As for `read_user_file`, or the file is not UTF-8.
     """
+    return decode_user_text(read_user_file(path, max_bytes, name), name)
+
+
+def decode_user_text(content: bytes, name: str) -> str:
+    """Decode a text of the user, without its byte order mark.
+
+    Raises:
+        ConfigError: It is not UTF-8.
+    """
     try:
-        return read_user_file(path, max_bytes, name).decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{name} is not UTF-8 text (byte {error.start})", hint="save it as UTF-8") from error
 

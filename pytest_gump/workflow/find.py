@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, Literal, NamedTuple
 
 from pytest_gump.errors import ConfigError, suggest
-from pytest_gump.system.files import read_user_text
+from pytest_gump.system.files import decode_user_text, read_user_text
 from pytest_gump.text import quoted
 
 if TYPE_CHECKING:
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 Source = Literal["project", "user", "built-in", "file", "package"]
 WORKFLOW_SUFFIXES: Final = (".yaml", ".yml")
 MAX_BYTES: Final = 4_194_304
+STDIN: Final = "<stdin>"
+"""Stands for the file name of a workflow from standard input."""
 VALIDATORS: Final = "validators"
 """`validators/NAME` is a file in `.gump/validators`, as in Gump 0.0.4, or a built-in workflow."""
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")
@@ -68,6 +70,18 @@ def _in_folders(written: str, name: str, folders: Mapping[Path, Source], project
 def workflow_file(path: Path) -> Found:
     """Read an existing workflow file."""
     return Found(path, "file", path.stem, _read(path))
+
+
+def workflow_from(stdin: BinaryIO) -> Found:
+    """Read a workflow from standard input. Its paths are relative to the current folder.
+
+    Raises:
+        ConfigError: The text is too long or not UTF-8.
+    """
+    content = stdin.read(MAX_BYTES + 1)
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{STDIN} has more than {MAX_BYTES} bytes, the limit")
+    return Found(Path.cwd() / STDIN, "file", "stdin", decode_user_text(content, STDIN).replace("\r\n", "\n"))
 
 
 def list_workflows(project: Path, home: Path | None) -> list[Found]:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
+from pytest_gump.workflow.find import MAX_BYTES
+
 if TYPE_CHECKING:
+    import pytest
+
     from .conftest import Gump
 
 OLD = """\
@@ -27,6 +32,21 @@ def test_a_file_is_printed_in_the_present_form(gump: Gump) -> None:
         "    # from prompts/impl.md\n    prompt: |\n      Do {spec}\n      in {language}\n"
         "    gate: [test]\n    on_failure: {retry: 2}\n"
     )
+
+
+def test_a_file_can_come_from_a_pipe(gump: Gump, monkeypatch: pytest.MonkeyPatch) -> None:
+    def pipe(content: bytes) -> None:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    gump.project.write({"old.yaml": OLD, "prompts/impl.md": "Do {spec}\n"})
+    pipe(OLD.replace("\n", "\r\n").encode())
+    assert gump.good("convert", "-") == gump.good("convert", "old.yaml")
+    pipe(OLD.replace("type: code", "type: cod").encode())
+    assert gump.bad("convert", "-").startswith("gump: error: <stdin>:4:11: ")
+    pipe(b"name: \xff\n")
+    assert "<stdin> is not UTF-8 text (byte 6)" in gump.bad("convert", "-", code=2)
+    pipe(b"#" * (MAX_BYTES + 1))
+    assert "<stdin> has more than 4194304 bytes" in gump.bad("convert", "-", code=2)
 
 
 def test_a_mistake_in_a_prompt_file_has_its_position_there(gump: Gump) -> None:
