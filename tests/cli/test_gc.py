@@ -117,8 +117,11 @@ def test_scratch_of_a_killed_session_is_removed_unlike_that_of_a_running_one(pas
         assert ("scratch", gone.name) in kinds(report)
         assert [item["name"] for item in report["in_use"]] == [mine.name]
         assert mine.is_dir()
-    assert kinds(collected(passed)) == [("scratch", mine.name)]
-    assert not mine.exists()
+    at_work, killed = (slots / f"doctor-{pid}-0a1b2c3d.scratch" for pid in (os.getpid(), 2**30))
+    at_work.mkdir()
+    killed.mkdir()
+    assert sorted(kinds(collected(passed))) == [("scratch", mine.name), ("scratch", killed.name)]
+    assert [folder.exists() for folder in (mine, killed, at_work)] == [False, False, True]
 
 
 def test_old_applied_runs_are_removed_completely(passed: Gump) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +9,7 @@ from pytest_gump.agents import registry
 from pytest_gump.cli.doctor.checks import Check, temporary_slot
 from pytest_gump.engine.attempt.attempt import execute
 from pytest_gump.engine.attempt.tools import Tools
+from pytest_gump.engine.attempt.workplace import remove_scratch, run_scratch
 from pytest_gump.engine.run.order_builder import RunInputs
 from pytest_gump.engine.run.preflight import preflight_order
 from pytest_gump.errors import WorktreeError
@@ -40,8 +40,8 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
     except WorktreeError:
         return  # reported by the check of the repository
     slots = Slots.default_root(repository, names.settings.worktrees)
-    inputs = RunInputs("doctor", workflow, {}, "", b"", base, tuple(commands.items()), names.settings, str, {})
     with temporary_slot(repository, slots) as slot:
+        inputs = RunInputs(slot.name, workflow, {}, "", b"", base, tuple(commands.items()), names.settings, str, {})
         order = preflight_order(inputs, lambda: slot.name)
         if order is None:
             return
@@ -54,17 +54,20 @@ def try_gates(workflow: Workflow, root: Path, names: Names, supervisor: Supervis
 
 
 def _run(order: Order, repository: Repository, slots: Path, names: Names, supervisor: Supervisor) -> AttemptResult:
-    with tempfile.TemporaryDirectory(prefix="gump-doctor-") as scratch:
-        tools = Tools(
-            repository=repository,
-            slots=Slots(repository, slots, keep=names.settings.keep_ignored),
-            supervisor=supervisor,
-            agents=lambda name: registry.resolve(name, names.agents),
-            gates={},
-            settings=names.settings,
-            scratch=Path(scratch),
-        )
+    tools = Tools(
+        repository=repository,
+        slots=Slots(repository, slots, keep=names.settings.keep_ignored),
+        supervisor=supervisor,
+        agents=lambda name: registry.resolve(name, names.agents),
+        gates={},
+        settings=names.settings,
+        scratch=slots / f"{order.run_id}.scratch",
+    )
+    run_scratch(tools)
+    try:
         return execute(order, tools)
+    finally:
+        remove_scratch(tools)
 
 
 def _checks(order: Order, result: AttemptResult) -> Iterator[Check]:

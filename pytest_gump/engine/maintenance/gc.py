@@ -177,8 +177,14 @@ class _Search:
             path, run_id = self._root / name, name.removesuffix(".scratch")
             if is_trash(name) and not _SLOT_TRASH.fullmatch(name):
                 self._trash(path)
-            elif name.endswith(".scratch") and is_run_id(run_id) and not self._needs_scratch(run_id):
+            elif name.endswith(".scratch") and self._is_left(run_id):
                 self._add("scratch", name, disk_usage(path), partial(self._drop, path, run_id))
+
+    def _is_left(self, user: str) -> bool:
+        """True if the scratch folder belongs to a run or `gump doctor`, which does not need it any more."""
+        if is_run_id(user):
+            return not self._needs_scratch(user)
+        return _SLOT.fullmatch(user) is not None and not _is_of_doctor_at_work(user)
 
     def _needs_scratch(self, run_id: str) -> bool:
         """True if the run still needs its scratch folder, which may hold the only trace of a killed attempt's cost."""

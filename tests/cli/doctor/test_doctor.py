@@ -293,11 +293,13 @@ def test_a_failed_setup_is_reported_and_gates_are_not_run(gump: Gump, bin_folder
 
 def test_gates_can_use_files_of_the_setup(gump: Gump, bin_folder: Path) -> None:
     cli(bin_folder, "claude", "2.1.330")
-    ini = "[pytest]\ngump_setup =\n    echo 1 > made.log\n    cat made.log > more.log\ngump_test = cat more.log\n"
+    ini = "[pytest]\ngump_setup =\n    echo 1 > made.log\n    cat made.log > more.log\n"
+    ini += 'gump_test = git init -q "$RUFF_CACHE_DIR" && cat more.log\n'
     gump.project.write({"pytest.ini": ini, ".gitignore": "*.log\n"})
     gump.project.workflow("one", ONE.replace("AGENT", "claude").replace("GATE", "test"))
     record = diagnosis(gump, "--workflow", "one")
     assert (check(record, "setup")["state"], check(record, "gate test")["state"]) == ("ok", "ok")
+    assert [*Path(os.environ["XDG_CACHE_HOME"]).rglob("*.scratch")] == []
 
 
 def test_agents_of_a_hook_and_of_the_ini_file_are_found(gump: Gump, bin_folder: Path) -> None:
