@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from pathlib import Path
@@ -42,14 +43,14 @@ SCRIPT: Final = Script(
 NAMES: Final = ("claude-opus", "claude-haiku", "claude-sonnet")
 WORKFLOWS: Final = sorted(path.stem for path in builtin_folder().glob("*.yaml") if path.stem != "arch-review")
 """The built-in workflows. `implement-spec` runs the validator `arch-review`."""
-TESTED: Final = CLIS if "GUMP_AGENTS_SLOW" in os.environ else ("claude",)
-"""All CLIs take ten minutes, so `make test-agents` runs the workflows with one: the scenario `read-only` and the workflow
-`tdd` show each CLI in each mode.
-"""
+MOST_MODES: Final = ("adversarial-review", "implement-spec", "parallel-tasks")
+"""Workflows that together have each mode, a validator and a parallel group."""
+SLOW: Final = "GUMP_AGENTS_SLOW" in os.environ
+TESTED: Final = [*itertools.product(CLIS if SLOW else ["claude"], WORKFLOWS if SLOW else MOST_MODES)]
+"""All pairs take ten minutes. The scenario `read-only` and the workflow `tdd` show each CLI in each mode."""
 
 
-@pytest.mark.parametrize("workflow", WORKFLOWS)
-@pytest.mark.parametrize("cli", TESTED)
+@pytest.mark.parametrize(("cli", "workflow"), TESTED)
 def test_a_workflow_passes_and_its_prompts_say_what_may_run(
     cli: str, workflow: str, project: GumpProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:
