@@ -108,5 +108,5 @@ def _may_write(leaf: Leaf, ready: Ready) -> bool:
 def _check(node: StepNode, decision: Decision) -> None:
     if isinstance(decision, Restart):
         restart_target(node, decision.step)
-    if isinstance(decision, Replan) and (isinstance(node, Group) or node.mode == "gate"):
-        raise ValueError(f"{node.path} cannot be replanned: it has no agent of its own")
+    if isinstance(decision, Replan) and (isinstance(node, Group) or node.mode != "diff"):
+        raise ValueError(f"{node.path} cannot be replanned: only a step with an agent and 'output: diff' can")

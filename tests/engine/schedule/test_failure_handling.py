@@ -9,7 +9,7 @@ from pytest_gump.engine.schedule.failure_handling import failure_of
 from pytest_gump.engine.schedule.schedule import Schedule
 from pytest_gump.gates.base import GateResult
 from pytest_gump.order import PlanItem
-from pytest_gump.workflow.model import Entry, OnFailure, Policy, When, Workflow
+from pytest_gump.workflow.model import Approval, Entry, OnFailure, Policy, Step, When, Workflow
 from pytest_gump.workflow.path import StepPath
 
 from tests.engine.schedule_kit import Drive, agent, ended, entries, flat, gate, group, plan, policy
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_gump.engine.schedule.decision import Decision
-    from pytest_gump.workflow.model import Step
 
 
 def test_note_of_a_decision_names_the_conditions_unless_a_hook_decides() -> None:
@@ -548,14 +547,26 @@ def test_member_is_done_after_its_inner_parallel_group_has_passed() -> None:
     assert {str(path) for path in drive.schedule.living()} == {"outer::right"}
 
 
-@pytest.mark.parametrize("step", ["g", "g::check"])
-def test_step_without_an_agent_cannot_be_replanned(step: str) -> None:
+@pytest.mark.parametrize("step", ["g", "g::check", "g::review", "g::ship"])
+def test_only_a_step_that_changes_files_can_be_replanned(step: str) -> None:
+    """Otherwise, a review without a verdict or a step without an approval would pass after the items of the replan."""
+
     def hook(_: Step, path: StepPath, __: Sequence[Failure], own: Decision) -> Decision:
         return Replan("opus") if str(path) == step else own
 
-    steps = (group("g", agent("a"), gate("check", on_failure=flat(2, "same: 2")), on_failure=flat(2, "same: 2")),)
-    drive = Drive(steps, {"g::check": ["gate_failed"] * 2}, decide=hook)
-    with pytest.raises(ValueError, match=f"^{step} cannot be replanned: it has no agent of its own$"):
+    twice = flat(2, "same: 2")
+    members = (
+        agent("a"),
+        gate("check", on_failure=twice),
+        agent("review", output="review", on_failure=twice),
+        Step(name="ship", approve=Approval(), on_failure=twice),
+    )
+    steps = (group("g", *members, on_failure=twice),)
+    failing = "g::check" if step == "g" else step
+    drive = Drive(steps, {failing: ["gate_failed"] * 2}, decide=hook)
+    with pytest.raises(
+        ValueError, match=f"^{step} cannot be replanned: only a step with an agent and 'output: diff' can"
+    ):
         drive.run()
 
 

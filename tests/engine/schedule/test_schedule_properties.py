@@ -276,7 +276,7 @@ def test_each_validated_attempt_is_settled_once_and_its_parts_never_fail_the_run
     walk = Walk(workflow, outcomes(data), executors=executors).run()
     judged = Counter(path for path, settled in settlements(walk) if settled.verdict == "judged")
     concluded = Counter(one.ready.path for settled in walk.settled if (one := settled.validated) is not None)
-    late = {path for settled in walk.settled for path in settled.skipped}
+    late = {path for _, settled in settlements(walk) for path in settled.skipped}
     for path, count in judged.items():
         assert count - (path in late) <= concluded[path] <= count
     assert concluded.keys() <= judged.keys()
