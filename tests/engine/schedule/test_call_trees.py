@@ -44,7 +44,7 @@ def test_calls_for_each_item_get_the_change_before_the_item() -> None:
 
 
 def test_nested_calls_have_their_own_change() -> None:
-    inner = call("inner")
+    inner = group("within", call("inner"))
     assert trees(agent("a"), call("outer", agent("b"), inner)) == [[("base", "a#1"), ("base", "outer::b#1")]]
 
 
