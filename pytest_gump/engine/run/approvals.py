@@ -58,10 +58,10 @@ def question_about(
 
 
 def _start_of(ready: Ready, order: Order) -> str:
-    """Return the commit at the start of the change to approve: of the step, or of the run."""
-    if ready.checks is not None and ready.checks.ready.mode != "gate":
-        return ready.checks.ready.step_base
-    return order.run_base if ready.mode in {"gate", "approve"} else order.step_base
+    """Return the commit at the start of the change to approve: of the step or group, or of the run."""
+    about = ready if ready.checks is None else ready.checks.ready
+    is_of_group = about.role == "gate"
+    return order.run_base if about.mode in {"gate", "approve"} and not is_of_group else about.step_base
 
 
 def _is_asked(ready: Ready, result: AttemptResult) -> bool:

@@ -92,9 +92,14 @@ def test_a_question_about_a_step_names_its_change() -> None:
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("mode", "base"), [("gate", "run base"), ("plan", "step base")])
-def test_gates_are_approved_with_the_change_of_the_run(mode: Any, base: str) -> None:
-    question = ask(replace(ready_of(agent("impl", hitl="after_gate")), mode=mode), ended())
+@pytest.mark.parametrize(
+    ("mode", "role", "base"),
+    [("gate", "step", "run base"), ("gate", "gate", "step base"), ("plan", "step", "step base")],
+)
+def test_a_person_sees_the_change_of_the_step_or_group_and_for_gate_only_steps_that_of_the_run(
+    mode: Any, role: Role, base: str
+) -> None:
+    question = ask(replace(ready_of(agent("impl", hitl="after_gate"), role=role), mode=mode), ended())
     assert question is not None
     assert question.base == base
 
@@ -129,9 +134,12 @@ def test_an_approval_applies_to_what_the_agent_hands_over(handed: dict[str, Any]
     assert ask(ready, ended(**{name: others[name]})) not in (question, plain)
 
 
-@pytest.mark.parametrize(("mode", "base"), [("diff", "its base"), ("gate", "run base")])
-def test_the_person_after_the_validators_sees_the_change_that_they_check(mode: Any, base: str) -> None:
-    checked = replace(ready_of(agent("impl")), mode=mode, step_base="its base")
+@pytest.mark.parametrize(
+    ("mode", "role", "base"),
+    [("diff", "step", "its base"), ("gate", "step", "run base"), ("gate", "gate", "its base")],
+)
+def test_the_person_after_the_validators_sees_the_change_that_they_check(mode: Any, role: Role, base: str) -> None:
+    checked = replace(ready_of(agent("impl"), role=role), mode=mode, step_base="its base")
     result = ended(plan=(PlanItem("One", slug="one"),))
     ready = replace(ready_of(SHIP), checks=Checked(checked, "commit", result))
     question, plain = ask(ready, ended()), ask(ready_of(SHIP), ended())
