@@ -8,6 +8,7 @@ from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import around
+from pytest_gump.engine.reporting.workers import worker
 from pytest_gump.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
@@ -108,7 +109,7 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
         yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
     for number, attempt in enumerate(step["attempts"]):
         name = "" if number else step["path"]
-        agent = attempt["agent"] or ("gates" if attempt["entry"] == "gates" else attempt["mode"])
+        agent = worker(attempt["agent"], attempt["mode"])
         if "cost" not in attempt or attempt["reused"]:
             yield (name, str(attempt["attempt"]), agent, _outcome(attempt), *[""] * 6)
             continue
@@ -336,7 +337,8 @@ def _reason(path: str, attempt: Data) -> str:
     how = HOW.get(attempt["entry"], attempt["entry"])
     because = f", because of {attempt['because']}" if attempt["because"] else ""
     decision = f"; then: {attempt['decision']}" if attempt["decision"] else ""
-    return f"{path} attempt {attempt['attempt']} ({how}, {attempt['agent'] or 'gate'}){because}{decision}"
+    agent = worker(attempt["agent"], attempt["mode"])
+    return f"{path} attempt {attempt['attempt']} ({how}, {agent}){because}{decision}"
 
 
 def _read_by_gates(attempt: Data) -> Iterator[str]:

@@ -16,6 +16,7 @@ from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
+from pytest_gump.engine.reporting.workers import agent_of
 from pytest_gump.units import USD_DIGITS
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ def _step(step: StepRecord, record: RunRecord) -> Data:
     return shape.STEP.fill(
         step,
         outcome=str(step.outcome),
+        agent=agent_of(step),
         reservations=[*of_step(step)],
-        agent=last.agent if last else None,
         **_changes(_changed(last) if last else ()),
         totals=_total(step.total),
         attempts=[_attempt(attempt, record) for attempt in step.attempts],

@@ -103,7 +103,7 @@ def test_reason_is_kept_if_only_the_gates_run_again(kit: Kit) -> None:
     first = run_step(kit, "write('.gump/out/no_change.txt', 'it was there')", gates=bash("no-such-tool"))
     assert (first.outcome, first.no_change) == ("gate_error", "it was there")
     again: dict[str, Any] = {"agent": None, "base": first.snapshot, "step_base": kit.base, "gates": bash("true")}
-    assert run_step(kit, no_change=first.no_change, **again).outcome == "passed"
+    assert run_step(kit, agent_part=first, **again).outcome == "passed"
     assert run_step(kit, **again).outcome == "no_change"
 
 
