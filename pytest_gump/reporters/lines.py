@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pytest_gump.agents.usage import Total
+    from pytest_gump.engine.record.approvals import Answer
     from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
     from pytest_gump.engine.schedule.records import LeafState
     from pytest_gump.gates.base import GateResult
@@ -135,15 +136,23 @@ def step_line(mark: str, step: str, text: str, columns: int) -> str:
     return fit(f"{indent}{mark} {pad(path.leaf, max(1, LAYOUT.name - len(indent)))} {text}", columns)
 
 
-def reuse_lines(leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks) -> list[str]:
+def reuse_lines(
+    record: RunRecord, leaves: Sequence[LeafState], reruns: Mapping[StepPath, str], marks: Marks
+) -> list[str]:
     """A line for each step of a resumed run. Lines are never cut."""
-    texts = ((leaf.path, *_reuse(leaf, reruns.get(leaf.path), marks)) for leaf in leaves)
+    answers = {question.about: _answer(record.approvals.answer_to(question)) for question in record.open_questions}
+    texts = ((leaf.path, *_reuse(leaf, reruns.get(leaf.path), answers.get(str(leaf.path)), marks)) for leaf in leaves)
     return [f"{pad(mark, width(marks.arrow))} {pad(str(path), 32)} {text}" for path, mark, text in texts]
 
 
-def _reuse(leaf: LeafState, why: str | None, marks: Marks) -> tuple[str, str]:
-    """Return mark and text of a step. `why` is the reason why it runs again, if it does.
+def _answer(answer: Answer | None) -> str:
+    return answer.summary if answer is not None else "to approve"
 
+
+def _reuse(leaf: LeafState, why: str | None, answer: str | None, marks: Marks) -> tuple[str, str]:
+    """Return mark and text of a step.
+
+    `why` is the reason why it runs again, if it does. `answer` is the answer of a person, if the step needs one.
     A step that has `failed` can start again when the other members of its parallel group have ended.
     """
     if why is not None:
@@ -152,6 +161,8 @@ def _reuse(leaf: LeafState, why: str | None, marks: Marks) -> tuple[str, str]:
         return marks.passed, "reused"
     if leaf.status == "failed":
         return marks.failed, "failed"
+    if answer is not None:
+        return marks.arrow, answer
     if leaf.validators is None:
         return marks.arrow, "to do"
     return marks.arrow, f"to check by {listed(leaf.validators)}" if leaf.validators else "to approve"

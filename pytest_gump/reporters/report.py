@@ -107,7 +107,7 @@ class Report:
     def _print_reuse(self, run: Run) -> None:
         """Print for each step of a resumed run whether its result is reused, or why the step runs again."""
         if run.reuse.reruns is not None:
-            for line in reuse_lines(run.schedule.leaves(), run.reuse.reruns, self._marks):
+            for line in reuse_lines(run.record, run.schedule.leaves(), run.reuse.reruns, self._marks):
                 self._write(line)
 
     def dry_run_of_resume(
@@ -116,7 +116,7 @@ class Report:
         """Print which results of an earlier run would be reused; `is_resumed` is False for `--gump-from`."""
         how = "would resume run" if is_resumed else "would reuse results of run"
         rest = "a dry run neither runs gates again nor recovers results that are not in the ledger"
-        self.print_lines([head_line(record, how), *reuse_lines(leaves, reruns, self._marks), rest])
+        self.print_lines([head_line(record, how), *reuse_lines(record, leaves, reruns, self._marks), rest])
 
     def print_lines(self, lines: Sequence[str]) -> None:
         """Print lines that the user requested, at every verbosity."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from pytest_gump.agents.usage import Total, Usage
+from pytest_gump.engine.record.approvals import Given, Question
 from pytest_gump.engine.record.records import AttemptRecord, RunRecord, StepRecord
 from pytest_gump.engine.schedule.records import LeafState
 from pytest_gump.gates.base import GateResult
@@ -136,7 +137,7 @@ def test_the_groups_around_a_step_have_the_items_around_them(step: str, groups: 
 
 
 def test_each_step_of_a_resumed_run_has_a_line() -> None:
-    paths = [StepPath((name,)) for name in ("one", "two", "three", "four", "five", "six")]
+    paths = [StepPath((name,)) for name in ("one", "two", "three", "four", "five", "six", "seven")]
     leaves = [
         LeafState(paths[0], "passed", 1),
         LeafState(paths[1], "running", 1),
@@ -144,9 +145,16 @@ def test_each_step_of_a_resumed_run_has_a_line() -> None:
         LeafState(paths[3], "running", 1, validators=()),
         LeafState(paths[4], "failed", 1),
         LeafState(paths[5], "pending", 0),
+        LeafState(paths[6], "running", 1),
     ]
-    lines = reuse_lines(leaves, {paths[1]: "prompt\nchanged"}, UNICODE)
+    record = run(attempt(PASSED, step="seven"))
+    record.attempts[0].verdict = "awaiting"
+    question = Question(1, "seven", "b", "c", "tree", since=0.0, expires=None, show=())
+    record.approvals.questions[1] = question
+    assert "→ seven to approve" in " ".join(reuse_lines(record, leaves, {}, UNICODE)[-1].split())
+    record.approvals.answer({"by": "Ada", "at": 1.0, **Given(approved=True, by="Ada").about(question)})
+    lines = reuse_lines(record, leaves, {paths[1]: "prompt\nchanged"}, UNICODE)
     assert [" ".join(line.split()) for line in lines] == [
         "✓ one reused", "○ two re-run: prompt changed", "→ three to check by arch, size", "→ four to approve",
-        "✗ five failed", "→ six to do",
+        "✗ five failed", "→ six to do", "→ seven approved by Ada",
     ]  # fmt: skip

@@ -53,6 +53,10 @@ class Answer(NamedTuple):
     by: str
     at: float
 
+    @property
+    def summary(self) -> str:
+        return f"{'approved' if self.approved else 'rejected'} by {self.by}"
+
 
 class Given(NamedTuple):
     """What a person says about an attempt."""

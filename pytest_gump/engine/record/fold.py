@@ -190,7 +190,7 @@ def _approval(record: RunRecord, event: Event) -> None:
     answer = record.approvals.answer(event)
     for step in _waiting_steps(record, answer.step):
         if step.status == "awaiting":
-            step.reason = f"{'approved' if answer.approved else 'rejected'} by {answer.by}"
+            step.reason = answer.summary
     if record.status == "awaiting":
         left = listed([question.about for question in record.unanswered])
         resume = f"pytest --gump-resume={record.run_id}"
