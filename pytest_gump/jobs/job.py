@@ -12,7 +12,7 @@ from pytest_gump.errors import ConfigError
 from pytest_gump.jobs.agents import find_agent, own_agents, read_replay
 from pytest_gump.jobs.files import job_sources, project_root, read_spec, refuse_odd_name
 from pytest_gump.jobs.hooks import hook_answers
-from pytest_gump.jobs.overrides import check_agents, override_workflow, read_inputs, written_inputs
+from pytest_gump.jobs.overrides import check_agents, override_workflow, read_agents, read_inputs, written_inputs
 from pytest_gump.jobs.previous_run import find_previous_run
 from pytest_gump.jobs.session_settings import session_settings
 from pytest_gump.system.environment import home
@@ -110,20 +110,22 @@ def _jobs(config: pytest.Config, hooks: Callable[[Path, str], dict[str, Any]]) -
         _load_conftests(config, spec)
         gates, agents = hooks(spec, "pytest_gump_gates"), {**own, **hooks(spec, "pytest_gump_agents")}
         agent_error = partial(registry.problem, extra=agents, replayed=replay is not None)
-        given = written_inputs(config)
+        given, override = written_inputs(config), read_agents(config, agent_error)
         loaded = load_workflow(
             source.workflow,
             gates=tuple(gates),
             agents=agent_error,
             same_cli=partial(registry.same_cli, extra=agents),
             models_of=partial(registry.models_of, extra=agents),
+            replaced=override.step,
             project=project,
             home=home(),
             inputs=given,
         )
         check_agents(loaded.agent_inputs, given, agent_error)
-        workflow = override_workflow(config, loaded.workflow, agents, replayed=replay is not None)
+        workflow = override_workflow(config, loaded.workflow, override)
         inputs = read_inputs(config, workflow)
+        inputs |= {name: override.agent(inputs[name]) for name in loaded.agent_inputs if name in inputs}
         yield Job(file, spec, read(spec), loaded, workflow, inputs, gates, agents, replay, project, settings)
 
 

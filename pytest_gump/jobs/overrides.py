@@ -5,28 +5,33 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from pytest_gump.agents import registry
 from pytest_gump.errors import AgentError, ConfigError
-from pytest_gump.workflow.edit import override_agents, pause_after
+from pytest_gump.workflow.edit import AgentOverride, override_agents, pause_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import pytest
 
-    from pytest_gump.agents.base import Agent
     from pytest_gump.workflow.model import Workflow
 
 
-def override_workflow(
-    config: pytest.Config, workflow: Workflow, agents: Mapping[str, Agent | str], *, replayed: bool
-) -> Workflow:
-    overrides = [str(override) for override in config.getoption("gump_agent")]
-    for override in overrides:
-        problem = registry.problem(override.rpartition("=")[2], agents, replayed=replayed)
-        if problem is not None:
+def read_agents(config: pytest.Config, agent_error: Callable[[str], str | None]) -> AgentOverride:
+    """Read `--gump-agent`.
+
+    Raises:
+        AgentError: It names an unknown agent.
+        ConfigError: It has another form.
+    """
+    override = AgentOverride.from_options(map(str, config.getoption("gump_agent")))
+    for agent in override.agents:
+        if problem := agent_error(agent):
             raise AgentError(f"--gump-agent: {problem}")
-    workflow = override_agents(workflow, overrides) if overrides else workflow
+    return override
+
+
+def override_workflow(config: pytest.Config, workflow: Workflow, override: AgentOverride) -> Workflow:
+    workflow = override_agents(workflow, override)
     for name in config.getoption("gump_pause_after"):
         workflow = pause_after(workflow, str(name))
     budget = config.getoption("gump_max_budget")

@@ -3,47 +3,115 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_gump.errors import ConfigError
+from pytest_gump.workflow.model import VALIDATE as VALIDATE_GATE
 from pytest_gump.workflow.path import VALIDATE
 from pytest_gump.workflow.refs import iter_steps
+from pytest_gump.workflow.template import written_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_gump.workflow.model import OnFailure, Package, Policy, Step, Workflow
+    from pytest_gump.workflow.model import Call, GateSpec, OnFailure, Package, Policy, Step, Workflow
     from pytest_gump.workflow.refs import Scopes
 
 
-def override_agents(workflow: Workflow, overrides: Sequence[str]) -> Workflow:
-    """Apply `NEW` (the agent of every step) and `OLD=NEW` (replaces OLD everywhere, escalations included).
+class AgentOverride(NamedTuple):
+    """The agents that replace others."""
+
+    every: str | None = None
+    """The agent of every step. Escalations are not changed."""
+    renamed: Mapping[str, str] = MappingProxyType({})
+    """New agents by old ones, escalations included."""
+
+    @classmethod
+    def from_options(cls, options: Iterable[str]) -> AgentOverride:
+        """Read `NEW` and `OLD=NEW`.
+
+        Raises:
+            ConfigError: An option is neither.
+        """
+        every: str | None = None
+        renamed: dict[str, str] = {}
+        for option in options:
+            old, equals, new = option.rpartition("=")
+            if not new or (equals and not old):
+                raise ConfigError(f"--gump-agent {option!r} is neither NEW nor OLD=NEW")
+            if equals:
+                renamed[old] = new
+            else:
+                every = new
+        return cls(every, renamed)
+
+    @property
+    def agents(self) -> Iterator[str]:
+        """The new agents."""
+        yield from self.renamed.values()
+        if self.every is not None:
+            yield self.every
+
+    def agent(self, name: str) -> str:
+        """Return the agent in place of a declared one."""
+        return self.every or self.rename(name)
+
+    def rename(self, name: str) -> str:
+        """Return the agent in place of that of an escalation."""
+        return self.renamed.get(name, name)
+
+    def step(self, step: Step) -> Step:
+        """Return a step with its new agents, and those of all steps and validators below it."""
+        if not any(self):
+            return step
+        update: dict[str, Any] = {
+            below: tuple(map(self.step, getattr(step, below))) for below in ("steps", "validators")
+        }
+        if step.agent is not None:
+            update["agent"] = self.agent(step.agent)
+        if step.agent_of is not None:
+            update["agent_of"] = step.agent_of._replace(others=tuple(map(self.rename, step.agent_of.others)))
+        if step.on_failure is not None:
+            update["on_failure"] = _map_policies(step.on_failure, self.rename)
+        if step.call is not None:
+            update["call"] = step.call._replace(values={**step.call.values, **self._inputs(step.call)})
+        if step.validators:
+            update["gate"] = tuple(self._gates(step))
+        return replace(step, **update)
+
+    def _inputs(self, call: Call) -> dict[str, str]:
+        """Return the inputs of a call that are agents; not those that an input of the caller gives."""
+        given = ((name, call.values.get(name, call.inputs[name].default)) for name in call.agents)
+        return {name: self.agent(value) for name, value in given if value is not None and not written_names(value)}
+
+    def _gates(self, step: Step) -> Iterator[GateSpec]:
+        validators = iter(step.validators)
+        for gate in step.gate:
+            call = next(validators).call if gate.name == VALIDATE_GATE else None
+            if call is None or gate.options is None:
+                yield gate
+                continue
+            agents = self._inputs(call)
+            inputs = tuple((name, agents.get(name, text)) for name, text in gate.options.inputs)
+            yield replace(gate, options=replace(gate.options, inputs=inputs))
+
+
+def override_agents(workflow: Workflow, override: AgentOverride) -> Workflow:
+    """Replace agents of a workflow.
 
     Raises:
-        ConfigError: An override is malformed, or no step uses OLD.
+        ConfigError: No step uses an agent that the override replaces.
     """
-    every: str | None = None
-    renamed: dict[str, str] = {}
-    for word in overrides:
-        old, equals, new = word.rpartition("=")
-        if not new or (equals and not old):
-            raise ConfigError(f"--gump-agent {word!r} is neither NEW nor OLD=NEW")
-        if equals:
-            renamed[old] = new
-        else:
-            every = new
+    if not any(override):
+        return workflow
     known = set(agents_of(workflow))
-    for old in renamed:
+    for old in override.renamed:
         if old not in known:
             raise ConfigError(
                 f"--gump-agent: no step uses agent {old!r}", hint=f"agents of the workflow: {', '.join(sorted(known))}"
             )
-
-    def rename(agent: str) -> str:
-        return renamed.get(agent, agent)
-
-    steps = tuple(_map_step(step, rename, every) for step in workflow.steps)
-    return replace(workflow, steps=steps)
+    return replace(workflow, steps=tuple(map(override.step, workflow.steps)))
 
 
 def pause_after(workflow: Workflow, name: str) -> Workflow:
@@ -70,20 +138,6 @@ def pause_after(workflow: Workflow, name: str) -> Workflow:
         return replace(step, hitl=hitl, steps=change(step.steps, path))
 
     return replace(workflow, steps=change(workflow.steps, ()))
-
-
-def _map_step(step: Step, rename: Callable[[str], str], every: str | None) -> Step:
-    update: dict[str, Any] = {
-        below: tuple(_map_step(child, rename, every) for child in getattr(step, below))
-        for below in ("steps", "validators")
-    }
-    if step.agent is not None:
-        update["agent"] = every or rename(step.agent)
-    if step.agent_of is not None:
-        update["agent_of"] = step.agent_of._replace(others=tuple(map(rename, step.agent_of.others)))
-    if step.on_failure is not None:
-        update["on_failure"] = _map_policies(step.on_failure, rename)
-    return replace(step, **update)
 
 
 def _map_policies(on_failure: OnFailure, rename: Callable[[str], str]) -> OnFailure:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from pytest_gump.workflow.called import CalledWorkflows, Chain
     from pytest_gump.workflow.find import Found
+    from pytest_gump.workflow.model import Step
     from pytest_gump.workflow.reading.located import PlacedWorkflow
     from pytest_gump.workflow.reading.yaml_nodes import Node
 
@@ -61,6 +62,7 @@ def load_workflow(
     agents: Callable[[str], str | None] | None = None,
     same_cli: Callable[[str, str], bool] | None = None,
     models_of: Callable[[str], str | None] | None = None,
+    replaced: Callable[[Step], Step] = lambda step: step,
     home: Path | None = None,
     inputs: Mapping[str, str] = NO_INPUTS,
 ) -> Loaded:
@@ -71,13 +73,14 @@ def load_workflow(
         agents: Returns what is wrong with an agent name, or None.
         same_cli: Returns True if two agents run the same CLI, so that each can resume conversations of the other.
         models_of: Returns the family of an agent's models; None if it is not known.
+        replaced: Returns a step with the agents that the command line gives it.
         home: The user's home folder, for the workflows that are called.
         inputs: Values of inputs, as far as they are known. A step can have an agent from an input only with its value.
 
     Raises:
         WorkflowError: A file has mistakes; the error lists all of them.
     """
-    rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli, models_of)
+    rules = _Rules(frozenset(gates), cache(agents or (lambda _: None)), same_cli, models_of, replaced)
     return _Loader(project, home, rules).load(workflow, (), inputs, in_foreach=False)
 
 
@@ -88,6 +91,7 @@ class _Rules(NamedTuple):
     agent_error: Callable[[str], str | None]
     same_cli: Callable[[str, str], bool] | None
     models_of: Callable[[str], str | None] | None
+    replaced: Callable[[Step], Step]
 
 
 class _Loader:
@@ -125,6 +129,7 @@ class _Loader:
             agent_error=self._rules.agent_error,
             same_cli=self._rules.same_cli,
             models_of=self._rules.models_of,
+            replaced=self._rules.replaced,
             load_called=load_called,
             in_foreach=in_foreach,
             given=given,

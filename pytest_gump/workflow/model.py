@@ -250,6 +250,8 @@ class Call(NamedTuple):
     inputs: Mapping[str, Input]
     values: Mapping[str, str]
     """Value of each input that the caller passes; a template that is filled in the scope of the caller."""
+    agents: tuple[str, ...] = ()
+    """The inputs that are agents of steps."""
     package: Package | None = None
     max_budget: float | None = None
     max_tokens: int | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 from pytest_gump.agents import registry
 from pytest_gump.errors import WorkflowError
+from pytest_gump.workflow.edit import AgentOverride
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 AGENTS = ("claude-opus", "claude-haiku", "claude-sonnet", "codex")
 NOWHERE = Path("/nowhere/project")
+NO_OVERRIDE = AgentOverride()
 
 
 class Case(NamedTuple):
@@ -58,16 +60,28 @@ def same_cli(one: str, other: str) -> bool:
     return one.split("-", maxsplit=1)[0] == other.split("-", maxsplit=1)[0]
 
 
-def load(text: str, *, project: Path = NOWHERE, gates: tuple[str, ...] = (), name: str = "flow.yaml") -> Loaded:
-    found = Found(project / name, "file", "flow", text)
+def load(
+    text: str,
+    *,
+    project: Path = NOWHERE,
+    gates: tuple[str, ...] = (),
+    name: str = "flow.yaml",
+    override: AgentOverride = NO_OVERRIDE,
+) -> Loaded:
     return load_workflow(
-        found, project=project, gates=gates, agents=agent_error, same_cli=same_cli, models_of=registry.models_of
+        Found(project / name, "file", "flow", text),
+        project=project,
+        gates=gates,
+        agents=agent_error,
+        same_cli=same_cli,
+        models_of=registry.models_of,
+        replaced=override.step,
     )
 
 
-def refusal(text: str, *, project: Path = NOWHERE) -> str:
+def refusal(text: str, *, project: Path = NOWHERE, override: AgentOverride = NO_OVERRIDE) -> str:
     with pytest.raises(WorkflowError) as caught:
-        load(text, project=project)
+        load(text, project=project, override=override)
     return str(caught.value)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_gump.errors import WorkflowError
-from pytest_gump.workflow.edit import agents_of, override_agents
+from pytest_gump.workflow.edit import AgentOverride, agents_of, override_agents
 from pytest_gump.workflow.find import Found, workflow_file
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.refs import iter_steps, resolve_step
@@ -69,8 +69,25 @@ def test_a_call_has_the_steps_of_the_called_workflow(project: Path) -> None:
 def test_an_agent_is_replaced_in_called_workflows_too(project: Path) -> None:
     write(project, {"inner.yaml": "name: inner\nsteps:\n  - {name: b, workflow: review, with: {change: x}}\n"})
     text = "name: flow\nsteps:\n  - {name: a, workflow: ./inner.yaml}\n  - {name: c, agent: claude-haiku}\n"
-    workflow = override_agents(load(text, project=project).workflow, ["codex=claude-opus"])
+    workflow = override_agents(load(text, project=project).workflow, AgentOverride.from_options(["codex=claude-opus"]))
     assert list(agents_of(workflow)) == ["claude-opus", "claude-haiku"]
+
+
+def test_an_input_that_is_a_replaced_agent_has_the_new_one(project: Path) -> None:
+    """The dry run shows it, and a prompt may name it."""
+    write(project, {".gump/workflows/judge.yaml": JUDGE})
+    middle = "name: middle\ninputs: {by: {default: codex}}\nsteps:\n  - {name: b, workflow: judge, with: {who: '{by}', what: codex}}\n"
+    write(project, {".gump/workflows/middle.yaml": middle})
+    gates = "gate: ['validate: judge', {validate: judge, with: {who: claude-opus}}]"
+    text = f"name: flow\nsteps:\n  - {{name: a, workflow: middle}}\n  - {{name: c, agent: claude-haiku, {gates}}}\n"
+    loaded = load(text, project=project).workflow
+    workflow = override_agents(loaded, AgentOverride.from_options(["codex=claude-sonnet", "claude-opus=codex"]))
+    call, checked = workflow.steps
+    calls = [step.call.values for step in (call, *call.steps, *checked.validators) if step.call is not None]
+    passed_on = {"who": "{by}", "what": "codex"}
+    assert calls == [{"by": "claude-sonnet"}, passed_on, {"who": "claude-sonnet"}, {"who": "codex"}]
+    assert [gate.label for gate in checked.gate] == ["validate: judge", "validate: judge (who: codex)"]
+    assert override_agents(loaded, AgentOverride()) is loaded
 
 
 def test_a_step_of_a_call_has_the_location_in_its_own_file(project: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from typing import TYPE_CHECKING
 
 import pytest
-from pytest_gump.workflow.edit import override_agents
+from pytest_gump.workflow.edit import AgentOverride, override_agents
 from pytest_gump.workflow.find import Found
 from pytest_gump.workflow.load import load_workflow
 from pytest_gump.workflow.model import AgentOf, Entry, GateSpec, SessionMode, When
@@ -150,7 +150,9 @@ def test_agent_of_another_step_is_read_with_its_escalations() -> None:
     assert (rest.kind, rest.agent) == ("agent", "claude-haiku")
     assert rest.agent_of == AgentOf("build.work", ("claude-sonnet", "claude-opus"))
     assert rest.first_agents == ("claude-haiku", "claude-sonnet", "claude-opus")
-    renamed = override_agents(loaded.workflow, ["claude-haiku=codex", "claude-opus=claude-haiku"]).steps[1]
+    renamed = override_agents(
+        loaded.workflow, AgentOverride(renamed={"claude-haiku": "codex", "claude-opus": "claude-haiku"})
+    ).steps[1]
     assert renamed.first_agents == ("codex", "claude-sonnet", "claude-haiku")
 
 

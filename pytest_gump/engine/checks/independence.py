@@ -1,4 +1,4 @@
-"""Notes on validators that turned out not to be independent, because an escalation or override changed an agent."""
+"""Notes on validators that turned out not to be independent, because an escalation or failover changed an agent."""
 
 from __future__ import annotations
 

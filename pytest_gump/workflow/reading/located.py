@@ -58,6 +58,8 @@ class Surroundings(NamedTuple):
     """True if the steps run once for each plan item of a `foreach`, here or in a calling workflow."""
     given: Mapping[str, str] = MappingProxyType({})
     """Values of the inputs of the file, as written: those of the call or of the command line."""
+    replaced: Callable[[Step], Step] = lambda step: step
+    """Returns a step with the agents that the command line gives it."""
     inputs: Mapping[str, Input] = MappingProxyType({})
     """The inputs that the file declares."""
     former_inputs: frozenset[str] | None = None

@@ -118,6 +118,7 @@ def _call(name: str, loaded: Loaded, values: dict[str, str]) -> Call:
         file=loaded.name if loaded.path is None else str(loaded.path),
         inputs=workflow.inputs,
         values=values,
+        agents=loaded.agent_inputs,
         package=workflow.package,
         max_budget=workflow.max_budget,
         max_tokens=workflow.max_tokens,

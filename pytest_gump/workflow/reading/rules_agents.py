@@ -110,18 +110,20 @@ def check_independence(workflow: PlacedWorkflow, around: Surroundings) -> None:
             if options is None or not options.independent or around.models_of is None:
                 continue
             name = quoted(validator.gate.argument or "")
-            reviewers = [agent for _, part in iter_steps((validator.step,)) for agent in part.first_agents]
-            problem = _dependence(name, step, reviewers, around.models_of)
+            parts = iter_steps((around.replaced(validator.step),))
+            reviewers = [agent for _, part in parts for agent in part.first_agents]
+            problem = _dependence(name, around.replaced(step.step), reviewers, around.models_of)
             if problem is not None:
                 around.problems.add(validator.node.position, *problem)
 
 
-def _dependence(
-    name: str, step: PlacedStep, reviewers: list[str], models_of: Callable[[str], str | None]
-) -> Mistake | None:
-    authors = [*_authors(step.step)]
+def _dependence(name: str, step: Step, reviewers: list[str], models_of: Callable[[str], str | None]) -> Mistake | None:
+    authors = [*_authors(step)]
     if not authors:
-        return f"validator {name} cannot be independent: {step.title} has no agent", "leave out 'independent'"
+        return (
+            f"validator {name} cannot be independent: step {quoted(step.name)} has no agent",
+            "leave out 'independent'",
+        )
     for author in authors:
         for reviewer in reviewers:
             family = models_of(reviewer)

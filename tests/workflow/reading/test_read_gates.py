@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pytest_gump.gates.registry import BUILTIN
 from pytest_gump.system import plain_data
+from pytest_gump.workflow.edit import AgentOverride
 from pytest_gump.workflow.model import GateSpec, ValidatorOptions
 from pytest_gump.workflow.reading.read_gates import BUILTIN_GATES
 from pytest_gump.workflow.refs import Scopes, UnknownStepError, iter_steps
@@ -134,6 +135,16 @@ def test_an_independent_validator_has_an_agent_of_another_family(project: Path) 
     assert "claude-opus and the author, claude-haiku, are Claude models" in refusal(informed, project=project)
     alone = "name: flow\nsteps:\n  - {name: work, gate: [{validate: other, independent: true}]}\n"
     assert "cannot be independent: step 'work' has no agent" in refusal(alone, project=project)
+
+
+def test_an_independent_validator_is_checked_with_the_agents_of_the_command_line(project: Path) -> None:
+    other, informed = (with_gates(f"{{validate: {name}, independent: true}}") for name in ("other", "informed"))
+    renamed = AgentOverride.from_options(["claude-opus=codex"])
+    assert load(informed, project=project, override=renamed).workflow.steps[0].validators
+    renamed = AgentOverride.from_options(["codex=claude-sonnet"])
+    expected = "not independent: claude-sonnet and the author, claude-haiku, are Claude models"
+    assert expected in refusal(other, project=project, override=renamed)
+    assert "codex and the author, codex" in refusal(other, project=project, override=AgentOverride("codex"))
 
 
 def test_the_steps_of_a_validator_are_a_scope_of_their_own(project: Path) -> None:
