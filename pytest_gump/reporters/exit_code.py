@@ -31,6 +31,12 @@ class ExitCode:
         self._selected: int | None = None
         self._has_tests = False
         self._has_failures = False
+        self._session: pytest.Session | None = None
+        self._failed_steps = 0
+        """Reports of steps that pytest counts as failed tests."""
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        self._session = session
 
     def expect(self, selected: int, statuses: Callable[[], Sequence[str]]) -> None:
         """Set the number of expected runs. `statuses` returns the status of each started run at the end."""
@@ -46,13 +52,23 @@ class ExitCode:
         statuses = self._statuses()
         runs_passed = len(statuses) == self._selected and all(status == "passed" for status in statuses)
         if runs_passed and not self._has_failures:
-            return code if self._has_tests else pytest.ExitCode.OK
+            return code if self._has_tests and not self._is_of_steps(code) else pytest.ExitCode.OK
         return code if code in _OWN or (self._has_tests and code) else pytest.ExitCode.TESTS_FAILED
+
+    def _is_of_steps(self, code: int) -> bool:
+        """True if the code only says that a step failed: another plugin has changed the report of a passed step."""
+        return code == pytest.ExitCode.TESTS_FAILED and 0 < self._counted() == self._failed_steps
+
+    def _counted(self) -> int:
+        return 0 if self._session is None else self._session.testsfailed
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_logreport(self, report: Any) -> Generator[None, object, object]:
+        before = self._counted()
         result = yield
-        if not is_own(report):
+        if is_own(report):
+            self._failed_steps += self._counted() - before
+        else:
             self._has_tests = True
             self._count(report)
         return result

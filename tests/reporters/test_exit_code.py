@@ -51,6 +51,7 @@ def test_code_is_0_only_if_all_passed(
 @examples(3, HealthCheck.function_scoped_fixture)
 @given(case=CASES)
 @example(Case(("good",), (), ("setup pytest.skip", "code 7"), ()))
+@example(Case(("good",), ("test_good.py",), ("logged as failed",), ()))
 @example(Case(("bad", "good"), ("test_good.py",), ("all reports pass", "deselects steps", "code 0"), ()))
 def test_exit_code_of_a_session_follows_its_runs_and_tests(project: GumpProject, case: Case) -> None:
     prepare(project)
