@@ -134,3 +134,33 @@ def test_restarted_step_uses_the_agent_of_the_newest_passed_attempt() -> None:
     fails = {"work": ["gate_failed"], "rest": ["gate_failed"]}
     log = Drive((work, rest), fails=fails).run().log
     assert log == ["work 1 haiku", "work 2 sonnet", "rest 1 sonnet", "work 3 haiku", "rest 2 haiku"]
+
+
+@pytest.mark.parametrize(
+    ("member", "skipped"),
+    [
+        (group("in", group("each", agent("y"), foreach="p")), "all::in::each::y[*]"),
+        (group("each", agent("y"), foreach="p"), "all::each::y[*]"),
+    ],
+)
+def test_members_that_begin_without_items_end_without_an_attempt(member: Step, skipped: str) -> None:
+    steps = agent("p", output="plan", allow_empty=True), group("all", member, agent("z"), parallel=True)
+    drive = Drive(steps, plans={"p": ()})
+    assert [str(path) for path in drive.step().skipped] == [skipped]
+    assert [str(ready.path) for ready in drive.schedule.ready()] == ["all::z"]
+
+
+def test_items_that_begin_without_items_end_without_an_attempt() -> None:
+    inner = group("in", group("each", agent("y"), foreach="p"))
+    all_ = group("all", inner, foreach="q", parallel=True)
+    drive = Drive((agent("p", output="plan", allow_empty=True), agent("q", output="plan"), all_), plans={"p": ()})
+    drive.step()
+    assert [str(path) for path in drive.step().skipped] == ["all::in::each::y[one--*]", "all::in::each::y[two--*]"]
+    assert drive.schedule.passed
+
+
+def test_members_that_begin_with_items_wait_for_an_executor() -> None:
+    each = group("each", agent("y"), foreach="p")
+    drive = Drive((agent("p", output="plan"), group("all", each, agent("z"), parallel=True)))
+    assert drive.step().skipped == ()
+    assert [str(ready.path) for ready in drive.schedule.ready(1)] == ["all::each::y[one]"]
