@@ -290,6 +290,8 @@ def test_a_resumed_run_runs_only_the_failed_steps_of_validators(output: str) -> 
     assert (leaf.status, leaf.validators) == ("running", ("two",))
     (again,) = schedule.ready()
     assert (str(again.path), again.attempt, again.base) == (second, 2, "impl#1")
+    schedule.start(again.path)
+    assert [str(path) for path in schedule.living()] == ["impl--validate-two"], "its slot is kept"
     settled = schedule.complete(*run.done(again), own_policy)
     assert settled.validated is not None
     assert [gate.name for gate in settled.validated.result.gates] == [
