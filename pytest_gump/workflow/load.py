@@ -137,9 +137,11 @@ class _Loader:
         if root is not None:
             root, around = _present_form(root, around)
         placed = None if root is None else read_workflow(root, around)
-        agent_inputs = () if placed is None else _agent_inputs(placed)
+        agent_inputs: tuple[str, ...] = ()
         if placed is not None:
-            placed = _with_agents(placed, around)
+            passed_on = _passed_on(placed)
+            agent_inputs = _agent_inputs(placed, passed_on)
+            placed = _with_agents(_requiring(passed_on, placed), around)
             _check(placed, around)
         if placed is None or problems.found:
             raise problems.error()
@@ -199,16 +201,34 @@ def _present_form(root: Node, around: Surroundings) -> tuple[Node | None, Surrou
     return translation.root, around._replace(former_inputs=translation.inputs)
 
 
-def _agent_inputs(placed: PlacedWorkflow) -> tuple[str, ...]:
+def _agent_inputs(placed: PlacedWorkflow, passed_on: tuple[str, ...]) -> tuple[str, ...]:
     """Return the inputs that are agents of steps, here or in called workflows."""
+    names = (step.step.agent_of.input for step in placed.walk() if step.step.agent_of is not None)
+    return tuple(dict.fromkeys((*(name for name in names if name), *passed_on)))
+
+
+def _passed_on(placed: PlacedWorkflow) -> tuple[str, ...]:
+    """Return the inputs that are agents of steps in called workflows."""
     steps = [*placed.walk()]
-    names = [step.step.agent_of.input for step in steps if step.step.agent_of is not None]
-    calls = [(step.step.call, step.called) for step in steps]
+    calls = [(step.step.call, step.called) for step in steps if step.called is not None]
     calls += [(validator.step.call, validator.loaded) for step in steps for validator in step.validators]
-    for call, loaded in calls:
-        if call is not None and loaded is not None:
-            names += (only_name(call.values.get(name, "")) for name in loaded.agent_inputs)
-    return tuple(dict.fromkeys(name for name in names if name in placed.workflow.inputs))
+    passed = [
+        only_name(call.values.get(name, ""))
+        for call, loaded in calls
+        if call is not None and loaded is not None
+        for name in loaded.agent_inputs
+    ]
+    return tuple(name for name in passed if name in placed.workflow.inputs)
+
+
+def _requiring(names: tuple[str, ...], placed: PlacedWorkflow) -> PlacedWorkflow:
+    """Return the workflow with inputs that are required unless they have a default.
+
+    The file does not say so of an agent that it only passes on: the called workflow decides which inputs are agents.
+    """
+    inputs = placed.workflow.inputs
+    needed = {name: inputs[name]._replace(required=True) for name in names if inputs[name].default is None}
+    return placed._replace(workflow=replace(placed.workflow, inputs={**inputs, **needed})) if needed else placed
 
 
 def _with_agents(placed: PlacedWorkflow, around: Surroundings) -> PlacedWorkflow:

@@ -84,12 +84,9 @@ def _check_agent(name: str, node: ScalarNode, around: Surroundings) -> None:
         else:
             around.check_agent(node.text, node)
         return
-    declared = around.inputs[own]
-    if not declared.required and declared.default is None:
-        what = f"input '{name}' is an agent, but input '{own}' has neither 'required: true' nor a default"
-        around.problems.add(node.position, what, "an agent must be known before the run")
-    elif declared.default is not None and own not in around.given:
-        around.check_agent(declared.default, node)
+    default = around.inputs[own].default
+    if default is not None and own not in around.given:
+        around.check_agent(default, node)
 
 
 def _passed(given: Node | None, around: Surroundings) -> dict[str, str]:
