@@ -203,23 +203,43 @@ def more_money_text(total: Total) -> str:
     return f"resume with a higher budget{presumed}"
 
 
-def awaiting_commands(record: RunRecord, several: str) -> list[tuple[str, str]]:
-    """Return the commands after a run that waits for a person, each with its purpose.
+def next_commands(record: RunRecord, *, is_only: bool) -> list[tuple[str, str]]:
+    """Return the commands to run after a run, each with its purpose.
 
-    `several` is the run's id after a space if the session had several runs, otherwise empty.
+    They name the run unless it is the only one of the session.
     """
+    of_run = "" if is_only else f" {record.run_id}"
+    report = (f"gump report{of_run}", "full metrics")
+    if record.status == "passed":
+        return [report] if record.unchanged else [(f"gump apply{of_run}", "merge the result"), report]
+    failed = next((step for step in record.steps.values() if step.status == "failed"), None)
+    log = [] if failed is None else [(f"gump log{of_run} '{failed.path}'", _what_log_shows(failed))]
+    resume = f"pytest --gump-resume{'' if is_only else f'={record.run_id}'}"
+    if record.status == "awaiting":
+        return [*log, *_approval_commands(record, of_run), (resume, "then continue the run")]
+    if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
+        return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
+    return [*log, report, (resume, "resume the run")]
+
+
+def _what_log_shows(failed: StepRecord) -> str:
+    result = failed.attempts[-1].result if failed.attempts else None
+    has_no_agent = result is not None and (result.agent is None or result.never_started)
+    return "why it failed" if has_no_agent else "what the agent did, and why it failed"
+
+
+def _approval_commands(record: RunRecord, of_run: str) -> list[tuple[str, str]]:
     waiting = record.open_questions
-    resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
     commands = []
     for question in waiting[:MOST_FAILED]:
         quoted = shlex.quote(question.about)
         which = f" {quoted}" if waiting[1:] else ""
         show = "log" if record.steps[question.about].mode in _WITHOUT_DIFF else "diff"
         commands += [
-            (f"gump {show}{several} {quoted}", "what to approve"),
-            (f"gump approve{several}{which}", f'approve it{question.until}, or add --reject "why"'),
+            (f"gump {show}{of_run} {quoted}", "what to approve"),
+            (f"gump approve{of_run}{which}", f'approve it{question.until}, or add --reject "why"'),
         ]
-    return [*commands, (resume, "then continue the run")]
+    return commands
 
 
 def reservation_lines(record: RunRecord, marks: Marks, columns: int) -> list[str]:

@@ -17,7 +17,6 @@ from pytest_gump.reporters.exit_code import is_own
 from pytest_gump.reporters.lines import (
     LAYOUT,
     attempt_lines,
-    awaiting_commands,
     columns_for,
     command_lines,
     failed_lines,
@@ -26,8 +25,8 @@ from pytest_gump.reporters.lines import (
     groups_around,
     head_line,
     mark_of,
-    more_money_text,
     named_lines,
+    next_commands,
     reservation_lines,
     reuse_lines,
     run_line,
@@ -288,26 +287,8 @@ class Report:
                 terminalreporter.write_line(clean_text(line), yellow=True)
             for line in notices(record):
                 terminalreporter.write_line(clean_text(line), yellow=True)
-            for line in command_lines(self._next_steps(run), self._marks):
+            for line in command_lines(next_commands(record, is_only=len(self._runs) == 1), self._marks):
                 terminalreporter.write_line(line)
-
-    def _next_steps(self, run: Run) -> list[tuple[str, str]]:
-        record = run.record
-        several = f" {record.run_id}" if len(self._runs) > 1 else ""
-        report = (f"gump report{several}", "full metrics")
-        if record.status == "passed" and record.unchanged:
-            return [report]
-        if record.status == "passed":
-            return [(f"gump apply{several}", "merge the result"), report]
-        if record.status == "awaiting":
-            return awaiting_commands(record, several)
-        failed = next((step.path for step in record.steps.values() if step.status == "failed"), None)
-        did = "why it failed" if failed and _never_started(record, failed) else "what the agent did, and why it failed"
-        log = [(f"gump log{several or ''} '{failed}'", did)] if failed else []
-        resume = f"pytest --gump-resume{'=' + record.run_id if several else ''}"
-        if record.max_budget is not None and record.total.bound_usd >= record.max_budget:
-            return [*log, report, (f"{resume} --gump-max-budget=USD", more_money_text(record.total))]
-        return [*log, report, (resume, "resume the run")]
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
@@ -326,13 +307,6 @@ def labels(records: Sequence[RunRecord]) -> dict[str, str]:
     elif len(workflows) == 1:
         shown = {record.run_id: record.spec for record in records}
     return shown
-
-
-def _never_started(record: RunRecord, step: str) -> bool:
-    """True if no agent ran in the last attempt of a step."""
-    attempts = record.steps[step].attempts
-    result = attempts[-1].result if attempts else None
-    return result is not None and (result.agent is None or result.never_started)
 
 
 def _category(report: Any) -> str:

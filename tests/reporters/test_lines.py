@@ -15,10 +15,13 @@ from pytest_gump.reporters.lines import (
     attempt_lines,
     columns_for,
     command_lines,
+    failed_lines,
     groups_around,
     more_money_text,
+    next_commands,
     reuse_lines,
     run_line,
+    waiting_lines,
 )
 from pytest_gump.text import UNICODE, width
 from pytest_gump.workflow.path import StepPath
@@ -158,3 +161,22 @@ def test_each_step_of_a_resumed_run_has_a_line() -> None:
         "✓ one reused", "○ two re-run: prompt changed", "→ three to check by arch, size", "→ four to approve",
         "✗ five failed", "→ six to do", "→ seven approved by Ada",
     ]  # fmt: skip
+
+
+def test_a_run_that_waits_also_shows_what_failed_and_why() -> None:
+    """A member of a parallel group has failed for good, and another one waits for a person."""
+    record = run(AttemptRecord(1, "all::a", 1, "diff", "claude", "first", 0.0, verdict="awaiting"))
+    record.status, record.steps["all::a"].status = "awaiting", "awaiting"
+    record.steps["all::a"].ended, record.steps["all::a"].reason = "awaiting", "waits for approval of abc"
+    record.steps["all::b"] = StepRecord("all::b", "diff", status="failed", reason="it broke", ended="gate_failed")
+    question = Question(1, "all::a", "base", "commit", "tree", 1.0, None, ())
+    record.approvals.ask({"event": "awaiting", **question._asdict()})
+    assert failed_lines(record, UNICODE, 80) == ["✗ all::b: gate_failed: it broke"]
+    assert waiting_lines(record, UNICODE, 80) == ["… all::a: awaiting: waits for approval of abc"]
+    assert next_commands(record, is_only=True) == [
+        ("gump log 'all::b'", "what the agent did, and why it failed"),
+        ("gump diff all::a", "what to approve"),
+        ("gump approve", 'approve it, or add --reject "why"'),
+        ("pytest --gump-resume", "then continue the run"),
+    ]
+    assert next_commands(record, is_only=False)[-1] == ("pytest --gump-resume=r", "then continue the run")
