@@ -84,11 +84,11 @@ def newest_to_apply(out: Out) -> StoredRun:
         raise _already_applied(done, "gump status lists all runs")
     newest = find(None)
     status = "discarded" if newest.record.discarded else newest.state
-    has_more = status not in {"running", "passed", "discarded"}
-    force = f"gump apply {newest.id} --force merges its steps that passed; " if has_more else ""
+    others = {"running": "", "passed": "", "discarded": "", "awaiting": "gump approve, then pytest --gump-resume; "}
+    more = others.get(status, f"gump apply {newest.id} --force merges its steps that passed; ")
     raise RunError(
         f"there is no run to apply: the newest run {newest.id} has status {status}",
-        hint=f"{force}gump status lists all runs",
+        hint=f"{more}gump status lists all runs",
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from pytest_gump.engine.maintenance.approve import approval_lines
+from pytest_gump.engine.maintenance.approve import approval_lines, not_approved, refuse_agent
 from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.run.merging import steps_of
 from pytest_gump.engine.run.run_branch import is_of_run, refuse_lost
@@ -16,7 +16,7 @@ from pytest_gump.errors import RunError, WorktreeError
 from pytest_gump.system.git.checkout import fast_forward, in_the_way
 from pytest_gump.system.git.history import chain, contains
 from pytest_gump.system.git.ref_names import branch_ref, is_run_branch
-from pytest_gump.text import listed_paths, one_line
+from pytest_gump.text import listed, listed_paths, one_line
 from pytest_gump.units import plural
 
 if TYPE_CHECKING:
@@ -115,9 +115,16 @@ def _refuse_run(repository: Repository, run: StoredRun, here: str, *, force: boo
         gone, hint = (", which is no longer here", "--force applies it again") if is_gone else ("", None)
         when = datetime.fromtimestamp(record.last_at, UTC)
         raise RunError(f"{name} was applied on {when:%Y-%m-%d at %H:%M} UTC, as {record.applied[:10]}{gone}", hint=hint)
-    if run.state != "passed" and not force:
+    if run.state == "passed":
+        return
+    missing = not_approved(record)
+    if not force:
         because = f": {record.reason}" if record.reason else ""
-        raise RunError(f"{name} is {run.state}{because}", hint="--force merges the steps that passed")
+        without = f", without the approval of {listed([*missing])}" if missing else ""
+        first = "gump approve, then pytest --gump-resume; " if run.state == "awaiting" else ""
+        raise RunError(f"{name} is {run.state}{because}", hint=f"{first}--force merges the steps that passed{without}")
+    if missing:
+        refuse_agent("apply a run without the approval of a person", "gump apply --force")
 
 
 def _conflict(repository: Repository, run: StoredRun, merge: Merge) -> RunError:
@@ -183,6 +190,7 @@ def _notes(repository: Repository, run: StoredRun, here: str) -> list[str]:
     branch, began = repository.branch(), header.get("branch_at_start")
     if run.state != "passed":
         notes.append(f"the run is {run.state}: only the steps that passed were merged")
+        notes += [f"{step} was not approved: {reason}" for step, reason in not_approved(record).items()]
     if branch != began:
         notes.append(f"the run started from {began or 'a detached HEAD'}, this is {branch or 'a detached HEAD'}")
     if header.get("dirty_base"):

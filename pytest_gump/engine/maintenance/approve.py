@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from pytest_gump.engine.record.stored_run import StoredRun
 
 
-def refuse_agent() -> None:
+def refuse_agent(does: str = "approve its own work", command: str = "gump approve") -> None:
     """Refuse a command of an agent: this process, or one above it, has the mark of an attempt.
 
     Raises:
         RunError: An attempt has started the command.
     """
     if os.environ.get(MARK) or inherited_mark(os.getpid()):
-        raise RunError("an attempt cannot approve its own work", hint="a person must run gump approve")
+        raise RunError(f"an attempt cannot {does}", hint=f"a person must run {command}")
 
 
 def check_answerable(run: StoredRun, question: Question, *, now: float) -> None:
@@ -71,6 +71,17 @@ def approval_lines(record: RunRecord) -> list[str]:
             when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(given[-1]["at"]))
             lines.append(f"{StepPath.parse(step.path).checked or step.path} by {given[-1]['by']} on {when}")
     return lines
+
+
+def not_approved(record: RunRecord) -> dict[str, str]:
+    """Return the steps that a person was asked about and has not approved, each with the reason."""
+    newest = {question.about: question for question in record.approvals.questions.values()}
+    found = {}
+    for about, question in newest.items():
+        answer, step = record.approvals.answer_to(question), record.steps.get(about)
+        if step is not None and step.status != "passed" and (answer is None or not answer.approved):
+            found[about] = step.reason if answer is None else f"rejected by {answer.by}: {answer.text}"
+    return found
 
 
 def _living(run_id: str) -> Iterator[int]:

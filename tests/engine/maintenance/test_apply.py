@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pytest_gump.engine.maintenance.apply import ApplyPlan, apply, plan_apply
+from pytest_gump.engine.record.approvals import Question
 from pytest_gump.engine.record.ledger import Ledger, read_ledger
-from pytest_gump.engine.record.records import RunRecord
+from pytest_gump.engine.record.records import RunRecord, StepRecord
 from pytest_gump.engine.record.run_folder import RUNS, RunFolder
 from pytest_gump.engine.record.stored_run import StoredRun
 from pytest_gump.errors import RunError
 from pytest_gump.system.git.repository import Repository
+from pytest_gump.system.processes.process_table import MARK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,10 +36,12 @@ def step(project: GumpProject, name: str, files: dict[str, str]) -> str:
     return project.git("rev-parse", "HEAD")
 
 
-def plan(project: GumpProject, run: RunRecord, *, dirty_base: str | None = None, squash: bool = False) -> ApplyPlan:
+def plan(
+    project: GumpProject, run: RunRecord, *, dirty_base: str | None = None, squash: bool = False, force: bool = False
+) -> ApplyPlan:
     header = {"dirty_base": dirty_base, "branch_at_start": "main"}
     stored = StoredRun(RunFolder(project.path / RUNS / RUN), header, (), run, run.status, size=0)
-    return plan_apply(Repository.open(project.path), stored, squash=squash)
+    return plan_apply(Repository.open(project.path), stored, squash=squash, force=force)
 
 
 def dirty_run(project: GumpProject, *steps: dict[str, str]) -> tuple[str, RunRecord]:
@@ -124,3 +128,24 @@ def test_run_that_cannot_be_applied_is_refused(
     head = gump_project.git("rev-parse", "HEAD")
     with pytest.raises(RunError, match=message):
         plan(gump_project, record(head, head, **changes))
+
+
+def test_run_that_waits_for_approval_is_merged_only_by_a_person_who_knows_that(
+    gump_project: GumpProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = gump_project.git("rev-parse", "HEAD")
+    head = step(gump_project, "impl", {"a.py": "a = 1\n"})
+    gump_project.git("reset", "--quiet", "--hard", base)
+    run = record(base, head, status="awaiting", reason="ship must be approved first")
+    run.steps["ship"] = StepRecord("ship", "approve", status="awaiting", reason="waits for approval of abc")
+    run.approvals.ask({"event": "awaiting", **Question(1, "ship", base, head, "tree", 1.0, None, ())._asdict()})
+    with pytest.raises(RunError, match="is awaiting: ship must be approved first") as refused:
+        plan(gump_project, run)
+    approve = "gump approve, then pytest --gump-resume"
+    assert refused.value.hint == f"{approve}; --force merges the steps that passed, without the approval of ship"
+    made = plan(gump_project, run, force=True)
+    assert made.steps == ("impl",)
+    assert "ship was not approved: waits for approval of abc" in made.notes
+    monkeypatch.setenv(MARK, "run-1")
+    with pytest.raises(RunError, match="an attempt cannot apply a run without the approval of a person"):
+        plan(gump_project, run, force=True)
