@@ -77,9 +77,9 @@ class OrderLoop:
                 if self._open and not self._is_stopped():
                     self._on_arrivals(self._executors.wait(TICK_S))
                     self._report.live.tick()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
             self._recall("interrupted")
-            raise
+            raise KeyboardInterrupt(*error.args) from error  # pytest prints the class, which may be `Cancelled`
         except BaseException:  # for example a full disk: attempts can no longer be recorded
             for ticket in self._in_flight:
                 self._executors.cancel(ticket, "the session was stopped")

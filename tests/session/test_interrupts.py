@@ -71,6 +71,18 @@ def test_a_step_that_ends_during_ctrl_c_has_its_line(project: GumpProject) -> No
     result.stdout.fnmatch_lines(["✓ impl *claude-haiku *", "run * 1 step, *"])
 
 
+def test_ctrl_c_during_the_preflight_ends_the_run(project: GumpProject) -> None:
+    ledger = f"{project.path}/.gump/runs/*/ledger.ndjson"
+    gate = f"kill -INT $(sed -n 's/.*\"pid\": *\\([0-9]*\\).*/\\1/p' {ledger} | head -1); sleep 20"
+    project.write({"pytest.ini": f"[pytest]\ngump_compile = {gate}\n"})
+    project.commit()
+    project.workflow("one", "name: one\nsteps:\n  - {name: impl, agent: claude-haiku, prompt: Do., gate: [compile]}\n")
+    result = project.run_apart("one")
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["run cancelled *", "!* KeyboardInterrupt: preflight: interrupted !*"])
+    assert project.record().status == "cancelled"
+
+
 def test_a_signal_is_deferred_until_the_block_ends() -> None:
     done = []
 
