@@ -58,6 +58,13 @@ class Outcome(StrEnum):
 
 
 Mode = Literal["diff", "plan", "artifact", "review", "gate", "merge", "approve"]
+
+
+def agent_name(agent: str | None, mode: str) -> str:
+    """Return the name to show for the agent of an attempt: `approval`, `merge`, or `gate` if it has no agent."""
+    return agent or {"approve": "approval", "merge": "merge"}.get(mode, "gate")
+
+
 Scope = Literal["guard", "step", "call", "run"]
 """Source of a limit."""
 

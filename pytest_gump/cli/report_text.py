@@ -8,7 +8,7 @@ from pytest_gump.agents import prices
 from pytest_gump.cli.output import STATUS_COLOURS
 from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import around
-from pytest_gump.engine.reporting.workers import worker
+from pytest_gump.order import agent_name
 from pytest_gump.text import listed
 from pytest_gump.units import format_duration, format_usd, format_usd_sum, plural
 
@@ -109,7 +109,7 @@ def _work_rows(step: Data) -> Iterator[tuple[str, ...]]:
         yield (step["path"], "", "", step["status"], "", "", "", "", "", "")
     for number, attempt in enumerate(step["attempts"]):
         name = "" if number else step["path"]
-        agent = worker(attempt["agent"], attempt["mode"])
+        agent = agent_name(attempt["agent"], attempt["mode"])
         if "cost" not in attempt or attempt["reused"]:
             yield (name, str(attempt["attempt"]), agent, _outcome(attempt), *[""] * 6)
             continue
@@ -337,7 +337,7 @@ def _reason(path: str, attempt: Data) -> str:
     how = HOW.get(attempt["entry"], attempt["entry"])
     because = f", because of {attempt['because']}" if attempt["because"] else ""
     decision = f"; then: {attempt['decision']}" if attempt["decision"] else ""
-    agent = worker(attempt["agent"], attempt["mode"])
+    agent = agent_name(attempt["agent"], attempt["mode"])
     return f"{path} attempt {attempt['attempt']} ({how}, {agent}){because}{decision}"
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from pytest_gump.engine.record.event_schema import NOTHING_TO_MERGE
 from pytest_gump.engine.reporting.notices import reason_of_no_change
-from pytest_gump.engine.reporting.workers import agent_of, worker_of
+from pytest_gump.order import agent_name
 from pytest_gump.reporters.ci_turns import turns_table
 from pytest_gump.reporters.lines import run_facts
 from pytest_gump.reporters.located_run import short
@@ -111,11 +111,11 @@ def cells(step: StepRecord) -> tuple[str, ...]:
     start = mark, step.path, _outcome(step, step.outcome)
     if not step.attempts:
         return (*start, *[""] * 5)
-    total = step.total
+    total, agent = step.total, agent_name(step.agent, step.attempts[-1].mode)
     if not step.own:
-        return (*start, worker_of(step), *[""] * 4)
-    paid = (total.cost_text, str(total.turns)) if agent_of(step) else ("", "")
-    return (*start, worker_of(step), str(len(step.own)), *paid, format_duration(total.duration_s))
+        return (*start, agent, *[""] * 4)
+    paid = (total.cost_text, str(total.turns)) if step.agent else ("", "")
+    return (*start, agent, str(len(step.own)), *paid, format_duration(total.duration_s))
 
 
 def _row(step: StepRecord) -> tuple[str, ...]:

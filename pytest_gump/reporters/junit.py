@@ -13,7 +13,7 @@ from _pytest.junitxml import (  # no public API for a testcase's system-out; tes
 
 from pytest_gump.agents.usage import worst_provenance
 from pytest_gump.engine.reporting.notices import no_change, skipped_gates
-from pytest_gump.engine.reporting.workers import worker, worker_of
+from pytest_gump.order import agent_name
 from pytest_gump.text import clean_text
 from pytest_gump.units import USD_DIGITS, format_duration, format_usd, plural
 
@@ -31,7 +31,7 @@ def step_properties(record: RunRecord, step: StepRecord) -> list[tuple[str, str]
     properties = [
         ("gump.run_id", record.run_id),
         ("gump.step", step.path),
-        ("gump.agent", worker_of(step)),
+        ("gump.agent", agent_name(step.agent, last.mode)),
         ("gump.outcome", step.outcome),
         ("gump.attempts", str(len(step.attempts))),
         ("gump.cost_usd", f"{step.total.cost_usd:.{USD_DIGITS}f}"),
@@ -122,12 +122,12 @@ def system_out(step: StepRecord) -> ET.Element:
 def _attempt_text(record: AttemptRecord) -> str:
     result = record.result
     if result is None:
-        return f"attempt {record.attempt}: {worker(record.agent, record.mode)}: interrupted"
+        return f"attempt {record.attempt}: {agent_name(record.agent, record.mode)}: interrupted"
     cost = format_usd(result.usage.cost_usd, estimated=result.usage.is_estimated)
     fate = " (reused from another run)" if record.reused else " (run again after a resume)" if record.superseded else ""
     lines = [
         (
-            f"attempt {record.attempt}: {worker(record.agent, record.mode)}: {result.outcome}{fate}, {cost}, "
+            f"attempt {record.attempt}: {agent_name(record.agent, record.mode)}: {result.outcome}{fate}, {cost}, "
             f"{plural(result.usage.turns, 'turn')}, {format_duration(result.timings.total_s)}"
         ),
         f"  {result.reason}",

@@ -188,6 +188,13 @@ class StepRecord(_Attempts):
         return next((attempt for attempt in reversed(self.attempts) if not attempt.superseded), None)
 
     @property
+    def agent(self) -> str | None:
+        """The agent of the last attempt, the gates of which may have run later as a part of their own."""
+        number = self.attempts[-1].attempt if self.attempts else 0
+        parts = (part.agent for part in reversed(self.attempts) if part.attempt == number)
+        return next((agent for agent in parts if agent is not None), None)
+
+    @property
     def is_question(self) -> bool:
         """True if it waits for a person who approves the work of another step, which waits too."""
         return self.status == "awaiting" and StepPath.parse(self.path).checked is not None

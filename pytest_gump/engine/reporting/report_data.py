@@ -16,7 +16,6 @@ from pytest_gump.engine.reporting import report_schema as shape
 from pytest_gump.engine.reporting.because import because
 from pytest_gump.engine.reporting.notices import no_change, of_step
 from pytest_gump.engine.reporting.shapes import time_text
-from pytest_gump.engine.reporting.workers import agent_of
 from pytest_gump.units import USD_DIGITS
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def _step(step: StepRecord, record: RunRecord) -> Data:
     return shape.STEP.fill(
         step,
         outcome=str(step.outcome),
-        agent=agent_of(step),
+        agent=step.agent,
         reservations=[*of_step(step)],
         **_changes(_changed(last) if last else ()),
         totals=_total(step.total),

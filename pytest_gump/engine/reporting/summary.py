@@ -8,8 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from pytest_gump.engine.reporting.report_data import cost_data, has_passed, stalls_data
-from pytest_gump.engine.reporting.workers import worker
-from pytest_gump.order import ToolUse
+from pytest_gump.order import ToolUse, agent_name
 from pytest_gump.units import USD_DIGITS
 from pytest_gump.workflow.path import StepPath
 
@@ -69,7 +68,7 @@ def runs_data(records: Iterable[RunRecord]) -> Data:
         for attempt in record.own:
             if attempt.step not in names:
                 names[attempt.step] = StepPath.parse(attempt.step).static
-            by_place[names[attempt.step], attempt.agent or f"({worker(None, attempt.mode)})"].add(
+            by_place[names[attempt.step], attempt.agent or f"({agent_name(None, attempt.mode)})"].add(
                 attempt, passed=has_passed(attempt, record)
             )
     return {**_together(runs), "steps": _steps(by_place)}

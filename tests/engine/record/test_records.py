@@ -82,3 +82,14 @@ def test_a_resumed_run_forgets_that_a_validator_gave_no_verdict(validating: list
     assert (record.steps["a"].status, one.verdict) == (status, {"running": "judged"}.get(status, status))
     assert one.result is not None
     assert (one.result.outcome, [gate.status for gate in one.result.gates]) == ("passed", ["passed"])
+
+
+def part(number: int, agent: str | None, *, entry: str = "first") -> AttemptRecord:
+    return AttemptRecord(number, "a", number, "diff", agent, entry, 0.0)
+
+
+def test_agent_of_a_step_is_that_of_its_last_attempt_also_if_the_gates_ran_later() -> None:
+    first, own, gates = part(1, "claude"), part(2, "codex"), part(2, None, entry="gates")
+    assert StepRecord("a", "diff", attempts=[first, own, gates]).agent == "codex"
+    assert StepRecord("a", "diff", attempts=[own, part(3, None)]).agent is None
+    assert StepRecord("a", "diff").agent is None
