@@ -18,7 +18,7 @@ from pytest_gump.gates.view import Diff, StepView
 from pytest_gump.workflow.model import GateSpec
 
 from tests.gates.gate_kit import gate_context
-from tests.kits.processes import wait_until
+from tests.kits.processes import is_alive, wait_until
 
 RunGate = Callable[..., GateResult]
 
@@ -115,7 +115,7 @@ def test_processes_that_a_gate_started_are_killed(
 
     run_gate(starts_a_child, timeout_s=1.0)
     pid = int((tmp_path / "pid").read_text())
-    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert not is_alive(pid)
 
 
 def test_the_output_of_a_failed_gate_is_shown(run_gate: RunGate, capfd: pytest.CaptureFixture[str]) -> None:
