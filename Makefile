@@ -5,7 +5,7 @@
 # make lint              ruff, mypy and import-linter
 # make format            fix and format the code with ruff
 # make coverage          make test, with a report of lines and branches that no test runs
-# make test-properties   the Hypothesis tests with four times the examples of make test
+# make test-properties   the Hypothesis tests with ten times the examples of make test
 # make test-cases        reported faults and attempts to cheat, each in a whole session
 # make test-root         tests that need root: small and read-only disks, other users
 # make test-neighbours   one session with ten other pytest plugins; pytest, coverage and tox as gates

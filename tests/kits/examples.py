@@ -6,7 +6,7 @@ from typing import Final
 
 from hypothesis import HealthCheck, Phase, settings
 
-PROFILES: Final = {"dev": 25, "ci": 100, "deep": 2000}
+PROFILES: Final = {"dev": 10, "ci": 100, "deep": 2000}
 """Examples of a property without its own number. `make test` uses `dev`, `make test-properties` uses `ci`;
 `make test PYTEST_ARGS=--hypothesis-profile=deep` takes hours.
 """
@@ -26,6 +26,6 @@ def register_profiles() -> None:
 
 
 def examples(count: int, *suppressed: HealthCheck) -> settings:
-    """Settings with `count` examples in the profile `ci`, a quarter of them in `dev`, 20 times as many in `deep`."""
+    """Settings with `count` examples in the profile `ci`, a tenth of them in `dev`, 20 times as many in `deep`."""
     scaled = max(1, count * settings().max_examples // PROFILES["ci"])
     return settings(max_examples=scaled, suppress_health_check=(*SPEED, *suppressed))
