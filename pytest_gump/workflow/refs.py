@@ -224,15 +224,6 @@ class Reference(NamedTuple):
     field: str
 
 
-def resolve_step(workflow: Workflow, scope: tuple[str, ...], ref: str) -> str:
-    """Return the static path (`build::impl`) of the step that `ref` refers to in the step `scope`.
-
-    Raises:
-        UnknownStepError, AmbiguousStepError: Both LookupError; a loaded workflow has no such reference.
-    """
-    return "::".join(Scopes(workflow).resolve(scope, ref))
-
-
 def split_state(name: str) -> tuple[str, str] | None:
     """Split `steps.REF.FIELD` into REF and FIELD (`diff` becomes `output`); None for other names."""
     if not name.startswith("steps."):

@@ -11,9 +11,10 @@ from pytest_gump.errors import WorkflowError
 from pytest_gump.workflow.edit import AgentOverride, agents_of, override_agents
 from pytest_gump.workflow.find import Found, workflow_file
 from pytest_gump.workflow.load import load_workflow
-from pytest_gump.workflow.refs import iter_steps, resolve_step
+from pytest_gump.workflow.refs import iter_steps
 
 from tests.kits.examples import examples
+from tests.kits.references import resolve_step
 from tests.workflow.installed import FLOW, install
 from tests.workflow.loading import AGENTS, Case, load, read_table, same_cli
 

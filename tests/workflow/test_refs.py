@@ -9,10 +9,10 @@ from pytest_gump.workflow.refs import (
     UnknownStepError,
     iter_references,
     output_step,
-    resolve_step,
     split_state,
 )
 
+from tests.kits.references import resolve_step
 from tests.workflow.loading import load
 
 WORKFLOW = load("""\

@@ -10,8 +10,9 @@ from pytest_gump.engine.reporting.dry_run_attempts import describe_attempts
 from pytest_gump.errors import ConfigError, WorkflowError
 from pytest_gump.workflow.convert import HEADER, convert_workflow
 from pytest_gump.workflow.find import Found
-from pytest_gump.workflow.refs import iter_steps, resolve_step
+from pytest_gump.workflow.refs import iter_steps
 
+from tests.kits.references import resolve_step
 from tests.workflow.loading import NOWHERE, load, read_table, refusal
 
 if TYPE_CHECKING:
